@@ -1,0 +1,54 @@
+"""What answers a Request: the contract that every backend keeps."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from claude_max_proxy.events import Events
+from claude_max_proxy.request import Effort, Request
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where a request goes, and what its entry in ``[models]`` sets unless the client does."""
+
+    backend: str
+    model: str
+    effort: Effort | None = None
+    max_tokens: int | None = None
+    system: str = ""
+
+
+class ModelInfo(msgspec.Struct, frozen=True):
+    """What a backend knows about a model of its own; ``None`` or empty where it does not."""
+
+    name: str = ""
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    input_modalities: tuple[str, ...] = ()
+    reasoning: bool | None = None
+    efforts: tuple[str, ...] = ()
+
+
+class Backend(Protocol):
+    """Answers requests. Built once per ``[backends.<name>]``; it does the I/O and owns what it starts."""
+
+    async def start(self) -> None:
+        """Get ready. Returns at once; slow preparation goes on behind it."""
+
+    async def stop(self) -> None:
+        """End everything that was started, within a bounded time, also when :meth:`start` failed."""
+
+    def answer(self, request: Request, model: str) -> Events:
+        """Answer with the events of one reply, by the grammar of :mod:`claude_max_proxy.events`.
+
+        A failure is a ``Failed`` event or a raised ``ProxyError``, whichever is nearer. Closing the iterator
+        cancels the upstream's work.
+        """
+
+    def describe(self, model: str) -> ModelInfo:
+        """Say what is known about an upstream model, without I/O."""
+
+    def health(self) -> dict[str, Any]:
+        """Say how it stands, without I/O: ``status`` ("ok", "degraded" or "unavailable") and details."""

@@ -1,0 +1,1 @@
+"""What answers requests: one package or file per backend type."""

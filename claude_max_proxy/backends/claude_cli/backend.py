@@ -1,0 +1,293 @@
+"""The Claude CLI backend: finds or makes the right conversation for a request, and answers from it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+from claude_max_proxy import (
+    BackendUnavailable,
+    Events,
+    Folding,
+    Message,
+    ModelInfo,
+    Overloaded,
+    ProxyError,
+    Request,
+    Text,
+    ToolResult,
+    UpstreamFailed,
+)
+from claude_max_proxy.backends.claude_cli import fingerprint
+from claude_max_proxy.backends.claude_cli.command import (
+    arguments,
+    environment,
+    find_command,
+    private_directory,
+)
+from claude_max_proxy.backends.claude_cli.conversation import Conversation
+from claude_max_proxy.backends.claude_cli.installation import Installation, check_version
+from claude_max_proxy.backends.claude_cli.pool import Pool
+from claude_max_proxy.backends.claude_cli.process import CliProcess
+from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.backends.claude_cli.tools import fits_in_band
+from claude_max_proxy.backends.claude_cli.turn import Turn
+from claude_max_proxy.backends.claude_cli.validation import check
+from claude_max_proxy.tasks import Tasks
+
+
+logger = logging.getLogger(__name__)
+
+_BACKOFF = (0.2, 1.0, 3.0)
+_VERSION_TIMEOUT = 20.0
+
+
+class ClaudeCli:
+    """One ``[backends.<name>]`` of type ``claude-cli``."""
+
+    def __init__(self, name: str, settings: ClaudeCliSettings) -> None:
+        """Prepare; nothing is started before :meth:`start`."""
+        self.name = name
+        self.installation = Installation()
+        self._settings = settings
+        self._pool = Pool(settings, self._launch)
+        self._tasks = Tasks()
+        self._directory: Path | None = None
+        self._last_failure = ""
+        self._prepared = False
+
+    async def start(self) -> None:
+        """Look at the installation and warm the pool, in the background."""
+        self._directory = private_directory()
+        self._tasks.start(self._prepare(), f"{self.name}-prepare")
+
+    async def stop(self) -> None:
+        """End every process and remove the private directory."""
+        await self._tasks.close()
+        await self._pool.stop()
+        if self._directory is not None:
+            with contextlib.suppress(OSError):
+                self._directory.rmdir()
+
+    def describe(self, model: str) -> ModelInfo:
+        """Say what the CLI told about ``model``."""
+        return self.installation.describe(model)
+
+    def health(self) -> dict[str, Any]:
+        """Say how the CLI and its processes stand."""
+        problem = self.installation.problem
+        if not problem and self.installation.logged_in is False:
+            problem = "not logged in; run `claude auth login`"
+        status = "degraded" if problem else "ok" if self._prepared else "starting"
+        if self.installation.problem:
+            status = "unavailable"
+        facts = {"status": status, **self.installation.health(), "processes": self._pool.counts}
+        if problem:
+            facts["problem"] = problem
+        if self._pool.crashes:
+            facts["crashes"] = self._pool.crashes
+        if self._last_failure:
+            facts["last_failure"] = self._last_failure
+        return facts
+
+    async def answer(self, request: Request, model: str) -> Events:
+        """Answer in place where the conversation is parked, else by a replay into a warm process.
+
+        A short upstream fault, or a process that died, is tried again as long as nothing was said.
+        """
+        check(request)
+        began = False
+        for attempt in range(self._settings.retries + 1):
+            try:
+                async with aclosing(self._attempt(request, model)) as events:
+                    async for event in events:
+                        began = True
+                        yield event
+                return
+            except (UpstreamFailed, Overloaded) as error:
+                self._last_failure = f"{type(error).__name__}: {error.message}"
+                if began or attempt == self._settings.retries:
+                    raise
+                logger.warning("trying again after: %s", error.message)
+                await asyncio.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
+
+    # --- one attempt
+
+    async def _attempt(self, request: Request, model: str) -> Events:
+        root = fingerprint.root(request, model)
+        history, new = _split(request.messages)
+        digest = fingerprint.extend(root, history)
+        conversation = await self._pool.take(digest) if history else None
+        results = _results_for(conversation, new) if conversation else None
+        if conversation and results is None and not _continues(conversation, new):
+            self._pool.discard(conversation.process)
+            conversation = None
+
+        if conversation is None:
+            events, conversation = await self._fresh(request, model)
+        elif results is not None:
+            events = conversation.resume(results, Turn(live=True, queued=0.0))
+        else:
+            await conversation.replay(new[:-1])
+            events = conversation.ask(new[-1], Turn(live=True, queued=0.0))
+        digest = fingerprint.extend(digest, new)
+        async with aclosing(self._converse(conversation, events, digest)) as converse:
+            async for event in converse:
+                yield event
+
+    async def _fresh(self, request: Request, model: str) -> tuple[Events, Conversation]:
+        """Lease a process and bring it to where the request is."""
+        began = time.monotonic()
+        process = await self._pool.lease(model, request.client.key or request.client.address)
+        queued = time.monotonic() - began
+        conversation = Conversation(process, self._settings, self.installation.learn_usages)
+        try:
+            self.installation.learn_models(await conversation.bind(request))
+            await conversation.replay(request.messages[:-1])
+        except BaseException:
+            process.kill()
+            self._pool.discard(process)
+            raise
+        return conversation.ask(request.messages[-1], Turn(live=False, queued=queued)), conversation
+
+    async def _converse(self, conversation: Conversation, events: Events, digest: bytes) -> Events:
+        """Give the events; park the conversation after its last, or end its process on any other way out."""
+        folding = Folding()
+        first, parked = True, False
+        model = conversation.process.model
+        try:
+            async with aclosing(events):
+                async for event in events:
+                    folding.add(event)
+                    if folding.ended:
+                        parked = self._park(conversation, folding, digest)
+                    yield event
+                    if first:
+                        first = False
+                        self._pool.refill(model)
+        finally:
+            if not parked:
+                self._pool.discard(conversation.process, conversation)
+
+    def _park(self, conversation: Conversation, folding: Folding, digest: bytes) -> bool:
+        if not conversation.reusable:
+            return False
+
+        answer = Message("assistant", list(folding.reply.parts))
+        settle = not conversation.pending
+        self._pool.park(conversation, fingerprint.extend(digest, [answer]), settle)
+        return True
+
+    # --- the installation
+
+    async def _launch(self, model: str, on_exit: Callable[[CliProcess], None]) -> CliProcess:
+        if self.installation.problem:
+            raise BackendUnavailable(self.installation.problem)
+
+        command = find_command(self._settings.command)
+        assert self._directory is not None
+        return await CliProcess.spawn(
+            arguments(command, model),
+            environment(os.environ, self._settings.env, self._settings.retries),
+            self._directory,
+            model,
+            on_exit,
+        )
+
+    async def _prepare(self) -> None:
+        """Find the CLI, check its version, warm the pool, and ask one process what it knows."""
+        try:
+            command = find_command(self._settings.command)
+            self.installation.command = " ".join(command)
+            self.installation.version = check_version(await self._version(command))
+        except ProxyError as error:
+            self.installation.problem = error.message
+            logger.error("%s", error.message)
+            return
+
+        self._pool.start()
+        await self._introduce((self._settings.warm_models or ["sonnet"])[0])
+        self._prepared = True
+
+    async def _version(self, command: list[str]) -> str:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                "--version",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env=environment(os.environ, self._settings.env, 0),
+                cwd=self._directory,
+            )
+        except OSError as error:
+            raise BackendUnavailable(f"{command[0]} cannot be run: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(_VERSION_TIMEOUT):
+                output, _ = await process.communicate()
+        except TimeoutError as error:
+            raise BackendUnavailable(f"{command[0]} --version does not answer") from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+        return output.decode(errors="replace")
+
+    async def _introduce(self, model: str) -> None:
+        """Ask a process of its own what the CLI offers and who is logged in; nothing goes upstream."""
+        try:
+            process = await self._pool.lease(model, "")
+        except ProxyError as error:
+            self._last_failure = error.message
+            return
+        conversation = Conversation(process, self._settings, self.installation.learn_usages)
+        try:
+            self.installation.learn_models(await conversation.bind(Request(model)))
+        except ProxyError as error:
+            self._last_failure = error.message
+            logger.warning("the Claude Code CLI did not introduce itself: %s", error.message)
+        finally:
+            self._pool.discard(process)
+
+
+def _split(messages: list[Message]) -> tuple[list[Message], list[Message]]:
+    """Split after the assistant's last message: what a parked conversation knows, and what is new."""
+    for index in range(len(messages) - 1, -1, -1):
+        if messages[index].role == "assistant":
+            return messages[: index + 1], messages[index + 1 :]
+
+    return [], messages
+
+
+def _continues(conversation: Conversation, new: list[Message]) -> bool:
+    """Tell whether ``new`` is just what users say next."""
+    results = any(isinstance(part, ToolResult) for message in new for part in message.parts)
+    return not conversation.pending and not results
+
+
+def _results_for(conversation: Conversation, new: list[Message]) -> dict[str, ToolResult] | None:
+    """Match ``new`` with the calls that are parked; ``None`` unless it answers all of them and no more.
+
+    Text that is marked ephemeral rides along as one more block of the last result.
+    """
+    parts = [part for message in new if not message.ephemeral for part in message.parts]
+    riding = [part for message in new if message.ephemeral for part in message.parts]
+    given = {fingerprint.normal_id(part.id): part for part in parts if isinstance(part, ToolResult)}
+    waiting = {fingerprint.normal_id(call): upstream for call, upstream in conversation.pending.items()}
+    if not waiting or len(parts) != len(given) or given.keys() != waiting.keys():
+        return None
+
+    results = {upstream: given[call] for call, upstream in waiting.items()}
+    if riding:
+        last = list(results)[-1]
+        texts = tuple(part for part in riding if isinstance(part, Text))
+        if len(texts) != len(riding):
+            return None
+        results[last] = ToolResult(results[last].id, (*results[last].parts, *texts), results[last].is_error)
+    return results if all(fits_in_band(result) for result in results.values()) else None

@@ -1,0 +1,162 @@
+"""How the CLI is found, and the arguments and environment it is run with.
+
+Nothing that a client wrote stands in either, but for a model's name, which is checked.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from claude_max_proxy import BackendUnavailable, NotFound
+
+
+MCP_SERVER = "c"
+
+# Each flag keeps something of the machine, or of the CLI's own, out of the conversation.
+ARGUMENTS = (
+    "-p",
+    *("--input-format", "stream-json"),
+    *("--output-format", "stream-json"),
+    "--verbose",
+    "--include-partial-messages",
+    "--no-session-persistence",
+    *("--tools", ""),
+    *("--setting-sources", ""),
+    "--strict-mcp-config",
+    "--disable-slash-commands",
+    *("--permission-mode", "dontAsk"),
+    *("--allowedTools", f"mcp__{MCP_SERVER}"),
+)
+
+# Set in every child, above anything inherited.
+SEALED = {
+    "CLAUDE_AGENT_SDK_MCP_NO_PREFIX": "1",
+    "CLAUDE_CODE_DISABLE_ATTACHMENTS": "1",
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+    "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",
+    "CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1",
+    "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",  # it would bill a second answer
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_AUTO_COMPACT": "1",
+    "ENABLE_TOOL_SEARCH": "false",
+}
+
+_INHERITED = frozenset(
+    {
+        "ALL_PROXY",
+        "APPDATA",
+        "CLAUDE_CODE_CLIENT_CERT",
+        "CLAUDE_CODE_CLIENT_KEY",
+        "CLAUDE_CODE_CLIENT_KEY_PASSPHRASE",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "CLAUDE_CONFIG_DIR",
+        "COMSPEC",
+        "HOME",
+        "HOMEDRIVE",
+        "HOMEPATH",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+        "LANG",
+        "LOCALAPPDATA",
+        "LOGNAME",
+        "NODE_EXTRA_CA_CERTS",
+        "NO_PROXY",
+        "PATH",
+        "PATHEXT",
+        "REQUESTS_CA_BUNDLE",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+        "SYSTEMDRIVE",
+        "SYSTEMROOT",
+        "TEMP",
+        "TMP",
+        "TMPDIR",
+        "TZ",
+        "USER",
+        "USERNAME",
+        "USERPROFILE",
+        "WINDIR",
+        "XDG_CONFIG_HOME",
+        "XDG_RUNTIME_DIR",
+    }
+)
+_INHERITED_PREFIXES = ("ANTHROPIC_", "LC_")
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/\[\]-]{0,127}")
+_INSTALL = (
+    "install it with `npm install -g @anthropic-ai/claude-code` or "
+    "`pip install 'claude-max-proxy[cli]'`, or name it in [backends.claude] command"
+)
+
+
+def find_command(command: str | list[str]) -> list[str]:
+    """Find the CLI: as configured, on ``PATH``, or in the ``claude-agent-sdk`` package.
+
+    Raises :class:`BackendUnavailable` that says how to install it.
+    """
+    words = [command] if isinstance(command, str) else command
+    if not words:
+        raise BackendUnavailable("[backends.claude] command is empty")
+
+    program = shutil.which(os.path.expanduser(words[0]))
+    if program is None and words == ["claude"]:
+        program = _bundled()
+    if program is None:
+        raise BackendUnavailable(f"the Claude Code CLI {words[0]!r} was not found; {_INSTALL}")
+
+    return [program, *words[1:]]
+
+
+def arguments(command: list[str], model: str) -> list[str]:
+    """Give the whole argument list for a process that speaks for ``model``."""
+    if not _MODEL.fullmatch(model):
+        raise NotFound(f"{model!r} cannot be a model's name", param="model", code="model_not_found")
+
+    return [*command, *ARGUMENTS, "--model", model]
+
+
+def environment(inherited: Mapping[str, str], own: Mapping[str, str], retries: int) -> dict[str, str]:
+    """Give the child's environment: an allow-list of ours, what seals it, and ``own`` last."""
+    allowed = {
+        name: value
+        for name, value in inherited.items()
+        if name.upper() in _INHERITED or name.upper().startswith(_INHERITED_PREFIXES)
+    }
+    return {**allowed, **SEALED, "CLAUDE_CODE_MAX_RETRIES": str(retries), **own}
+
+
+def private_directory() -> Path:
+    """Make an empty directory that only we can use, for the CLI to run in.
+
+    Its path is the same for every start, since the CLI may tell it to the model, and a prompt that changes
+    misses the provider's cache. If somebody else holds that path, a random one is made instead.
+    """
+    owner = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
+    path = Path(tempfile.gettempdir()) / f"claude-max-proxy-{owner}"
+    try:
+        path.mkdir(mode=0o700, exist_ok=True)
+        status = path.lstat()
+        ours = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+        if ours and (os.name != "posix" or (status.st_uid == owner and not status.st_mode & 0o077)):
+            return path
+    except OSError:  # not ours to use
+        pass
+    return Path(tempfile.mkdtemp(prefix="claude-max-proxy-"))
+
+
+def _bundled() -> str | None:
+    """Find the native binary that the ``claude-agent-sdk`` package carries."""
+    spec = importlib.util.find_spec("claude_agent_sdk")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        name = "claude.exe" if os.name == "nt" else "claude"
+        path = Path(folder) / "_bundled" / name
+        if path.is_file():
+            return str(path)
+
+    return None

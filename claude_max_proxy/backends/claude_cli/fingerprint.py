@@ -1,0 +1,88 @@
+"""What a conversation is, as a short value: equal exactly when everything that shaped it is equal. Pure.
+
+It is made of meaning, not of bytes, because clients hand answers back in their own way: they re-serialise
+arguments, strip tool ids to letters and digits, drop reasoning, and join texts. Messages marked ephemeral
+are left out. Each message's digest includes all before it, so a prefix of a history has a value of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from claude_max_proxy import (
+    File,
+    Image,
+    Message,
+    Part,
+    Reasoning,
+    Request,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]")
+
+
+def root(request: Request, model: str) -> bytes:
+    """Digest what a process is told before the first message."""
+    return _digest(b"", [model, request.system, request.tools, request.response_schema])
+
+
+def extend(digest: bytes, messages: Sequence[Message]) -> bytes:
+    """Digest ``messages`` on top of everything before them."""
+    for message in messages:
+        if not message.ephemeral:
+            meaning = _assistant(message) if message.role == "assistant" else _user(message)
+            digest = _digest(digest, [message.role, meaning])
+    return digest
+
+
+def normal_id(call_id: str) -> str:
+    """A tool call's id as every client keeps it: its letters and digits, at most 40."""
+    return _NOT_ALPHANUMERIC.sub("", call_id)[:40]
+
+
+def _digest(before: bytes, value: Any) -> bytes:
+    return hashlib.blake2b(before + _encode(value), digest_size=32).digest()
+
+
+def _user(message: Message) -> list[Any]:
+    return [_meaning(part) for part in message.parts]
+
+
+def _assistant(message: Message) -> list[Any]:
+    text = "".join(part.text for part in message.parts if isinstance(part, Text))
+    calls = [_meaning(part) for part in message.parts if isinstance(part, ToolCall)]
+    return [text, calls]
+
+
+def _meaning(part: Part) -> list[Any]:
+    match part:
+        case Text(text=text):
+            return ["text", text]
+        case Image():
+            return ["image", part.media_type, part.data, part.url]
+        case File():
+            return ["file", part.media_type, part.data, part.name]
+        case ToolCall():
+            return ["call", normal_id(part.id), part.name, _arguments(part.arguments)]
+        case ToolResult():
+            inner = [_meaning(piece) for piece in part.parts]
+            return ["result", normal_id(part.id), inner, part.is_error]
+        case Reasoning():
+            return ["reasoning"]
+
+
+def _arguments(arguments: str) -> Any:
+    try:
+        return msgspec.json.decode(arguments or "{}")
+    except msgspec.DecodeError:
+        return arguments

@@ -1,0 +1,201 @@
+"""One process of the CLI: started, spoken to line by line, and ended, whatever happens.
+
+On Linux the kernel kills it when the proxy dies, even by SIGKILL; elsewhere its standard input closes then,
+at which the CLI exits by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from claude_max_proxy import BackendUnavailable, UpstreamFailed
+from claude_max_proxy.backends.claude_cli.framing import LineFramer
+from claude_max_proxy.backends.claude_cli.protocol import Garbage, Line, decode
+from claude_max_proxy.tasks import Tasks
+
+
+LINE_LIMIT = 64 * 1024 * 1024
+_CHUNK = 256 * 1024
+_INBOX = 64  # chunks' worth of lines; a slow client holds the CLI back through it
+_STDERR_KEPT = 4096
+_GARBAGE_KEPT = 200
+_GARBAGE_LIMIT = 100
+_SEND_TIMEOUT = 60.0
+_PR_SET_PDEATHSIG = 1
+
+Batch = list[Line] | None
+
+
+class CliProcess:
+    """A running CLI. ``inbox`` holds its lines, batch by batch, and ``None`` once it said its last."""
+
+    def __init__(self, process: asyncio.subprocess.Process, model: str) -> None:
+        """Take charge of ``process``; :meth:`spawn` is the way to get one."""
+        self.model = model
+        self.inbox: asyncio.Queue[Batch] = asyncio.Queue(_INBOX)
+        self.exited = asyncio.Event()
+        self._process = process
+        self._tasks = Tasks()
+        self._stderr = b""
+        self._garbage: list[str] = []
+        self._reader = self._tasks.start(self._read_output(), f"claude-stdout-{self.pid}")
+        self._tasks.start(self._read_errors(), f"claude-stderr-{self.pid}")
+
+    @classmethod
+    async def spawn(
+        cls,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        model: str,
+        on_exit: Callable[[CliProcess], None],
+    ) -> CliProcess:
+        """Start the CLI; raise :class:`BackendUnavailable` when the system cannot."""
+        linux = sys.platform == "linux"
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=dict(environment),
+                cwd=directory,
+                limit=_CHUNK,
+                start_new_session=os.name == "posix",
+                preexec_fn=_die_with(os.getpid()) if linux else None,
+            )
+        except OSError as error:
+            raise BackendUnavailable(
+                f"the Claude Code CLI {arguments[0]!r} could not be started: {error.strerror or error}"
+            ) from error
+        self = cls(process, model)
+        self._tasks.start(self._wait(on_exit), f"claude-exit-{self.pid}")
+        return self
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.returncode is None
+
+    def last_words(self) -> str:
+        """Say how it ended and what it printed that was not protocol, for an error message."""
+        code = self._process.returncode
+        state = "still running" if code is None else f"exit status {code}"
+        said = self._stderr.decode(errors="replace").strip() or " ".join(self._garbage)
+        return f"{state}; it said: {said[-500:]}" if said else state
+
+    async def send(self, lines: bytes) -> None:
+        """Write to its standard input; raise :class:`UpstreamFailed` when it does not take it."""
+        stdin = self._process.stdin
+        assert stdin is not None
+        try:
+            stdin.write(lines)
+            async with asyncio.timeout(_SEND_TIMEOUT):
+                await stdin.drain()
+        except (OSError, RuntimeError) as error:
+            raise UpstreamFailed(f"the Claude Code CLI is gone: {self.last_words()}") from error
+        except TimeoutError as error:
+            raise UpstreamFailed("the Claude Code CLI does not read its input") from error
+
+    def kill(self) -> None:
+        """End it this instant, with everything it started."""
+        if self.alive:
+            self._signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+
+    async def end(self, grace: float = 2.0) -> None:
+        """End it: close its input, then ask, then insist; each at most ``grace`` seconds."""
+        with contextlib.suppress(OSError, RuntimeError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        for step in (None, signal.SIGTERM):
+            if step is not None:
+                self._signal(step)
+            if await self.exits_within(grace):
+                break
+        else:
+            self.kill()
+            await self.exits_within(grace)
+        await asyncio.wait({self._reader}, timeout=grace)  # what it said last is still to be heard
+        await self._tasks.close()
+
+    async def exits_within(self, seconds: float) -> bool:
+        """Wait for its end, at most so long; say whether it came."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.exited.wait()
+        return self.exited.is_set()
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.name == "posix":
+                os.killpg(self.pid, number)
+            else:
+                self._process.terminate()
+
+    async def _read_output(self) -> None:
+        stdout = self._process.stdout
+        assert stdout is not None
+        framer = LineFramer(LINE_LIMIT)
+        try:
+            while chunk := await stdout.read(_CHUNK):
+                lines = [line for raw in framer.feed(chunk) if (line := self._decode(raw))]
+                if lines:
+                    await self.inbox.put(lines)
+        except ValueError as error:  # beyond a bound: nothing more that it says can be trusted
+            self._note_garbage(str(error))
+            self.kill()
+        finally:
+            self._close_inbox()
+
+    def _close_inbox(self) -> None:
+        """Put the end into the inbox, in the place of the newest lines if it is full."""
+        if self.inbox.full():
+            self.inbox.get_nowait()
+        self.inbox.put_nowait(None)
+
+    def _decode(self, raw: bytes) -> Line | None:
+        try:
+            return decode(raw)
+        except Garbage as error:
+            self._note_garbage(raw[:_GARBAGE_KEPT].decode(errors="replace"))
+            if len(self._garbage) > _GARBAGE_LIMIT:
+                raise ValueError("too many lines that are not the CLI's protocol") from error
+            return None
+
+    def _note_garbage(self, text: str) -> None:
+        self._garbage.append(text)
+
+    async def _read_errors(self) -> None:
+        stderr = self._process.stderr
+        assert stderr is not None
+        while chunk := await stderr.read(_CHUNK):
+            self._stderr = (self._stderr + chunk)[-_STDERR_KEPT:]
+
+    async def _wait(self, on_exit: Callable[[CliProcess], None]) -> None:
+        await self._process.wait()
+        self.exited.set()
+        on_exit(self)
+
+
+def _die_with(parent: int) -> Callable[[], None]:
+    """Make the kernel kill the child when the proxy dies, unless it has died already."""
+    prctl = ctypes.CDLL(None).prctl
+
+    def prepare() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return prepare

@@ -1,0 +1,239 @@
+"""The CLI's stream-json protocol: lines in, lines out. Pure.
+
+Seen with 2.1.197 and 2.1.330. What the CLI says that we do not know is passed over: newer versions say
+more. Fields of one line stand in any order, and kinds of lines come and go.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import msgspec
+
+
+_encode = msgspec.json.encode
+
+
+class Delta(msgspec.Struct):
+    """What a block or the message gained."""
+
+    type: str = ""
+    text: str = ""
+    thinking: str = ""
+    partial_json: str = ""
+    stop_reason: str | None = None
+
+
+class ContentBlock(msgspec.Struct):
+    """The block that begins."""
+
+    type: str = ""
+    id: str = ""
+    name: str = ""
+    text: str = ""
+
+
+class OutputDetails(msgspec.Struct):
+    """What output tokens were spent on."""
+
+    thinking_tokens: int | None = None
+
+
+class ApiUsage(msgspec.Struct):
+    """Tokens, as the Messages API counts them."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    output_tokens_details: OutputDetails | None = None
+
+
+class ApiMessage(msgspec.Struct):
+    """The head of a message."""
+
+    model: str = ""
+    usage: ApiUsage | None = None
+
+
+class StreamEvent(msgspec.Struct):
+    """One event of the Messages API's stream, as the CLI passes it on."""
+
+    type: str
+    index: int = 0
+    message: ApiMessage | None = None
+    content_block: ContentBlock | None = None
+    delta: Delta | None = None
+    usage: ApiUsage | None = None
+
+
+class RpcParams(msgspec.Struct):
+    """Parameters of a JSON-RPC request that we look at."""
+
+    name: str = ""
+    arguments: dict[str, Any] | None = None
+    protocol_version: str = msgspec.field(default="", name="protocolVersion")
+    meta: dict[str, Any] | None = msgspec.field(default=None, name="_meta")
+
+    @property
+    def tool_use_id(self) -> str:
+        """The id of the ``tool_use`` block that asks for this call."""
+        return str((self.meta or {}).get("claudecode/toolUseId", ""))
+
+
+class RpcMessage(msgspec.Struct):
+    """One JSON-RPC message of the in-band MCP channel."""
+
+    method: str = ""
+    id: int | str | None = None
+    params: RpcParams | None = None
+
+
+class ControlRequest(msgspec.Struct):
+    """What the CLI asks of us."""
+
+    subtype: str = ""
+    server_name: str = ""
+    message: RpcMessage | None = None
+
+
+class ControlResponse(msgspec.Struct):
+    """What the CLI answers to a request of ours."""
+
+    subtype: str = ""
+    request_id: str = ""
+    error: str = ""
+    response: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class RateLimitInfo(msgspec.Struct):
+    """How the plan's window stands; ``resets_at`` is in seconds since the epoch."""
+
+    status: str = ""
+    resets_at: float | None = msgspec.field(default=None, name="resetsAt")
+    rate_limit_type: str = msgspec.field(default="", name="rateLimitType")
+
+
+class ModelUsage(msgspec.Struct):
+    """What the CLI knows of a model it used."""
+
+    context_window: int | None = msgspec.field(default=None, name="contextWindow")
+    max_output_tokens: int | None = msgspec.field(default=None, name="maxOutputTokens")
+
+
+class Line(msgspec.Struct):
+    """One line from the CLI, with the fields of every kind that we look at."""
+
+    type: str = ""
+    subtype: str = ""
+    event: StreamEvent | None = None
+    parent_tool_use_id: str | None = None
+    request_id: str = ""
+    request: ControlRequest | None = None
+    response: ControlResponse | None = None
+    rate_limit_info: RateLimitInfo | None = None
+    is_error: bool = False
+    api_error_status: int | None = None
+    result: str = ""
+    model_usage: dict[str, ModelUsage] = msgspec.field(default_factory=dict, name="modelUsage")
+    claude_code_version: str = ""
+    attempt: int = 0
+
+
+class OfferedModel(msgspec.Struct):
+    """One row of what the CLI offers, from its answer to ``initialize``."""
+
+    value: str = ""
+    resolved: str = msgspec.field(default="", name="resolvedModel")
+    display_name: str = msgspec.field(default="", name="displayName")
+    supports_effort: bool = msgspec.field(default=False, name="supportsEffort")
+    efforts: list[str] = msgspec.field(default_factory=list, name="supportedEffortLevels")
+    adaptive_thinking: bool = msgspec.field(default=False, name="supportsAdaptiveThinking")
+
+
+class Account(msgspec.Struct):
+    """Where the login comes from; "none" and empty mean that there is none."""
+
+    token_source: str = msgspec.field(default="", name="tokenSource")
+    api_key_source: str = msgspec.field(default="", name="apiKeySource")
+    subscription: str = msgspec.field(default="", name="subscriptionType")
+
+
+class Initialized(msgspec.Struct):
+    """The answer to ``initialize``."""
+
+    account: Account = msgspec.field(default_factory=Account)
+    models: list[OfferedModel] = msgspec.field(default_factory=list)
+
+
+_line_decoder = msgspec.json.Decoder(Line)
+_head_decoder = msgspec.json.Decoder(dict[str, Any])
+_initialized_decoder = msgspec.json.Decoder(Initialized)
+_known = frozenset({"stream_event", "control_request", "control_response", "result", "assistant"})
+_ids = itertools.count(1)
+
+
+class Garbage(ValueError):
+    """A line that is not of this protocol."""
+
+
+def decode(line: bytes) -> Line | None:
+    """Decode one line; ``None`` for a kind that we do not know.
+
+    Raises :class:`Garbage` for a line that is no JSON object, or of a kind we know but another shape.
+    """
+    try:
+        return _line_decoder.decode(line)
+    except msgspec.ValidationError as error:
+        head = _head(line)
+        if head.get("type") in _known:
+            raise Garbage(f"{error} in a line of type {head['type']!r}") from error
+        return None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Garbage(str(error)) from error
+
+
+def decode_initialized(response: msgspec.Raw) -> Initialized:
+    """Decode the answer to ``initialize``; what cannot be read is left out."""
+    try:
+        return _initialized_decoder.decode(response)
+    except msgspec.MsgspecError:
+        return Initialized()
+
+
+def control_request(subtype: str, **fields: Any) -> tuple[str, bytes]:
+    """Write a request of ours; give its id and its line."""
+    request_id = f"proxy-{next(_ids)}"
+    body = {"subtype": subtype, **fields}
+    return request_id, line("control_request", request_id=request_id, request=body)
+
+
+def mcp_response(request_id: str, rpc_id: int | str | None, result: dict[str, Any]) -> bytes:
+    """Write the answer to a JSON-RPC request of the in-band MCP channel."""
+    message = {"jsonrpc": "2.0", "id": 0 if rpc_id is None else rpc_id, "result": result}
+    body = {"mcp_response": message}
+    return line(
+        "control_response",
+        response={"subtype": "success", "request_id": request_id, "response": body},
+    )
+
+
+def refusal(request_id: str, reason: str) -> bytes:
+    """Write a refusal of a request that we do not serve."""
+    return line(
+        "control_response",
+        response={"subtype": "error", "request_id": request_id, "error": reason},
+    )
+
+
+def line(type_: str, **fields: Any) -> bytes:
+    """Write one line."""
+    return _encode({"type": type_, **fields}) + b"\n"
+
+
+def _head(line_: bytes) -> dict[str, Any]:
+    try:
+        return _head_decoder.decode(line_)
+    except msgspec.MsgspecError as error:
+        raise Garbage(str(error)) from error

@@ -1,0 +1,90 @@
+"""The client's tools, served to the CLI over its in-band MCP channel. Pure.
+
+The upstream takes tool names of ``[a-zA-Z0-9_-]{1,128}``; other names are mapped to such, kept apart, and
+mapped back, so that the client and the model each see names that they can use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from claude_max_proxy import Image, Tool, ToolResult
+from claude_max_proxy.backends.claude_cli.protocol import RpcMessage
+
+
+# The most that the CLI grants; beyond a tool's limit it would hand the model a stub instead of the result.
+MAX_RESULT_CHARACTERS = 500_000
+_ALLOWED = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+_NOT_ALLOWED = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+class Names:
+    """The client's tool names and the upstream's, both ways; most are the same."""
+
+    def __init__(self, tools: Sequence[Tool] = ()) -> None:
+        """Map the names of ``tools``."""
+        self.upstream: dict[str, str] = {}
+        self.client: dict[str, str] = {}
+        for tool in tools:
+            self._add(tool.name)
+
+    def _add(self, name: str) -> None:
+        mapped = name
+        if not _ALLOWED.fullmatch(name):
+            digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+            mapped = f"{_NOT_ALLOWED.sub('_', name)[:119]}_{digest}"
+        self.upstream[name] = mapped
+        self.client[mapped] = name
+
+
+def serve(message: RpcMessage, tools: Sequence[Tool], names: Names) -> dict[str, Any]:
+    """Answer any request of the MCP channel but a tool's call."""
+    match message.method:
+        case "initialize":
+            version = message.params.protocol_version if message.params else ""
+            return {
+                "protocolVersion": version,
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "client", "version": "1"},
+            }
+        case "tools/list":
+            return {"tools": [_listed(tool, names) for tool in tools]}
+        case _:
+            return {}
+
+
+def call_result(result: ToolResult) -> dict[str, Any]:
+    """Write a tool's result as MCP has it."""
+    content: list[dict[str, Any]] = [
+        {"type": "image", "data": part.data, "mimeType": part.media_type}
+        if isinstance(part, Image)
+        else {"type": "text", "text": part.text}
+        for part in result.parts
+    ]
+    return {"content": content, "isError": result.is_error}
+
+
+def fits_in_band(result: ToolResult) -> bool:
+    """Tell whether the CLI passes this result on whole; images must be inline."""
+    size = 0
+    for part in result.parts:
+        if isinstance(part, Image):
+            if part.url:
+                return False
+        else:
+            size += len(part.text)
+    return size <= MAX_RESULT_CHARACTERS
+
+
+def _listed(tool: Tool, names: Names) -> dict[str, Any]:
+    return {
+        "name": names.upstream[tool.name],
+        "description": tool.description,
+        "inputSchema": tool.parameters or {"type": "object", "properties": {}},
+        # Only tools that change nothing are called at once; the client decides what really runs.
+        "annotations": {"readOnlyHint": True},
+        "_meta": {"anthropic/maxResultSizeChars": MAX_RESULT_CHARACTERS},
+    }

@@ -1,0 +1,1 @@
+"""The client APIs: one package per dialect, each pure."""

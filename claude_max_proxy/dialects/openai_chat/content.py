@@ -1,0 +1,97 @@
+"""The content of chat messages, read into parts; every refusal names the path of the part."""
+
+from __future__ import annotations
+
+import re
+
+from claude_max_proxy import File, Image, InvalidRequest, Part, Text
+from claude_max_proxy.dialects.openai_chat.schemas import (
+    AudioPart,
+    Content,
+    ContentPart,
+    FilePart,
+    ImagePart,
+    RefusalPart,
+    TextPart,
+)
+
+
+IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[^;,]*)*?;base64,", re.ASCII)
+_HEADER_LIMIT = 256
+
+
+def read_parts(content: Content, path: str) -> list[Part]:
+    """Read a user's or a tool's content: text, images, documents."""
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [Text(content)]
+
+    return [_part(part, f"{path}[{index}]") for index, part in enumerate(content)]
+
+
+def read_text(content: Content, path: str, role: str) -> list[str]:
+    """Read content that may only be text, as instructions and the assistant's own words are."""
+    texts = []
+    for index, part in enumerate([TextPart(content)] if isinstance(content, str) else content or []):
+        match part:
+            case TextPart():
+                texts.append(part.text)
+            case RefusalPart():
+                texts.append(part.refusal)
+            case _:
+                raise InvalidRequest(
+                    f"{path}[{index}]: a message of role {role!r} may hold only text",
+                    param=f"{path}[{index}].type",
+                )
+    return texts
+
+
+def _part(part: ContentPart, path: str) -> Part:
+    match part:
+        case TextPart():
+            return Text(part.text)
+        case RefusalPart():
+            return Text(part.refusal)
+        case ImagePart():
+            return _image(part.image_url.url, f"{path}.image_url.url")
+        case FilePart():
+            return _file(part, f"{path}.file")
+        case AudioPart():
+            raise InvalidRequest(
+                f"{path}: Claude models take no audio; send text, images or documents",
+                param=f"{path}.type",
+                code="unsupported_content",
+            )
+
+
+def _image(url: str, path: str) -> Image:
+    if url.startswith(("https://", "http://")):
+        return Image(url=url)
+
+    media_type, data = _data_url(url, path)
+    if media_type not in IMAGE_TYPES:
+        raise InvalidRequest(f"{path}: images must be PNG, JPEG, GIF or WebP, not {media_type}", param=path)
+    return Image(media_type, data)
+
+
+def _file(part: FilePart, path: str) -> File:
+    if part.file.file_id is not None:
+        raise InvalidRequest(
+            f"{path}.file_id: stored files live with their provider; send the file inline as file_data",
+            param=f"{path}.file_id",
+            code="unsupported_content",
+        )
+    if part.file.file_data is None:
+        raise InvalidRequest(f"{path}.file_data is missing", param=f"{path}.file_data")
+
+    media_type, data = _data_url(part.file.file_data, f"{path}.file_data")
+    return File(media_type, data, part.file.filename or "")
+
+
+def _data_url(url: str, path: str) -> tuple[str, str]:
+    header = _DATA_URL.match(url, 0, _HEADER_LIMIT)
+    if header is None:
+        raise InvalidRequest(f"{path} must be a data URL (data:TYPE;base64,DATA) or an https URL", param=path)
+    return header["type"].lower(), url[header.end() :]

@@ -1,0 +1,187 @@
+"""What comes back, in nobody's dialect: values, their grammar, and one function that folds them.
+
+::
+
+    Started · (PartStarted · PartDelta* · PartEnded)* · Usage? · (Finished | Failed)
+
+``Failed`` may come at any point and ends everything; parts do not overlap; indexes count from 0. A whole
+reply is the same events folded by :func:`fold`, so a streamed and a whole answer cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable
+from typing import Literal
+
+import msgspec
+
+from claude_max_proxy.errors import InternalError, ProxyError
+from claude_max_proxy.request import Reasoning, Text, ToolCall
+
+
+PartKind = Literal["text", "reasoning", "tool_call"]
+FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
+
+
+class Started(msgspec.Struct, frozen=True, tag="started"):
+    """The model has begun. ``model`` is the upstream's own name for itself.
+
+    ``live`` says whether a conversation was continued in place; ``queued`` is the time in seconds that the
+    request waited for the backend.
+    """
+
+    model: str
+    live: bool = False
+    queued: float = 0.0
+
+
+class PartStarted(msgspec.Struct, frozen=True, tag="part_started"):
+    """A part begins; ``id`` and ``name`` are set for a tool call."""
+
+    index: int
+    kind: PartKind
+    id: str = ""
+    name: str = ""
+
+
+class PartDelta(msgspec.Struct, frozen=True, tag="part_delta"):
+    """More of the open part: text, reasoning, or a fragment of a tool call's JSON arguments."""
+
+    index: int
+    text: str
+
+
+class PartEnded(msgspec.Struct, frozen=True, tag="part_ended"):
+    """The open part is complete."""
+
+    index: int
+
+
+class Usage(msgspec.Struct, frozen=True, tag="usage"):
+    """Tokens of this answer. ``input_tokens`` excludes what was read from or written to the cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int | None = None
+
+    @property
+    def prompt_tokens(self) -> int:
+        """All tokens of the prompt, cached or not."""
+        return self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+
+
+class Finished(msgspec.Struct, frozen=True, tag="finished"):
+    """The answer is complete."""
+
+    reason: FinishReason
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """The answer ends here, for this reason."""
+
+    error: ProxyError
+
+
+Event = Started | PartStarted | PartDelta | PartEnded | Usage | Finished | Failed
+Events = AsyncGenerator[Event, None]
+
+
+class Reply(msgspec.Struct):
+    """A whole answer: what the events of one stream add up to."""
+
+    model: str = ""
+    parts: list[Text | Reasoning | ToolCall] = msgspec.field(default_factory=list)
+    usage: Usage | None = None
+    reason: FinishReason = "stop"
+    error: ProxyError | None = None
+
+    @property
+    def text(self) -> str:
+        """All text parts, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+    @property
+    def reasoning(self) -> str:
+        """All reasoning parts, joined."""
+        return "".join(part.text for part in self.parts if isinstance(part, Reasoning))
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        """The tool calls, in order."""
+        return [part for part in self.parts if isinstance(part, ToolCall)]
+
+
+class Folding:
+    """Adds events up to a :class:`Reply`, one at a time, and refuses what the grammar forbids."""
+
+    def __init__(self) -> None:
+        """Begin with nothing heard."""
+        self.reply = Reply()
+        self._state: Literal["new", "open", "part", "ended"] = "new"
+        self._part: PartStarted | None = None
+        self._texts: list[str] = []
+
+    @property
+    def ended(self) -> bool:
+        """Whether ``Finished`` or ``Failed`` was heard."""
+        return self._state == "ended"
+
+    def add(self, event: Event) -> None:
+        """Take one more event.
+
+        Raises :class:`InternalError` when the grammar does not allow it here: a backend's bug.
+        """
+        if self._state not in _ALLOWED[type(event)]:
+            raise InternalError(f"event {type(event).__name__} is not allowed when {self._state!r}")
+        match event:
+            case Started():
+                self.reply.model, self._state = event.model, "open"
+            case PartStarted():
+                self._part, self._state = event, "part"
+            case PartDelta():
+                self._texts.append(event.text)
+            case PartEnded():
+                self._close()
+            case Usage():
+                self.reply.usage = event
+            case Finished():
+                self.reply.reason, self._state = event.reason, "ended"
+            case Failed():
+                self.reply.error, self._state = event.error, "ended"
+
+    def _close(self) -> None:
+        part, text = self._part, "".join(self._texts)
+        self._texts.clear()
+        self._state = "open"
+        match part:
+            case PartStarted(kind="text"):
+                self.reply.parts.append(Text(text))
+            case PartStarted(kind="reasoning"):
+                self.reply.parts.append(Reasoning(text))
+            case PartStarted():
+                self.reply.parts.append(ToolCall(part.id, part.name, text or "{}"))
+            case None:  # unreachable: the grammar admits PartEnded only inside a part
+                raise InternalError("a part ended that never started")
+
+
+_ALLOWED: dict[type, frozenset[str]] = {
+    Started: frozenset({"new"}),
+    PartStarted: frozenset({"open"}),
+    PartDelta: frozenset({"part"}),
+    PartEnded: frozenset({"part"}),
+    Usage: frozenset({"open"}),
+    Finished: frozenset({"open"}),
+    Failed: frozenset({"new", "open", "part"}),
+}
+
+
+def fold(events: Iterable[Event]) -> Reply:
+    """Add complete events up to one reply; a stream that just stops is an :class:`InternalError`."""
+    folding = Folding()
+    for event in events:
+        folding.add(event)
+    if not folding.ended:
+        raise InternalError("the events stopped before Finished or Failed")
+    return folding.reply

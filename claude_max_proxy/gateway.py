@@ -1,0 +1,149 @@
+"""One request through the hooks: map the model, rewrite, select the backend, answer, and keep the record."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+
+from claude_max_proxy.backend import Backend, Target
+from claude_max_proxy.config import Config, near_miss
+from claude_max_proxy.errors import InternalError, NotFound, ProxyError
+from claude_max_proxy.events import (
+    Event,
+    Events,
+    Failed,
+    Finished,
+    PartDelta,
+    PartStarted,
+    Started,
+    Usage,
+)
+from claude_max_proxy.plugins import Plugins
+from claude_max_proxy.record import CLIENT_LEFT, Record
+from claude_max_proxy.request import Request
+
+
+logger = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Answers requests with one configuration's plugins and backends."""
+
+    def __init__(self, config: Config, plugins: Plugins, backends: Mapping[str, Backend]) -> None:
+        """Use what the runtime built."""
+        self._config = config
+        self._plugins = plugins
+        self._backends = backends
+
+    async def answer(self, request: Request, dialect: str) -> Events:
+        """Answer with events that always end in ``Finished`` or ``Failed``, and announce the record.
+
+        Never raises, but for cancellation; closing it early is the client's leaving.
+        """
+        watch = _Watch(request, dialect)
+        try:
+            async with aclosing(self._events(request, watch)) as events:
+                async for event in events:
+                    watch.see(event)
+                    yield event
+        except ProxyError as error:
+            yield watch.fail(error)
+        except Exception:  # the boundary: a bug in a backend must still end the answer
+            logger.exception("a request for %r failed", request.model)
+            yield watch.fail(InternalError("the proxy failed; its log has the details"))
+        finally:
+            await self._plugins.log_request(watch.close())
+
+    async def _events(self, request: Request, watch: _Watch) -> Events:
+        target = await self._target(request)
+        _apply(target, request)
+        await self._plugins.rewrite_request(request)
+        target = await self._override(request, target)
+        watch.record.backend, watch.record.upstream_model = target.backend, target.model
+        async with aclosing(self._backends[target.backend].answer(request, target.model)) as events:
+            async for event in events:
+                yield event
+
+    async def _target(self, request: Request) -> Target:
+        answer = await self._plugins.map_model(request, self._config)
+        if answer is None:
+            known = [name for name in self._config.models if "*" not in name]
+            raise NotFound(
+                f"the model {request.model!r} does not exist here{near_miss(request.model, known)}",
+                param="model",
+                code="model_not_found",
+            )
+
+        target = _parsed(answer) if isinstance(answer, str) else answer
+        return self._checked(target)
+
+    async def _override(self, request: Request, target: Target) -> Target:
+        answer = await self._plugins.select_backend(request, self._backends)
+        if answer is None:
+            return target
+
+        other = _parsed(answer) if "/" in answer else Target(answer, target.model)
+        return self._checked(other)
+
+    def _checked(self, target: Target) -> Target:
+        if target.backend not in self._backends:
+            raise InternalError(f"a plugin chose the backend {target.backend!r}, which is not configured")
+        return target
+
+
+def _parsed(answer: str) -> Target:
+    backend, _, model = answer.partition("/")
+    return Target(backend, model)
+
+
+def _apply(target: Target, request: Request) -> None:
+    """Set what the ``[models]`` entry sets, where the client did not."""
+    if request.effort is None:
+        request.effort = target.effort
+    if request.max_tokens is None:
+        request.max_tokens = target.max_tokens
+    if target.system:
+        request.system = "\n\n".join(text for text in (target.system, request.system) if text)
+
+
+class _Watch:
+    """Keeps one request's record while its events pass."""
+
+    def __init__(self, request: Request, dialect: str) -> None:
+        self.record = Record(
+            request.model,
+            dialect=dialect,
+            client=request.client,
+            status=CLIENT_LEFT,
+            stream=request.stream,
+        )
+        self._began = time.monotonic()
+
+    def see(self, event: Event) -> None:
+        """Take note of one event; nothing but the first of each kind costs more than a comparison."""
+        match event:
+            case PartDelta() | PartStarted():
+                if self.record.first_token is None:
+                    self.record.first_token = time.monotonic() - self._began
+            case Started():
+                self.record.live, self.record.queued = event.live, event.queued
+            case Usage():
+                self.record.usage = event
+            case Finished():
+                self.record.status = 200
+            case Failed():
+                self.fail(event.error)
+            case _:
+                pass
+
+    def fail(self, error: ProxyError) -> Failed:
+        """Take note of a failure and give its event."""
+        self.record.status, self.record.error = error.status, error.message
+        return Failed(error)
+
+    def close(self) -> Record:
+        """Give the finished record."""
+        self.record.total = time.monotonic() - self._began
+        return self.record

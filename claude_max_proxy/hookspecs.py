@@ -1,0 +1,97 @@
+"""Every hook, on one page.
+
+A hook is implemented by a function of the same name, marked with ``claude_max_proxy.hookimpl``, that takes
+any of the arguments named here. ``settings`` is always the plugin's own ``[plugins.<name>]``, converted into
+its ``Settings`` struct. Hooks that are called for a request may be ``def`` or ``async def``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+import pluggy
+
+from claude_max_proxy.backend import Backend, Target
+from claude_max_proxy.config import Config
+from claude_max_proxy.dialect import Dialect
+from claude_max_proxy.record import Record
+from claude_max_proxy.request import Request
+
+
+if TYPE_CHECKING:
+    import click
+
+
+PROJECT = "claude_max_proxy"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class RegisterBackend(Protocol):
+    """Adds a backend type: ``register("claude-cli", Settings, build)``."""
+
+    def __call__(self, type_: str, settings: type[msgspec.Struct], build: BuildBackend) -> None:
+        """Make ``type = type_`` available to ``[backends.<name>]``."""
+
+
+class BuildBackend(Protocol):
+    """Builds one backend from its name and its converted settings."""
+
+    def __call__(self, name: str, settings: Any) -> Backend:
+        """Build it, without I/O."""
+
+
+class RegisterDialect(Protocol):
+    """Adds a client API."""
+
+    def __call__(self, dialect: Dialect) -> None:
+        """Serve ``dialect`` on its routes."""
+
+
+# --- Registration: called once while a configuration is built ---------------------------------------------
+
+
+@hookspec
+def register_backends(register: RegisterBackend, settings: Any) -> None:
+    """Add backend types."""
+
+
+@hookspec
+def register_dialects(register: RegisterDialect, settings: Any) -> None:
+    """Add client APIs."""
+
+
+@hookspec
+def register_commands(cli: click.Group) -> None:
+    """Add subcommands of ``claude-max-proxy``."""
+
+
+# --- Decisions: asked in order, the first answer that is not None wins ------------------------------------
+
+
+@hookspec(firstresult=True)
+def map_model(request: Request, config: Config, settings: Any) -> Target | str | None:
+    """Say which backend and upstream model ``request.model`` means: ``"backend/model"`` or a ``Target``."""
+
+
+@hookspec(firstresult=True)
+def select_backend(request: Request, backends: Mapping[str, Backend], settings: Any) -> str | None:
+    """Override where a request goes, by a backend's name or ``"backend/model"``."""
+
+
+# --- Changes: all are called, in order; each may change the request in place --------------------------------
+
+
+@hookspec
+def rewrite_request(request: Request, settings: Any) -> None:
+    """Change a request before it is answered: redact, inject, cap."""
+
+
+# --- Announcements: all are called; nothing they do changes the answer --------------------------------------
+
+
+@hookspec
+def log_request(record: Record, settings: Any) -> None:
+    """Hear about one finished request."""

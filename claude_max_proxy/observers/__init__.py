@@ -1,0 +1,1 @@
+"""What hears about requests: one file per observer."""

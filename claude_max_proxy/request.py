@@ -1,0 +1,129 @@
+"""What is asked, in nobody's dialect: values only, no I/O, no wire format.
+
+A dialect reads a client's API into a :class:`Request`; plugins may change it in place; a backend answers it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+Role = Literal["user", "assistant"]
+
+
+class Text(msgspec.Struct, frozen=True, tag="text"):
+    """Plain text, exactly as written."""
+
+    text: str
+
+
+class Image(msgspec.Struct, frozen=True, tag="image"):
+    """An image: either ``data`` (base64, with ``media_type``) or the ``url`` of one."""
+
+    media_type: str = ""
+    data: str = ""
+    url: str = ""
+
+
+class File(msgspec.Struct, frozen=True, tag="file"):
+    """A document: base64 ``data`` of ``media_type``, under the client's own ``name``."""
+
+    media_type: str
+    data: str
+    name: str = ""
+
+
+class Reasoning(msgspec.Struct, frozen=True, tag="reasoning"):
+    """What the model thought before it answered, as the client hands it back."""
+
+    text: str
+
+
+class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
+    """The model's call of a tool; ``arguments`` is JSON text, ``{}`` when there are none."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+class ToolResult(msgspec.Struct, frozen=True, tag="tool_result"):
+    """What the client's tool answered to the call ``id``."""
+
+    id: str
+    parts: tuple[Text | Image, ...]
+    is_error: bool = False
+
+
+Part = Text | Image | File | Reasoning | ToolCall | ToolResult
+
+
+class Message(msgspec.Struct):
+    """One turn of the conversation.
+
+    ``ephemeral`` marks a message that the client will not repeat at this place in its next request: the
+    model sees it, and it is left out when a live conversation is recognised.
+    """
+
+    role: Role
+    parts: list[Part]
+    ephemeral: bool = False
+
+
+class Tool(msgspec.Struct, frozen=True):
+    """A tool of the client's: ``parameters`` is a JSON schema, passed on untouched."""
+
+    name: str
+    description: str = ""
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    strict: bool = False
+
+
+class ToolChoice(msgspec.Struct, frozen=True):
+    """Whether the model may, must or must not call tools; ``name`` when it must call that one."""
+
+    mode: Literal["auto", "none", "required", "named"] = "auto"
+    name: str = ""
+    parallel: bool = True
+
+
+class Client(msgspec.Struct, frozen=True):
+    """Who asks: the name of the API key used, the program as it names itself, and its address."""
+
+    key: str = ""
+    program: str = ""
+    address: str = ""
+
+
+class Request(msgspec.Struct):
+    """One question to a model. Mutable: a plugin changes it in place.
+
+    ``model`` is the name as the client asked for it and is echoed in the answer. ``state`` is a dict for
+    plugins to pass things along; ``extra`` holds the client's fields that have no place here; ``ignored``
+    names what was accepted and not honoured, and is told to the client in ``x-proxy-ignored``.
+    """
+
+    model: str
+    system: str = ""
+    messages: list[Message] = msgspec.field(default_factory=list)
+    tools: list[Tool] = msgspec.field(default_factory=list)
+    tool_choice: ToolChoice = ToolChoice()
+    max_tokens: int | None = None
+    stop: list[str] = msgspec.field(default_factory=list)
+    temperature: float | None = None
+    top_p: float | None = None
+    effort: Effort | None = None
+    response_schema: dict[str, Any] | None = None
+    stream: bool = False
+    client: Client = Client()
+    state: dict[str, Any] = msgspec.field(default_factory=dict)
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)
+    ignored: list[str] = msgspec.field(default_factory=list)
+
+    def ignore(self, name: str) -> None:
+        """Note that the parameter ``name`` was accepted and has no effect on this answer."""
+        if name not in self.ignored:
+            self.ignored.append(name)

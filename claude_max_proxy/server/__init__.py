@@ -1,0 +1,1 @@
+"""The HTTP server: the only importer of Litestar and uvicorn."""

@@ -1,0 +1,179 @@
+"""One answer on its way to a client: pumped from the gateway, held until its status is known, kept alive.
+
+The head waits for the first event, so that an early failure is an HTTP status. What is ready is sent
+together: a client that reads slowly, or a model that writes fast, costs fewer and larger writes. A client
+that leaves cancels everything behind its answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from contextlib import aclosing
+from typing import Any
+
+from litestar.types import Receive, Scope, Send
+
+from claude_max_proxy.dialect import Dialect
+from claude_max_proxy.errors import ProxyError
+from claude_max_proxy.events import Events, Failed, Folding
+from claude_max_proxy.request import Request
+
+
+_BUFFER_LIMIT = 1024 * 1024
+_CLOSE_TIMEOUT = 5.0
+Headers = list[tuple[bytes, bytes]]
+
+
+class Answer:
+    """Answers one request, streamed or whole, as an ASGI application."""
+
+    def __init__(
+        self, request: Request, dialect: Dialect, events: Events, *, keep_alive: float, hold: float
+    ) -> None:
+        """Send ``events`` in ``dialect``.
+
+        While nothing comes, a keep-alive goes out every ``keep_alive`` seconds; the head is held for at
+        most ``hold`` seconds, since clients give up on one that never comes.
+        """
+        self._request = request
+        self._dialect = dialect
+        self._writer = dialect.writer(request)
+        self._events = events
+        self._keep_alive = keep_alive
+        self._hold = hold
+        self._buffer = bytearray()
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._ended = False
+        self._failure: ProxyError | None = None
+        self._folding = Folding()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer; return when it is complete or the client has left."""
+        work = self._stream(send) if self._request.stream else self._whole(send)
+        answer = asyncio.get_running_loop().create_task(work, name="answer")
+        leaving = asyncio.get_running_loop().create_task(_left(receive), name="client-leaves")
+        try:
+            await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                await answer
+        finally:
+            await _cancel(answer, leaving)
+
+    # --- whole
+
+    async def _whole(self, send: Send) -> None:
+        async with aclosing(self._events):
+            async for event in self._events:
+                self._folding.add(event)
+        reply = self._folding.reply
+        if reply.error is not None:
+            await send_error(reply.error, self._dialect, send)
+        else:
+            headers = [*self._headers(), (b"content-type", b"application/json")]
+            await _send_body(200, headers, self._writer.whole(reply), send)
+
+    # --- streamed
+
+    async def _stream(self, send: Send) -> None:
+        pump = asyncio.get_running_loop().create_task(self._pump(), name="pump")
+        try:
+            await self._wait(self._hold)
+            if self._failure is not None:
+                await send_error(self._failure, self._dialect, send)
+                return
+
+            headers = [
+                *self._headers(),
+                (b"content-type", b"text/event-stream; charset=utf-8"),
+                (b"cache-control", b"no-cache"),
+                (b"x-accel-buffering", b"no"),
+            ]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._send_stream(send)
+        finally:
+            await _cancel(pump)
+
+    async def _send_stream(self, send: Send) -> None:
+        while not (self._ended and not self._buffer):
+            chunk = bytes(self._buffer) or self._writer.keep_alive()
+            self._buffer.clear()
+            self._room.set()
+            self._wake.clear()
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if not self._buffer and not self._ended:
+                await self._wait(self._keep_alive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _pump(self) -> None:
+        """Write events into the buffer, as fast as they come and as far as there is room.
+
+        A run of events that are ready costs no turn of the event loop, so they leave in one write.
+        """
+        silent = True
+        try:
+            async with aclosing(self._events):
+                async for event in self._events:
+                    if silent and isinstance(event, Failed):
+                        self._failure = event.error
+                    self._buffer += self._writer.write(event)
+                    if self._buffer:
+                        silent = False
+                        self._wake.set()
+                    while len(self._buffer) > _BUFFER_LIMIT:
+                        self._room.clear()
+                        await self._room.wait()
+        finally:
+            self._ended = True
+            self._wake.set()
+
+    async def _wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+
+    def _headers(self) -> Headers:
+        headers = [(b"x-request-id", secrets.token_hex(8).encode())]
+        if self._request.ignored:
+            headers.append((b"x-proxy-ignored", ", ".join(self._request.ignored).encode()))
+        return headers
+
+
+async def send_error(error: ProxyError, dialect: Dialect, send: Send) -> None:
+    """Send a failure as a status and the dialect's envelope."""
+    headers = [(b"content-type", b"application/json"), *error_headers(error)]
+    await _send_body(error.status, headers, dialect.error(error), send)
+
+
+def error_headers(error: ProxyError) -> Headers:
+    """The headers that a failure brings along."""
+    if error.retry_after is None:
+        return []
+
+    return [(b"retry-after", str(error.retry_after).encode())]
+
+
+async def _send_body(status: int, headers: Headers, body: bytes, send: Send) -> None:
+    headers = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def _left(receive: Receive) -> None:
+    """Return when the client has left."""
+    while True:
+        message: Any = await receive()
+        if message["type"] == "http.disconnect":
+            return
+
+
+async def _cancel(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks and wait for what they do last, within a bound."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()  # heard, so that the loop does not complain

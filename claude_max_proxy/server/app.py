@@ -1,0 +1,125 @@
+"""The Litestar application: a dialect's routes, the model list, health, and errors in the dialect's envelope."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import litestar
+from litestar import Litestar, Response
+from litestar.config.response_cache import ResponseCacheConfig
+from litestar.exceptions import HTTPException
+from litestar.handlers import post
+from litestar.types import ASGIApp
+
+from claude_max_proxy.dialect import Dialect
+from claude_max_proxy.errors import (
+    BodyTooLarge,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    ProxyError,
+)
+from claude_max_proxy.request import Client
+from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.server.answers import Answer, error_headers
+from claude_max_proxy.server.guards import Guard
+from claude_max_proxy.server.routes import health_routes, model_routes
+
+
+logger = logging.getLogger(__name__)
+_Request = litestar.Request[Any, Any, Any]
+
+
+class _Answering(Response[None]):
+    """Lets a route answer with an ASGI application of its own."""
+
+    def __init__(self, application: ASGIApp) -> None:
+        super().__init__(None)
+        self._application = application
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]  # any ASGI application serves
+        return self._application
+
+
+def build_app(runtime: Runtime) -> Litestar:
+    """Build the application that serves ``runtime``, and starts and stops it."""
+
+    @asynccontextmanager
+    async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await runtime.start()
+        try:
+            yield
+        finally:
+            await runtime.stop()
+
+    dialects = list(runtime.dialects.values())
+    render = _renderer(dialects)
+    return Litestar(
+        route_handlers=[
+            *(_dialect_route(runtime, dialect) for dialect in dialects),
+            *model_routes(runtime),
+            *health_routes(runtime),
+        ],
+        guards=[Guard(runtime.config.server)],
+        exception_handlers={ProxyError: render, HTTPException: render, Exception: render},
+        lifespan=[lifespan],
+        request_max_body_size=runtime.config.server.max_body_bytes,
+        logging_config=None,
+        openapi_config=None,
+        response_cache_config=ResponseCacheConfig(default_expiration=None),
+    )
+
+
+def _dialect_route(runtime: Runtime, dialect: Dialect) -> Any:
+    server = runtime.config.server
+
+    @post(list(dialect.routes), name=dialect.name)
+    async def answer(request: _Request) -> Response[None]:
+        asked = dialect.read(await request.body())
+        asked.client = _client(request)
+        events = runtime.gateway.answer(asked, dialect.name)
+        return _Answering(Answer(asked, dialect, events, keep_alive=server.keep_alive, hold=server.hold))
+
+    return answer
+
+
+def _client(request: _Request) -> Client:
+    address = request.client.host if request.client else ""
+    return Client(request.scope["state"]["key"], request.headers.get("user-agent", ""), address)
+
+
+def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Response[bytes]]:
+    by_route = {route: dialect for dialect in dialects for route in dialect.routes}
+
+    def render(request: _Request, exception: Exception) -> Response[bytes]:
+        error = _as_proxy_error(request, exception)
+        dialect = by_route.get(request.scope["path"], dialects[0])
+        headers = {name.decode(): value.decode() for name, value in error_headers(error)}
+        return Response(
+            dialect.error(error), status_code=error.status, headers=headers, media_type="application/json"
+        )
+
+    return render
+
+
+def _as_proxy_error(request: _Request, exception: Exception) -> ProxyError:
+    if isinstance(exception, ProxyError):
+        return exception
+
+    path, method = request.scope["path"], request.scope["method"]
+    match getattr(exception, "status_code", 500):
+        case 404:
+            return NotFound(f"there is no route {method} {path[:200]}", code="route_not_found")
+        case 405:
+            return MethodNotAllowed(f"the route {path[:200]} does not take {method}")
+        case 413:
+            return BodyTooLarge("the body is larger than [server] max_body_bytes")
+        case status if 400 <= status < 500:
+            return InvalidRequest(f"the request could not be read: {getattr(exception, 'detail', '')}")
+        case _:
+            logger.error("%s %s failed", method, path, exc_info=exception)
+            return InternalError("the proxy failed; its log has the details")

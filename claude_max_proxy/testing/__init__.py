@@ -1,0 +1,54 @@
+"""A scripted fake of the Messages API, for tests, the demo and the benchmark.
+
+    async with ScriptedUpstream() as upstream:
+        upstream.script(Reply((Text("hello"),)), fault(529))
+        ...  # start the real CLI with upstream.environment()
+        assert conversation(upstream.requests[0].body) == [("user", [...])]
+
+The answers are in `answers`, what a user message may ask for in `directives`.
+"""
+
+from claude_max_proxy.testing.answers import (
+    Answer,
+    Block,
+    Drop,
+    ErrorEvent,
+    Fault,
+    Hang,
+    Reply,
+    Text,
+    Thinking,
+    ToolUse,
+    fault,
+    words,
+)
+from claude_max_proxy.testing.directives import answer_for
+from claude_max_proxy.testing.events import message, stream
+from claude_max_proxy.testing.limits import limit_headers, plan_limit
+from claude_max_proxy.testing.seen import RecordedRequest, conversation, system_text
+from claude_max_proxy.testing.upstream import ScriptedUpstream
+
+
+__all__ = [
+    "Answer",
+    "Block",
+    "Drop",
+    "ErrorEvent",
+    "Fault",
+    "Hang",
+    "RecordedRequest",
+    "Reply",
+    "ScriptedUpstream",
+    "Text",
+    "Thinking",
+    "ToolUse",
+    "answer_for",
+    "conversation",
+    "fault",
+    "limit_headers",
+    "message",
+    "plan_limit",
+    "stream",
+    "system_text",
+    "words",
+]

@@ -1,0 +1,176 @@
+"""A scripted Messages API on loopback: what the real CLI talks to in tests, demo and benchmark.
+
+It records every request and answers what it was told to: a queue of answers first, then a function
+of the request, then directives found in the newest user text (`[[tool NAME {json}]]`,
+`[[deltas 5000]]`, `[[status 529]]` …), and otherwise an echo. It needs no account and no network
+beyond loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from claude_max_proxy.testing.answers import Answer, fault
+from claude_max_proxy.testing.delivery import Delivery, Receive, Scope, Send
+from claude_max_proxy.testing.directives import answer_for
+from claude_max_proxy.testing.listener import HOST, Listener
+from claude_max_proxy.testing.seen import RecordedRequest
+
+
+BYTES_PER_TOKEN = 4
+
+AnswerFunction = Callable[[dict[str, Any]], Answer | None]
+"""Makes an answer of the body of a request, or None to leave it to the directives."""
+
+
+class ScriptedUpstream:
+    """A Messages API on 127.0.0.1 from `async with` to its end.
+
+    `requests` holds every `POST /v1/messages` in the order in which they came, `others` every
+    request that no CLI should make. `count` is the number of the former and `bytes_received` the
+    size of their bodies. `recording` false keeps only these two numbers, for benchmarks.
+    """
+
+    def __init__(self, *, recording: bool = True, port: int = 0) -> None:
+        """Make it ready to serve on this port; 0 takes a free one."""
+        self.requests: list[RecordedRequest] = []
+        self.others: list[RecordedRequest] = []
+        self.count = 0
+        self.bytes_received = 0
+        self._recording = recording
+        self._script: deque[Answer] = deque()
+        self._function: AnswerFunction | None = None
+        self._listener = Listener(self._serve, port)
+        self._port = port
+        self._active = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def __aenter__(self) -> Self:
+        """Begin to serve. Raises OSError when the port is taken."""
+        self._port = await self._listener.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop at once, also in the middle of an answer."""
+        await self._listener.stop()
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at the end."""
+        return f"http://{HOST}:{self._port}"
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables that make the CLI talk to this API and to nothing else."""
+        return {
+            "ANTHROPIC_BASE_URL": self.url,
+            "ANTHROPIC_API_KEY": "sk-ant-dummy",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            "DISABLE_AUTOUPDATER": "1",
+        }
+
+    def script(self, *answers: Answer) -> None:
+        """Queue answers for the next requests, one each; they come before everything else."""
+        self._script.extend(answers)
+
+    def answer_with(self, function: AnswerFunction | None) -> None:
+        """Let a function answer what is not scripted; None goes back to directives alone."""
+        self._function = function
+
+    async def idle(self, within: float = 5.0) -> None:
+        """Wait until nothing is being answered, so that the records are final.
+
+        Raises TimeoutError after `within` seconds.
+        """
+        async with asyncio.timeout(within):
+            await self._idle.wait()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._active += 1
+        self._idle.clear()
+        try:
+            await self._route(scope, receive, Delivery(scope, receive, send))
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+
+    async def _route(self, scope: Scope, receive: Receive, delivery: Delivery) -> None:
+        content = await _read(receive)
+        if content is None:
+            return
+        match scope["method"], scope["path"]:
+            case "HEAD" | "GET", "/":
+                await delivery.give_json({})
+            case "POST", "/v1/messages":
+                await self._answer(scope, content, delivery)
+            case "POST", "/v1/messages/count_tokens":
+                tokens = max(1, len(content) // BYTES_PER_TOKEN)
+                await delivery.give_json({"input_tokens": tokens})
+            case _:
+                request = _record(scope, content)
+                self.others.append(request)
+                request.answered = await delivery.give(fault(404, "Not found"), {})
+
+    async def _answer(self, scope: Scope, content: bytes, delivery: Delivery) -> None:
+        request = _record(scope, content)
+        self.count += 1
+        self.bytes_received += request.size
+        if self._recording:
+            self.requests.append(request)
+        request.answered = await delivery.give(self._choose(request.body), request.body)
+        request.disconnected = delivery.left
+
+    def _choose(self, body: dict[str, Any]) -> Answer:
+        if self._script:
+            return self._script.popleft()
+        if not isinstance(body.get("messages"), list):
+            return fault(400, "messages: Field required")
+        answer = self._function(body) if self._function else None
+        return answer if answer is not None else answer_for(body)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body of a request; None when the client left before it was there."""
+    parts = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def _record(scope: Scope, content: bytes) -> RecordedRequest:
+    headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
+    return RecordedRequest(
+        method=scope["method"],
+        path=scope["path"],
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        body=_json_object(content),
+        size=len(content),
+        received_at=time.monotonic(),
+    )
+
+
+def _json_object(content: bytes) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        return {}
+    return value if isinstance(value, dict) else {}
