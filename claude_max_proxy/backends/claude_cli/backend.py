@@ -110,7 +110,7 @@ class ClaudeCli:
                     async for event in events:
                         began = True
                         yield event
-                return
+                break
             except (UpstreamFailed, Overloaded) as error:
                 self._last_failure = f"{type(error).__name__}: {error.message}"
                 if began or attempt == self._settings.retries:
@@ -152,7 +152,6 @@ class ClaudeCli:
             self.installation.learn_models(await conversation.bind(request))
             await conversation.replay(request.messages[:-1])
         except BaseException:
-            process.kill()
             self._pool.discard(process)
             raise
         return conversation.ask(request.messages[-1], Turn(live=False, queued=queued)), conversation
@@ -174,7 +173,7 @@ class ClaudeCli:
                         self._pool.refill(model)
         finally:
             if not parked:
-                self._pool.discard(conversation.process, conversation)
+                self._pool.discard(conversation.process)
 
     def _park(self, conversation: Conversation, folding: Folding, digest: bytes) -> bool:
         if not conversation.reusable:
@@ -195,7 +194,7 @@ class ClaudeCli:
         assert self._directory is not None
         return await CliProcess.spawn(
             arguments(command, model),
-            environment(os.environ, self._settings.env, self._settings.retries),
+            environment(os.environ, self._settings.env),
             self._directory,
             model,
             on_exit,
@@ -207,14 +206,13 @@ class ClaudeCli:
             command = find_command(self._settings.command)
             self.installation.command = " ".join(command)
             self.installation.version = check_version(await self._version(command))
+            self._pool.start()
+            await self._introduce((self._settings.warm_models or ["sonnet"])[0])
         except ProxyError as error:
             self.installation.problem = error.message
-            logger.error("%s", error.message)
-            return
-
-        self._pool.start()
-        await self._introduce((self._settings.warm_models or ["sonnet"])[0])
-        self._prepared = True
+            logger.warning("%s", error.message)
+        finally:
+            self._prepared = True
 
     async def _version(self, command: list[str]) -> str:
         try:
@@ -224,7 +222,7 @@ class ClaudeCli:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
-                env=environment(os.environ, self._settings.env, 0),
+                env=environment(os.environ, self._settings.env),
                 cwd=self._directory,
             )
         except OSError as error:

@@ -41,7 +41,8 @@ SEALED = {
     "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
     "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",
     "CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1",
-    "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",  # it would bill a second answer
+    "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
+    "CLAUDE_CODE_MAX_RETRIES": "0",  # with the line above: what was streamed is never said twice
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_AUTOUPDATER": "1",
     "DISABLE_AUTO_COMPACT": "1",
@@ -104,7 +105,7 @@ def find_command(command: str | list[str]) -> list[str]:
     if not words:
         raise BackendUnavailable("[backends.claude] command is empty")
 
-    program = shutil.which(os.path.expanduser(words[0]))
+    program = shutil.which(str(Path(words[0]).expanduser()))
     if program is None and words == ["claude"]:
         program = _bundled()
     if program is None:
@@ -121,14 +122,14 @@ def arguments(command: list[str], model: str) -> list[str]:
     return [*command, *ARGUMENTS, "--model", model]
 
 
-def environment(inherited: Mapping[str, str], own: Mapping[str, str], retries: int) -> dict[str, str]:
+def environment(inherited: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
     """Give the child's environment: an allow-list of ours, what seals it, and ``own`` last."""
     allowed = {
         name: value
         for name, value in inherited.items()
         if name.upper() in _INHERITED or name.upper().startswith(_INHERITED_PREFIXES)
     }
-    return {**allowed, **SEALED, "CLAUDE_CODE_MAX_RETRIES": str(retries), **own}
+    return {**allowed, **SEALED, **own}
 
 
 def private_directory() -> Path:

@@ -45,7 +45,7 @@ _FINAL = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"})
 class Conversation:
     """Speaks with one process. ``reusable`` says whether its transcript is still what the client knows.
 
-    ``limit`` is the newest that the CLI said of the plan's window; what it says of its models goes to ``learn``.
+    ``limit`` is the newest that the CLI said of the plan's window; what it says of models goes to ``learn``.
     """
 
     def __init__(
@@ -115,17 +115,6 @@ class Conversation:
             pass
         return False
 
-    async def interrupt(self) -> None:
-        """Stop what the model is saying, so that the upstream stops too. Bounded; errors are nobody's."""
-        _, line = protocol.control_request("interrupt")
-        try:
-            await self.process.send(line)
-            async for heard in self._read(1.0, "interrupting"):
-                if heard.type == "result":
-                    return
-        except ProxyError:
-            return
-
     # --- the answer
 
     async def _answer(self, turn: Turn) -> Events:
@@ -158,7 +147,8 @@ class Conversation:
             self.process.kill()
             return True
 
-        return event.type == "message_stop"
+        # Without a reason the message was cut off: the result that follows says why.
+        return event.type == "message_stop" and bool(turn.stop_reason)
 
     def _finish(self, turn: Turn) -> list[Event]:
         events = turn.close()

@@ -50,16 +50,14 @@ def failure(result: Line, limit: RateLimitInfo | None, now: float) -> ProxyError
 
 
 def _limited(text: str, limit: RateLimitInfo | None, now: float) -> ProxyError:
-    if limit is None or limit.status != "rejected":
+    if limit is None or limit.status != "rejected" or limit.resets_at is None:
         return RateLimited(f"rate limit: the provider asks for fewer requests ({text})", retry_after=10)
 
-    retry_after = None
-    if limit.resets_at is not None:
-        retry_after = max(1, math.ceil(limit.resets_at - now))
+    retry_after = max(1, math.ceil(limit.resets_at - now))
     return UsageLimitReached(f"Claude usage limit reached: {text}", retry_after=retry_after)
 
 
 def _too_long(text: str) -> str:
-    """Keep the provider's own words where it says how long, since clients look for them."""
-    start = text.lower().index("prompt is too long")
-    return "prompt is too long" + text[start + len("prompt is too long") :]
+    """Say it in the provider's own words, which clients look for; the CLI leaves the numbers out."""
+    detail = text.lower().partition("prompt is too long")[2].strip(" .:·")
+    return f"prompt is too long: {detail or 'the input does not fit the context window of the model'}"

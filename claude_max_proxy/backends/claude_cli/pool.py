@@ -8,7 +8,6 @@ whoever needs the place: the longest parked first, then a warm one of another mo
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import defaultdict, deque
@@ -63,9 +62,7 @@ class Pool:
         await self._tasks.close()
         for wait in iter(self._queue.next, None):
             wait.cancel()
-        for process in self._all:
-            process.kill()
-        await asyncio.gather(*(process.end(1.0) for process in list(self._all)))
+        await asyncio.gather(*(process.end() for process in list(self._all)))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -120,11 +117,11 @@ class Pool:
 
         return None
 
-    def discard(self, process: CliProcess, conversation: Conversation | None = None) -> None:
-        """End a process in the background; a conversation that still talks is interrupted first."""
+    def discard(self, process: CliProcess, *, idle: bool = False) -> None:
+        """End a process in the background: at once, or by an orderly exit when it has nothing to do."""
         if process in self._all and process not in self._ending and not self._stopping:
             self._ending.add(process)
-            self._tasks.start(_end(process, conversation), f"claude-end-{process.pid}")
+            self._tasks.start(process.end(idle=idle), f"claude-end-{process.pid}")
 
     # --- places
 
@@ -168,7 +165,7 @@ class Pool:
 
         for ready in self._warm.values():
             if ready:
-                self.discard(ready.popleft()[0])
+                self.discard(ready.popleft()[0], idle=True)
                 return True
 
         return False
@@ -176,8 +173,7 @@ class Pool:
     def _end_parked(self, parked: Parked) -> None:
         if parked.ready is not None:
             parked.ready.cancel()
-        parked.conversation.process.kill()
-        self.discard(parked.conversation.process)
+        self.discard(parked.conversation.process, idle=not parked.conversation.pending)
 
     def _serve_queue(self) -> None:
         while self._has_room() and (wait := self._queue.next()):
@@ -257,15 +253,9 @@ class Pool:
                 self._end_parked(parked)
             for ready in self._warm.values():
                 while ready and ready[0][1] < now - self._settings.warm_timeout:
-                    self.discard(ready.popleft()[0])
+                    self.discard(ready.popleft()[0], idle=True)
             for model, used in self._used.items():
                 if used > now - self._settings.warm_timeout:
                     await self._warm_up(model)
             await asyncio.sleep(_MAINTENANCE)
 
-
-async def _end(process: CliProcess, conversation: Conversation | None) -> None:
-    if conversation is not None and process.alive:
-        with contextlib.suppress(ProxyError):
-            await conversation.interrupt()
-    await process.end()

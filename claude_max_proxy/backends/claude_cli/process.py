@@ -28,6 +28,7 @@ _STDERR_KEPT = 4096
 _GARBAGE_KEPT = 200
 _GARBAGE_LIMIT = 100
 _SEND_TIMEOUT = 60.0
+_GRACE = 2.0
 _PR_SET_PDEATHSIG = 1
 
 Batch = list[Line] | None
@@ -111,23 +112,19 @@ class CliProcess:
 
     def kill(self) -> None:
         """End it this instant, with everything it started."""
-        if self.alive:
-            self._signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+        self._signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
 
-    async def end(self, grace: float = 2.0) -> None:
-        """End it: close its input, then ask, then insist; each at most ``grace`` seconds."""
+    async def end(self, *, idle: bool = False) -> None:
+        """End it, within a bound: ask, then insist. An idle one exits by itself when its input closes."""
         with contextlib.suppress(OSError, RuntimeError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
-        for step in (None, signal.SIGTERM):
-            if step is not None:
-                self._signal(step)
-            if await self.exits_within(grace):
-                break
-        else:
-            self.kill()
-            await self.exits_within(grace)
-        await asyncio.wait({self._reader}, timeout=grace)  # what it said last is still to be heard
+        if not (idle and await self.exits_within(_GRACE)):
+            self._signal(signal.SIGTERM)
+            if not await self.exits_within(_GRACE):
+                self.kill()
+                await self.exits_within(_GRACE)
+        await asyncio.wait({self._reader}, timeout=_GRACE)  # what it said last is still to be heard
         await self._tasks.close()
 
     async def exits_within(self, seconds: float) -> bool:
@@ -138,6 +135,9 @@ class CliProcess:
         return self.exited.is_set()
 
     def _signal(self, number: int) -> None:
+        if not self.alive:
+            return
+
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if os.name == "posix":
                 os.killpg(self.pid, number)

@@ -37,4 +37,4 @@ class ClaudeCliSettings(Settings, frozen=True):
     first_event_timeout: Seconds = 300.0
     stall_timeout: Seconds = 300.0
     retries: Count = 2
-    env: dict[str, str] = {}
+    env: dict[str, str] = msgspec.field(default_factory=dict)
