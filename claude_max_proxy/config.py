@@ -1,4 +1,4 @@
-"""``proxy.toml`` as typed values: what may stand in it, its defaults, and errors that say where and what was meant.
+"""``proxy.toml`` as typed values: what may stand in it, its defaults, and errors that say what was meant.
 
 Backends' and plugins' own tables stay raw here: whoever owns one converts it with :func:`convert` into a
 struct of its own, so that every error, anybody's, names its whole path and suggests the near miss.
@@ -40,12 +40,12 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The base of every table: unknown keys are errors, every key has a default."""
 
 
-class ServerConfig(Settings):
+class ServerConfig(Settings, frozen=True):
     """``[server]``: where to listen, who may ask, and for how long."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 3456
-    api_keys: dict[str, str] = {}
+    api_keys: dict[str, Annotated[str, msgspec.Meta(min_length=1)]] = {}
     allowed_hosts: list[str] = []
     max_body_bytes: Count = 100_000_000
     keep_alive: Seconds = 10.0
@@ -53,8 +53,11 @@ class ServerConfig(Settings):
     drain_timeout: Seconds = 30.0
 
 
-class ModelEntry(Settings):
-    """One line of ``[models]`` in its long form: where a name leads, and what it sets unless the client does."""
+class ModelEntry(Settings, frozen=True):
+    """One line of ``[models]`` in its long form: where a name leads, and what it sets.
+
+    ``effort`` and ``max_tokens`` hold unless the client sets its own; ``system`` stands before the client's.
+    """
 
     to: str
     effort: Effort | None = None
@@ -62,7 +65,7 @@ class ModelEntry(Settings):
     system: str = ""
 
 
-class PluginPolicy(Settings):
+class PluginPolicy(Settings, frozen=True):
     """What every ``[plugins.<name>]`` may say beside the plugin's own keys."""
 
     enabled: bool = True
@@ -70,7 +73,7 @@ class PluginPolicy(Settings):
     on_error: Literal["skip", "fail"] = "skip"
 
 
-class PluginsConfig(Settings):
+class PluginsConfig(Settings, frozen=True):
     """``[plugins]``: the drop-in folders, the order of plugins, and each plugin's own raw table."""
 
     paths: list[str] = msgspec.field(default_factory=lambda: ["plugins"])
@@ -78,7 +81,7 @@ class PluginsConfig(Settings):
     tables: dict[str, dict[str, Any]] = {}
 
 
-class Config(Settings):
+class Config(Settings, frozen=True):
     """All of ``proxy.toml``. ``source`` is the file it came from, ``None`` for the defaults alone."""
 
     server: ServerConfig = ServerConfig()
@@ -107,10 +110,10 @@ def load(path: Path | None) -> Config:
 
 def parse(table: dict[str, Any], source: Path | None) -> Config:
     """Turn a raw table into a :class:`Config`, the defaults filled in."""
-    for name in table:
+    for name, value in table.items():
         if name not in _SECTIONS:
             raise ConfigError(f"unknown table [{name}]{near_miss(name, _SECTIONS)}")
-        if not isinstance(table[name], dict):
+        if not isinstance(value, dict):
             raise ConfigError(f"{name}: expected a table [{name}], got a value")
     return Config(
         server=convert(table.get("server", {}), ServerConfig, "server"),

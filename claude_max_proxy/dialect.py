@@ -29,7 +29,7 @@ class Dialect(Protocol):
     routes: tuple[str, ...]
 
     def read(self, body: bytes) -> Request:
-        """Read a request's body; raise :class:`ClientError` with the path of the first field that is wrong."""
+        """Read a request's body; raise :class:`ClientError` with the path of the first wrong field."""
 
     def writer(self, request: Request) -> Writer:
         """Begin the answer to ``request``."""

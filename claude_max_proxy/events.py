@@ -4,8 +4,8 @@
 
     Started · (PartStarted · PartDelta* · PartEnded)* · Usage? · (Finished | Failed)
 
-``Failed`` may come at any point and ends everything; parts do not overlap; indexes count from 0. A whole
-reply is the same events folded by :func:`fold`, so a streamed and a whole answer cannot differ.
+``Failed`` may come at any point and ends everything; parts do not overlap; their indexes count from 0.
+A whole reply is the same events folded by :func:`fold`, so a streamed and a whole answer cannot differ.
 """
 
 from __future__ import annotations
@@ -119,9 +119,10 @@ class Folding:
     def __init__(self) -> None:
         """Begin with nothing heard."""
         self.reply = Reply()
-        self._state: Literal["new", "open", "part", "ended"] = "new"
+        self._state: Literal["new", "open", "part", "counted", "ended"] = "new"
         self._part: PartStarted | None = None
         self._texts: list[str] = []
+        self._index = 0
 
     @property
     def ended(self) -> bool:
@@ -135,6 +136,8 @@ class Folding:
         """
         if self._state not in _ALLOWED[type(event)]:
             raise InternalError(f"event {type(event).__name__} is not allowed when {self._state!r}")
+        if isinstance(event, PartStarted | PartDelta | PartEnded) and event.index != self._index:
+            raise InternalError(f"the index of {type(event).__name__} is {event.index}, not {self._index}")
         match event:
             case Started():
                 self.reply.model, self._state = event.model, "open"
@@ -145,7 +148,7 @@ class Folding:
             case PartEnded():
                 self._close()
             case Usage():
-                self.reply.usage = event
+                self.reply.usage, self._state = event, "counted"
             case Finished():
                 self.reply.reason, self._state = event.reason, "ended"
             case Failed():
@@ -154,7 +157,7 @@ class Folding:
     def _close(self) -> None:
         part, text = self._part, "".join(self._texts)
         self._texts.clear()
-        self._state = "open"
+        self._state, self._index = "open", self._index + 1
         match part:
             case PartStarted(kind="text"):
                 self.reply.parts.append(Text(text))
@@ -172,8 +175,8 @@ _ALLOWED: dict[type, frozenset[str]] = {
     PartDelta: frozenset({"part"}),
     PartEnded: frozenset({"part"}),
     Usage: frozenset({"open"}),
-    Finished: frozenset({"open"}),
-    Failed: frozenset({"new", "open", "part"}),
+    Finished: frozenset({"open", "counted"}),
+    Failed: frozenset({"new", "open", "part", "counted"}),
 }
 
 

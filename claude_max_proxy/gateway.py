@@ -48,11 +48,15 @@ class Gateway:
                 async for event in events:
                     watch.see(event)
                     yield event
+            if not watch.ended:
+                yield watch.fail(InternalError("the backend's answer stopped before its end"))
         except ProxyError as error:
-            yield watch.fail(error)
+            if not watch.ended:
+                yield watch.fail(error)
         except Exception:  # the boundary: a bug in a backend must still end the answer
             logger.exception("a request for %r failed", request.model)
-            yield watch.fail(InternalError("the proxy failed; its log has the details"))
+            if not watch.ended:
+                yield watch.fail(InternalError("the proxy failed; its log has the details"))
         finally:
             await self._plugins.log_request(watch.close())
 
@@ -119,6 +123,7 @@ class _Watch:
             status=CLIENT_LEFT,
             stream=request.stream,
         )
+        self.ended = False
         self._began = time.monotonic()
 
     def see(self, event: Event) -> None:
@@ -132,7 +137,7 @@ class _Watch:
             case Usage():
                 self.record.usage = event
             case Finished():
-                self.record.status = 200
+                self.record.status, self.ended = 200, True
             case Failed():
                 self.fail(event.error)
             case _:
@@ -141,6 +146,7 @@ class _Watch:
     def fail(self, error: ProxyError) -> Failed:
         """Take note of a failure and give its event."""
         self.record.status, self.record.error = error.status, error.message
+        self.ended = True
         return Failed(error)
 
     def close(self) -> Record:

@@ -12,7 +12,8 @@ import importlib
 import inspect
 import logging
 import traceback
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +26,7 @@ from claude_max_proxy.config import (
     Config,
     PluginPolicy,
     PluginsConfig,
+    Settings,
     convert,
     near_miss,
     quoted,
@@ -72,7 +74,7 @@ class Plugins:
             if plugin.policy.enabled:
                 self._register(plugin)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Plugin]:
         """Give the plugins that are in use, in the order they were registered."""
         return iter(self._plugins.values())
 
@@ -118,11 +120,8 @@ class Plugins:
 
     async def log_request(self, record: Record) -> None:
         """Tell every plugin; nothing they do matters to the answer, so nothing they raise does either."""
-        try:
-            async for _ in self._call("log_request", record=record):
-                pass
-        except ProxyError:
-            logger.debug("log_request failed after the answer", exc_info=True)
+        async for _ in self._call("log_request", decides=False, record=record):
+            pass
 
     # --- how a hook is called
 
@@ -141,13 +140,15 @@ class Plugins:
                 raise ConfigError(f"plugin {plugin.name!r} failed in {hook}: {error!r}") from error
 
     async def _first(self, hook: str, **arguments: Any) -> Any:
-        async for answer in self._call(hook, **arguments):
-            if answer is not None:
-                return answer
+        async with aclosing(self._call(hook, **arguments)) as answers:
+            async for answer in answers:
+                if answer is not None:
+                    return answer
 
         return None
 
-    async def _call(self, hook: str, **arguments: Any) -> AsyncIterator[Any]:
+    async def _call(self, hook: str, *, decides: bool = True, **arguments: Any) -> AsyncGenerator[Any, None]:
+        """Call one after the other; only where the hook ``decides`` can a failure end the request."""
         for implementation in self._implementations(hook):
             plugin = self._plugins[id(implementation.plugin)]
             try:
@@ -155,10 +156,14 @@ class Plugins:
                 if inspect.isawaitable(answer):
                     async with asyncio.timeout(plugin.policy.timeout):
                         answer = await answer
-            except ProxyError:
-                raise
             except Exception as error:  # a plugin's failure never stops a neighbour
+                if decides and isinstance(error, ProxyError):
+                    raise
                 self._failed(plugin, hook, error)
+                if decides and plugin.policy.on_error == "fail":
+                    raise InternalError(
+                        f"the plugin {plugin.name!r} failed in {hook}", code="plugin_failed"
+                    ) from error
             else:
                 yield answer
 
@@ -166,10 +171,6 @@ class Plugins:
         plugin.failures += 1
         frames = "".join(traceback.format_list(_own_frames(plugin.module, error)))
         logger.error("plugin %r failed in %s: %r\n%s", plugin.name, hook, error, frames.rstrip())
-        if plugin.policy.on_error == "fail":
-            raise InternalError(
-                f"the plugin {plugin.name!r} failed in {hook}", code="plugin_failed"
-            ) from error
 
 
 def load_built_ins(names: Iterable[str] = BUILT_INS) -> list[Plugin]:
@@ -187,10 +188,10 @@ def _configure(plugin: Plugin, table: dict[str, Any]) -> None:
     path = f"plugins.{quoted(plugin.name)}"
     plugin.policy, own = split_policy(table, path)
     settings = getattr(plugin.module, "Settings", None)
-    if settings is not None and settings.__module__ == plugin.module.__name__:
+    if settings is not None and settings is not Settings:  # which a plugin imports to derive its own
         plugin.settings = convert(own, settings, path)
     elif own:
-        raise ConfigError(f"{path}: this plugin has no settings, but {sorted(own)[0]!r} is set")
+        raise ConfigError(f"{path}: this plugin has no settings, but {min(own)!r} is set")
 
 
 def _check_tables(config: PluginsConfig, found: list[Plugin]) -> None:

@@ -12,7 +12,9 @@ CLIENT_LEFT = 499
 
 
 class Record(msgspec.Struct):
-    """What became of one request. Times are in seconds from its arrival; ``first_token`` is ``None`` if none came.
+    """What became of one request.
+
+    Times are in seconds from its arrival; ``first_token`` is ``None`` if none came.
 
     ``status`` is the HTTP status the client got or, once the answer had begun, the one that its failure
     stands for; 499 when the client left first. ``live`` says whether a conversation was continued in place,

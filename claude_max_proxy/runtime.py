@@ -39,9 +39,13 @@ class Runtime:
         _check_models(config, self.backends)
 
     async def start(self) -> None:
-        """Start every backend."""
-        for backend in self.backends.values():
-            await backend.start()
+        """Start every backend; when one cannot, stop all again."""
+        try:
+            for backend in self.backends.values():
+                await backend.start()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Stop every backend, all at once; each bounds its own time."""

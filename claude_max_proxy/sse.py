@@ -1,11 +1,10 @@
 """Server-sent events, both directions. Pure: bytes in, events out; no I/O.
 
-Written from the WHATWG HTML standard, section 9.2.6, as far as JSON APIs use it.
+Written from the WHATWG HTML standard, section 9.2.6, as far as JSON APIs use it: lines end in LF or
+CRLF, never in CR alone.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import msgspec
 
@@ -37,21 +36,32 @@ class Decoder:
     def __init__(self, limit: int = MAX_EVENT_BYTES) -> None:
         """Begin at the start of a stream."""
         self._limit = limit
-        self._rest = b""
+        self._pieces: list[bytes] = []
         self._data: list[bytes] = []
         self._size = 0
         self._event = b""
 
-    def feed(self, chunk: bytes) -> Iterator[ServerSentEvent]:
-        """Take more bytes; give each event that they complete."""
-        lines = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n")
-        self._rest = lines.pop()
-        if len(self._rest) + self._size > self._limit:
-            raise ValueError(f"a server-sent event is larger than {self._limit} bytes")
-        for line in lines:
-            event = self._line(line.rstrip(b"\r"))
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """Take more bytes; give the events that they complete."""
+        first, *others = chunk.split(b"\n")
+        self._keep(first)
+        events = []
+        for rest in others:
+            event = self._line(b"".join(self._pieces).removesuffix(b"\r"))
+            self._pieces.clear()
+            self._size += 1  # so that empty lines are bounded too
+            self._keep(rest)
             if event is not None:
-                yield event
+                events.append(event)
+        return events
+
+    def _keep(self, piece: bytes) -> None:
+        """Keep a piece of the line that is not complete; all that an event holds counts."""
+        if piece:
+            self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise ValueError(f"a server-sent event is larger than {self._limit} bytes")
 
     def _line(self, line: bytes) -> ServerSentEvent | None:
         if not line:
@@ -61,7 +71,6 @@ class Decoder:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
-            self._size += len(value)
         elif name == b"event":
             self._event = value
         return None

@@ -1,4 +1,4 @@
-"""The Litestar application: a dialect's routes, the model list, health, and errors in the dialect's envelope."""
+"""The Litestar application: dialects' routes, the model list, health, errors in the dialect's envelope."""
 
 from __future__ import annotations
 

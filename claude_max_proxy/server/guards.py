@@ -25,7 +25,10 @@ _OPEN = frozenset({"/health", "/v1/health"})
 
 
 class Guard:
-    """Checks every request before its body is read. A browser's pages cannot pass: no CORS, no foreign Host."""
+    """Checks every request before its body is read.
+
+    A browser's pages cannot pass: no CORS, no foreign Host.
+    """
 
     def __init__(self, config: ServerConfig) -> None:
         """Use ``[server]``."""
@@ -97,7 +100,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_address(name: str) -> bool:
-    """A page cannot make a browser send an address it does not itself come from: only names can be rebound."""
+    """A page cannot make a browser send an address that it does not come from: only names are rebound."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

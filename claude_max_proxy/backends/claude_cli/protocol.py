@@ -190,7 +190,7 @@ def decode(line: bytes) -> Line | None:
         if head.get("type") in _known:
             raise Garbage(f"{error} in a line of type {head['type']!r}") from error
         return None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Garbage(str(error)) from error
 
 
@@ -235,5 +235,5 @@ def line(type_: str, **fields: Any) -> bytes:
 def _head(line_: bytes) -> dict[str, Any]:
     try:
         return _head_decoder.decode(line_)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Garbage(str(error)) from error

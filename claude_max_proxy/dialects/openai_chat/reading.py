@@ -38,6 +38,7 @@ from claude_max_proxy.dialects.openai_chat.schemas import (
 
 _decoder = msgspec.json.Decoder(ChatCompletionRequest)
 _AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
 
 
 def read(body: bytes) -> tuple[Request, ChatCompletionRequest]:
@@ -60,15 +61,23 @@ def decode(body: bytes) -> ChatCompletionRequest:
     try:
         return _decoder.decode(body)
     except msgspec.ValidationError as error:
-        message = str(error)
-        at = _AT.search(message)
-        path = at["path"] if at else ""
-        text = _AT.sub("", message)
-        raise InvalidRequest(f"{path}: {text}" if path else text, param=path or None) from error
-    except msgspec.DecodeError as error:
+        raise _refusal(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
     except RecursionError as error:
         raise InvalidRequest("the body is nested too deeply", code="invalid_json") from error
+
+
+def _refusal(message: str) -> InvalidRequest:
+    """Say what is wrong and where, from what msgspec says of it."""
+    at = _AT.search(message)
+    path = at["path"] if at else ""
+    text = _AT.sub("", message)
+    if missing := _MISSING.fullmatch(text):
+        path = f"{path}.{missing['field']}" if path else missing["field"]
+        return InvalidRequest(f"{path} is missing", param=path)
+
+    return InvalidRequest(f"{path or 'the body'}: {text[0].lower()}{text[1:]}", param=path or None)
 
 
 def _message(message: ChatMessage, path: str, request: Request, systems: list[str]) -> None:
