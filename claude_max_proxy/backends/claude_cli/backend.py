@@ -21,8 +21,6 @@ from claude_max_proxy import (
     Overloaded,
     ProxyError,
     Request,
-    Text,
-    ToolResult,
     UpstreamFailed,
 )
 from claude_max_proxy.backends.claude_cli import fingerprint
@@ -32,12 +30,18 @@ from claude_max_proxy.backends.claude_cli.command import (
     find_command,
     private_directory,
 )
+from claude_max_proxy.backends.claude_cli.continuation import (
+    are_sound,
+    is_plain,
+    results_for,
+    split,
+)
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
 from claude_max_proxy.backends.claude_cli.installation import Installation, check_version
 from claude_max_proxy.backends.claude_cli.pool import Pool
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
-from claude_max_proxy.backends.claude_cli.tools import fits_in_band
+from claude_max_proxy.backends.claude_cli.tuning import tune
 from claude_max_proxy.backends.claude_cli.turn import Turn
 from claude_max_proxy.backends.claude_cli.validation import check
 from claude_max_proxy.tasks import Tasks
@@ -122,27 +126,41 @@ class ClaudeCli:
 
     async def _attempt(self, request: Request, model: str) -> Events:
         root = fingerprint.root(request, model)
-        history, new = _split(request.messages)
+        history, new = split(request.messages)
         digest = fingerprint.extend(root, history)
         conversation = await self._pool.take(digest) if history else None
-        results = _results_for(conversation, new) if conversation else None
-        if conversation and results is None and not _continues(conversation, new):
-            self._pool.discard(conversation.process)
-            conversation = None
-
-        if conversation is None:
-            events, conversation = await self._fresh(request, model)
-        elif results is not None:
-            events = conversation.resume(results, Turn(live=True, queued=0.0))
-        else:
-            await conversation.replay(new[:-1])
-            events = conversation.ask(new[-1], Turn(live=True, queued=0.0))
+        events = None
+        if conversation is not None:
+            events = await self._continue(conversation, request, new)
+        if conversation is None or events is None:
+            conversation, events = await self._replay(request, model)
         digest = fingerprint.extend(digest, new)
         async with aclosing(self._converse(conversation, events, digest)) as converse:
             async for event in converse:
                 yield event
 
-    async def _fresh(self, request: Request, model: str) -> tuple[Events, Conversation]:
+    async def _continue(
+        self, conversation: Conversation, request: Request, new: list[Message]
+    ) -> Events | None:
+        """Go on in place, or end the process and give ``None`` when ``new`` is not what it waits for."""
+        tuning = tune(request, self.describe(conversation.process.model))
+        turn = Turn(live=True, queued=0.0, structured=request.response_schema is not None)
+        try:
+            results = results_for(conversation.pending, new)
+            if results is not None and await conversation.waits_for_results(tuning):
+                return conversation.resume(results, turn, tuning)
+            if is_plain(new) and not conversation.pending:
+                await conversation.replay(new[:-1])
+                return conversation.ask(new[-1], turn, tuning)
+        except ProxyError:  # it died while it was parked
+            pass
+        except BaseException:
+            self._pool.discard(conversation.process)
+            raise
+        self._pool.discard(conversation.process)
+        return None
+
+    async def _replay(self, request: Request, model: str) -> tuple[Conversation, Events]:
         """Lease a process and bring it to where the request is."""
         began = time.monotonic()
         process = await self._pool.lease(model, request.client.key or request.client.address)
@@ -154,7 +172,9 @@ class ClaudeCli:
         except BaseException:
             self._pool.discard(process)
             raise
-        return conversation.ask(request.messages[-1], Turn(live=False, queued=queued)), conversation
+        tuning = tune(request, self.describe(model))
+        turn = Turn(live=False, queued=queued, structured=request.response_schema is not None)
+        return conversation, conversation.ask(request.messages[-1], turn, tuning)
 
     async def _converse(self, conversation: Conversation, events: Events, digest: bytes) -> Events:
         """Give the events; park the conversation after its last, or end its process on any other way out."""
@@ -180,8 +200,11 @@ class ClaudeCli:
             return False
 
         answer = Message("assistant", list(folding.reply.parts))
-        settle = not conversation.pending
-        self._pool.park(conversation, fingerprint.extend(digest, [answer]), settle)
+        if not are_sound(folding.reply.tool_calls):
+            conversation.process.kill()  # the CLI would answer such a call by itself, and ask again
+            return False
+
+        self._pool.park(conversation, fingerprint.extend(digest, [answer]), not conversation.settled)
         return True
 
     # --- the installation
@@ -252,40 +275,3 @@ class ClaudeCli:
             logger.warning("the Claude Code CLI did not introduce itself: %s", error.message)
         finally:
             self._pool.discard(process)
-
-
-def _split(messages: list[Message]) -> tuple[list[Message], list[Message]]:
-    """Split after the assistant's last message: what a parked conversation knows, and what is new."""
-    for index in range(len(messages) - 1, -1, -1):
-        if messages[index].role == "assistant":
-            return messages[: index + 1], messages[index + 1 :]
-
-    return [], messages
-
-
-def _continues(conversation: Conversation, new: list[Message]) -> bool:
-    """Tell whether ``new`` is just what users say next."""
-    results = any(isinstance(part, ToolResult) for message in new for part in message.parts)
-    return not conversation.pending and not results
-
-
-def _results_for(conversation: Conversation, new: list[Message]) -> dict[str, ToolResult] | None:
-    """Match ``new`` with the calls that are parked; ``None`` unless it answers all of them and no more.
-
-    Text that is marked ephemeral rides along as one more block of the last result.
-    """
-    parts = [part for message in new if not message.ephemeral for part in message.parts]
-    riding = [part for message in new if message.ephemeral for part in message.parts]
-    given = {fingerprint.normal_id(part.id): part for part in parts if isinstance(part, ToolResult)}
-    waiting = {fingerprint.normal_id(call): upstream for call, upstream in conversation.pending.items()}
-    if not waiting or len(parts) != len(given) or given.keys() != waiting.keys():
-        return None
-
-    results = {upstream: given[call] for call, upstream in waiting.items()}
-    if riding:
-        last = list(results)[-1]
-        texts = tuple(part for part in riding if isinstance(part, Text))
-        if len(texts) != len(riding):
-            return None
-        results[last] = ToolResult(results[last].id, (*results[last].parts, *texts), results[last].is_error)
-    return results if all(fits_in_band(result) for result in results.values()) else None

@@ -17,6 +17,7 @@ from claude_max_proxy import (
     Request,
     Tool,
     ToolResult,
+    UpstreamError,
     UpstreamFailed,
     UpstreamTimeout,
 )
@@ -34,10 +35,12 @@ from claude_max_proxy.backends.claude_cli.protocol import (
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.tools import Names, call_result, serve
 from claude_max_proxy.backends.claude_cli.translation import history_lines, user_line
+from claude_max_proxy.backends.claude_cli.tuning import Tuning
 from claude_max_proxy.backends.claude_cli.turn import Turn
 
 
 _SETTLE_TIMEOUT = 10.0
+_CALL_TIMEOUT = 5.0
 # After these the CLI would go on by itself and ask, and bill, again.
 _FINAL = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"})
 
@@ -45,6 +48,8 @@ _FINAL = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"})
 class Conversation:
     """Speaks with one process. ``reusable`` says whether its transcript is still what the client knows.
 
+    ``settled`` says that its turn is over, also for the CLI; ``pending`` maps the tool calls that wait for
+    results, by the ids that the client knows, to the upstream's.
     ``limit`` is the newest that the CLI said of the plan's window; what it says of models goes to ``learn``.
     """
 
@@ -57,14 +62,16 @@ class Conversation:
         """Take a process that nobody has spoken to."""
         self.process = process
         self.reusable = False
+        self.settled = False
         self.limit: RateLimitInfo | None = None
         self._learn = learn
         self._settings = settings
         self._lines: deque[Line] = deque()
+        self._tuning = Tuning()
+        self._began_with = Tuning()
         self._tools: Sequence[Tool] = ()
         self._names = Names()
         self._calls: dict[str, tuple[str, int | str | None]] = {}
-        self._results: dict[str, ToolResult] = {}
         self.pending: dict[str, str] = {}
 
     async def bind(self, request: Request) -> Initialized:
@@ -90,17 +97,42 @@ class Conversation:
                     if line.type == "result":
                         break
 
-    async def ask(self, message: Message, turn: Turn) -> Events:
+    async def ask(self, message: Message, turn: Turn, tuning: Tuning) -> Events:
         """Ask, and give the answer's events."""
-        await self.process.send(user_line(message, self._names.upstream, ask=True))
+        settings = self._tune(tuning)
+        self._began_with = tuning
+        await self.process.send(settings + user_line(message, self._names.upstream, ask=True))
         async for event in self._answer(turn):
             yield event
 
-    async def resume(self, results: dict[str, ToolResult], turn: Turn) -> Events:
+    async def waits_for_results(self, tuning: Tuning) -> bool:
+        """Tell whether every parked call is there to be answered, and the turn can go on as ``tuning`` asks.
+
+        The CLI answers a call by itself that it finds wrong, and goes on without us: such a conversation is
+        no longer what the client knows.
+        """
+        if not tuning.may_follow(self._began_with):
+            return False
+
+        try:
+            while not set(self.pending.values()) <= self._calls.keys():
+                if not self._lines:
+                    await self._fill(_CALL_TIMEOUT, "waiting for the tool calls")
+                line = self._lines.popleft()
+                if line.type == "control_request" and line.request:
+                    await self._serve(line.request_id, line.request)
+                elif line.type in {"user", "stream_event", "result"}:
+                    return False
+        except ProxyError:
+            return False
+        return True
+
+    async def resume(self, results: dict[str, ToolResult], turn: Turn, tuning: Tuning) -> Events:
         """Hand over the results that the parked calls wait for, by the upstream's ids, and go on."""
-        self._results, self.pending = results, {}
-        for tool_use_id in [known for known in self._calls if known in results]:
-            await self._return(tool_use_id)
+        settings = self._tune(tuning, self._began_with)
+        self.pending = {}
+        answers = [self._returned(tool_use_id, result) for tool_use_id, result in results.items()]
+        await self.process.send(settings + b"".join(answers))
         async for event in self._answer(turn):
             yield event
 
@@ -118,7 +150,7 @@ class Conversation:
     # --- the answer
 
     async def _answer(self, turn: Turn) -> Events:
-        self.reusable = False
+        self.reusable = self.settled = False
         limits = (self._settings.first_event_timeout, self._settings.stall_timeout)
         async for line in self._read(limits[0], "waiting for the answer", stall=limits[1]):
             if line.type == "stream_event" and line.event and not line.parent_tool_use_id:
@@ -129,14 +161,31 @@ class Conversation:
                         yield event
                     return
             elif line.type == "result":
-                self._learn(line.model_usage)
-                raise failure(line, self.limit, time.time())
+                self._check(line, turn)
+                for event in self._finish(turn):
+                    yield event
+                return
+            elif line.response and line.response.subtype == "error":
+                raise UpstreamFailed(f"the Claude Code CLI refused a setting: {line.response.error}")
+
+    def _check(self, result: Line, turn: Turn) -> None:
+        """Take a result: it is the end of a structured answer, and of any other one a failure."""
+        self._learn(result.model_usage)
+        if result.is_error or not turn.structured:
+            raise failure(result, self.limit, time.time())
+        if not turn.answered or bytes(result.structured_output) == b"null":
+            raise _not_as_asked()
+        turn.stop_reason, self.settled = "end_turn", True
 
     def _events(self, event: StreamEvent, turn: Turn) -> list[Event]:
-        if event.type == "message_start" and turn.said_anything:
-            # The CLI tries again by itself after a broken stream; what was sent cannot be taken back.
+        if event.type == "message_start" and turn.answered:
+            # The CLI asks again by itself; what was sent cannot be taken back.
             self.process.kill()
-            raise UpstreamFailed("the connection to the provider broke in the middle of the answer")
+            raise (
+                _not_as_asked()
+                if turn.structured
+                else UpstreamFailed("the connection to the provider broke in the middle of the answer")
+            )
         if event.content_block and event.content_block.name:
             name = event.content_block.name
             event.content_block.name = self._names.client.get(name, name)
@@ -147,6 +196,9 @@ class Conversation:
             self.process.kill()
             return True
 
+        if turn.structured and not turn.ids:
+            return False  # the CLI checks the answer first
+
         # Without a reason the message was cut off: the result that follows says why.
         return event.type == "message_stop" and bool(turn.stop_reason)
 
@@ -154,9 +206,8 @@ class Conversation:
         events = turn.close()
         reason = turn.reason
         if turn.ids and reason in {"stop", "tool_calls"}:
-            reason = "tool_calls"
+            reason, self.settled = "tool_calls", True
             self.pending = dict(turn.ids)
-        self._results = {}
         self.reusable = reason in {"stop", "tool_calls"}
         return [*events, turn.usage, Finished(reason)]
 
@@ -213,13 +264,25 @@ class Conversation:
         elif message.method == "tools/call" and message.params:
             tool_use_id = message.params.tool_use_id
             self._calls[tool_use_id] = (request_id, message.id)
-            if tool_use_id in self._results:
-                await self._return(tool_use_id)
         else:
             result = serve(message, self._tools, self._names)
             await self.process.send(protocol.mcp_response(request_id, message.id, result))
 
-    async def _return(self, tool_use_id: str) -> None:
+    def _returned(self, tool_use_id: str, result: ToolResult) -> bytes:
         request_id, rpc_id = self._calls.pop(tool_use_id)
-        result = call_result(self._results[tool_use_id])
-        await self.process.send(protocol.mcp_response(request_id, rpc_id, result))
+        return protocol.mcp_response(request_id, rpc_id, call_result(result))
+
+    def _tune(self, tuning: Tuning, before: Tuning | None = None) -> bytes:
+        """Write the change of settings, nothing if there is none. The CLI takes it before what follows."""
+        if tuning == self._tuning:
+            return b""
+
+        self._tuning = tuning
+        _, line = protocol.control_request("apply_flag_settings", settings=tuning.settings(before))
+        return line
+
+
+def _not_as_asked() -> UpstreamError:
+    return UpstreamError(
+        "the model's answer does not follow the schema of response_format", code="invalid_output"
+    )

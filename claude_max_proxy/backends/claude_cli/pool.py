@@ -258,4 +258,3 @@ class Pool:
                 if used > now - self._settings.warm_timeout:
                     await self._warm_up(model)
             await asyncio.sleep(_MAINTENANCE)
-

@@ -136,6 +136,7 @@ class Line(msgspec.Struct):
     is_error: bool = False
     api_error_status: int | None = None
     result: str = ""
+    structured_output: msgspec.Raw = msgspec.Raw(b"null")
     model_usage: dict[str, ModelUsage] = msgspec.field(default_factory=dict, name="modelUsage")
     claude_code_version: str = ""
     attempt: int = 0

@@ -34,11 +34,11 @@ GUARD: Block = {"type": "text", "text": ""}
 def history_lines(message: Message, names: dict[str, str]) -> bytes | None:
     """Write one message of the history; a user's is appended without asking the model.
 
-    ``names`` maps the client's tool names to the upstream's, where they differ. A message without content
-    says nothing, and the upstream refuses it: ``None``.
+    ``names`` maps the client's tool names to the upstream's, where they differ. A message of white space
+    alone says nothing, and the upstream refuses it: ``None``.
     """
     content = blocks(message, names)
-    if not content:
+    if not any(block.get("text", "x").strip() for block in content):
         return None
     if message.role == "user":
         return user_line(message, names, ask=False)

@@ -41,14 +41,21 @@ _KINDS: dict[str, Literal["text", "reasoning", "tool_call"]] = {
     "thinking": "reasoning",
     "tool_use": "tool_call",
 }
+STRUCTURED_OUTPUT = "StructuredOutput"
 _ALPHABET = string.ascii_letters + string.digits
 
 
 class Turn:
-    """Translates one turn. ``ids`` maps each tool call's id as the client sees it to the upstream's own."""
+    """Translates one turn. ``ids`` maps each tool call's id as the client sees it to the upstream's own.
 
-    def __init__(self, *, live: bool, queued: float) -> None:
+    With a schema the answer is the input of one tool of the CLI's own, and becomes the text; what the model
+    says beside it is not part of the answer.
+    """
+
+    def __init__(self, *, live: bool, queued: float, structured: bool = False) -> None:
         """Begin a turn, of a conversation that goes on in place or not, after waiting ``queued`` seconds."""
+        self.structured = structured
+        self.answered = False
         self.ids: dict[str, str] = {}
         self.stop_reason = ""
         self.messages = 0
@@ -56,11 +63,6 @@ class Turn:
         self._next = 0
         self._open: PartStarted | None = None
         self._usage = ApiUsage()
-
-    @property
-    def said_anything(self) -> bool:
-        """Whether a part has begun: from then on the answer cannot be begun anew."""
-        return self._next > 0
 
     @property
     def usage(self) -> Usage:
@@ -118,14 +120,17 @@ class Turn:
 
     def _start(self, block: ContentBlock | None) -> list[Event]:
         kind = _KINDS.get(block.type) if block else None
-        if block is None or kind is None:
+        if block is None or kind is None or (kind == "text" and self.structured):
             return []
+        if self.structured and block.name == STRUCTURED_OUTPUT:
+            kind = "text"
 
+        self.answered = self.answered or kind != "reasoning"
         call_id = ""
         if kind == "tool_call":
             call_id = "call" + "".join(secrets.choice(_ALPHABET) for _ in range(24))
             self.ids[call_id] = block.id
-        self._open = PartStarted(self._next, kind, call_id, block.name)
+        self._open = PartStarted(self._next, kind, call_id, block.name if call_id else "")
         self._next += 1
         if block.text:
             return [self._open, PartDelta(self._open.index, block.text)]

@@ -6,6 +6,7 @@ from claude_max_proxy import (
     InvalidRequest,
     Message,
     Request,
+    Text,
     ToolCall,
     ToolResult,
 )
@@ -33,7 +34,7 @@ def check(request: Request) -> None:
 
 
 def _says_something(message: Message) -> bool:
-    return any(getattr(part, "text", True) for part in message.parts)
+    return any(not isinstance(part, Text) or part.text.strip() for part in message.parts)
 
 
 def _check_calls(messages: list[Message]) -> None:
