@@ -1,0 +1,73 @@
+"""A runtime whose only backend is the scripted one of ``drop_ins/scripted.py``, as every unit test may use it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from claude_max_proxy import Event, Failed, Message, Request, Text
+from claude_max_proxy.config import parse
+from claude_max_proxy.drop_ins import load_folder
+from claude_max_proxy.gateway import Gateway
+from claude_max_proxy.plugins import Plugin, Plugins, load_built_ins
+from claude_max_proxy.runtime import Runtime
+
+
+DROP_IN = Path(__file__).parent / "drop_ins" / "scripted.py"
+SILENCE = 3600.0
+
+
+def plugin_folder(path: Path, **sources: str) -> Path:
+    """Make a folder with the scripted backend and ``sources`` by name, writable by nobody else."""
+    folder = path / "plugins"
+    folder.mkdir(mode=0o700)
+    shutil.copyfile(DROP_IN, folder / "scripted.py")
+    for name, source in sources.items():
+        (folder / f"{name}.py").write_text(source)
+    for file in folder.iterdir():
+        file.chmod(0o600)
+    return folder
+
+
+def scripted_runtime(path: Path, table: dict[str, Any] | None = None, **sources: str) -> Runtime:
+    """Build a runtime in which the backend ``claude`` is scripted."""
+    folder = plugin_folder(path, **sources)
+    table = table or {}
+    backends = {"claude": {"type": "scripted"}, **table.get("backends", {})}
+    plugins = {"paths": [str(folder)], **table.get("plugins", {})}
+    return Runtime(parse({**table, "backends": backends, "plugins": plugins}, None))
+
+
+def scripted_gateway(path: Path, *modules: Any, table: dict[str, Any] | None = None) -> tuple[Gateway, Any]:
+    """Build a gateway with the scripted backend and further plugin objects; give both."""
+    table = table or {}
+    config = parse({**table, "backends": {"claude": {"type": "scripted"}}}, None)
+    found = [*load_built_ins(), *load_folder(plugin_folder(path))]
+    found += [Plugin(type(module).__name__.lower(), module, "test") for module in modules]
+    plugins = Plugins(found, config.plugins)
+    built: dict[str, Any] = {}
+
+    def register(type_: str, settings: Any, build: Any) -> None:
+        if type_ == "scripted":
+            built["claude"] = build("claude", settings())
+
+    plugins.register_backends(register)
+    return Gateway(config, plugins, built), built["claude"]
+
+
+def question(model: str = "sonnet", **fields: Any) -> Request:
+    """A request of one word."""
+    return Request(model, messages=[Message("user", [Text("hello")])], **fields)
+
+
+async def collect(gateway: Gateway, request: Request) -> list[Event]:
+    """Ask the gateway and keep every event."""
+    return [event async for event in gateway.answer(request, "test")]
+
+
+def failure(events: list[Event]) -> Any:
+    """The error that ends these events."""
+    last = events[-1]
+    assert isinstance(last, Failed)
+    return last.error
