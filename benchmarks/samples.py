@@ -1,0 +1,107 @@
+"""The measurements: one side at a time, the sides in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from statistics import median
+
+import msgspec
+
+from benchmarks.client import Answer, ask
+from benchmarks.machine import own_cpu, resident, tree_cpu, tree_share
+from benchmarks.sides import Side
+from benchmarks.upstream import Upstream
+from claude_max_proxy.testing import words
+
+
+DELTAS = 5000
+_PACED = "[[pace 0.02 100]]"
+
+
+class Samples(msgspec.Struct):
+    """Everything measured of one side; times in seconds, sizes in bytes."""
+
+    fresh: list[float] = []
+    next_turn: list[float] = []
+    hi_bytes: list[float] = []
+    request_cpu: list[float] = []
+    delivered: list[float] = []
+    delta_cpu: list[float] = []
+    stream_wall: list[float] = []
+    resident: list[float] = []
+    at_rest: list[float] = []
+    answering: list[float] = []
+
+
+Results = dict[str, Samples]
+Say = Callable[[str], None]
+
+
+def measure(sides: list[Side], upstream: Upstream, rounds: int, say: Say) -> Results:
+    """Measure every side ``rounds`` times, in turns."""
+    results = {side.name: Samples() for side in sides}
+    for number, side in _turns(sides, rounds):
+        _chat(side, upstream, results[side.name])
+        say(_line(number, rounds, side, "chat", results[side.name].fresh, results[side.name].next_turn))
+    for number, side in _turns(sides, rounds):
+        _stream(side, results[side.name])
+        say(_line(number, rounds, side, f"{DELTAS} deltas", results[side.name].stream_wall))
+    for _, side in _turns(sides, 1):
+        _memory(side, results[side.name])
+    return results
+
+
+def _turns(sides: list[Side], rounds: int) -> Iterator[tuple[int, Side]]:
+    for number in range(1, rounds + 1):
+        for side in sides:
+            for other in sides:
+                other.rest()
+            yield number, side
+
+
+def _chat(side: Side, upstream: Upstream, samples: Samples) -> None:
+    """A conversation of two turns, a pause between them as people make it."""
+    bytes_before, cpu_before = upstream.received(), tree_cpu(side.pid)
+    messages = [{"role": "user", "content": "hi"}]
+    answer = ask(side.client, messages)
+    _check(answer, "You said: hi", exact=True)
+    samples.fresh.append(answer.first)
+    side.rest()
+    samples.hi_bytes.append(upstream.received() - bytes_before)
+    samples.request_cpu.append(tree_cpu(side.pid) - cpu_before)
+    messages += [{"role": "assistant", "content": answer.text}, {"role": "user", "content": "and now?"}]
+    answer = ask(side.client, messages)
+    _check(answer, "You said:", exact=False)
+    samples.next_turn.append(answer.first)
+
+
+def _stream(side: Side, samples: Samples) -> None:
+    before = own_cpu(side.pid)
+    answer = ask(side.client, [{"role": "user", "content": f"[[deltas {DELTAS}]]"}])
+    _check(answer, words(DELTAS), exact=True)
+    side.rest()
+    samples.stream_wall.append(answer.total)
+    samples.delivered.append(len(answer.pieces))
+    samples.delta_cpu.append((own_cpu(side.pid) - before) / DELTAS)
+
+
+def _memory(side: Side, samples: Samples) -> None:
+    samples.resident.append(resident(side.pid))
+    samples.at_rest.append(tree_share(side.pid))
+
+    def weigh() -> None:
+        samples.answering.append(tree_share(side.pid))
+
+    ask(side.client, [{"role": "user", "content": _PACED}], weigh)
+
+
+def _check(answer: Answer, expected: str, *, exact: bool) -> None:
+    """Refuse to measure what is not an answer. The other proxy sends the whole history as one text."""
+    if not (answer.text == expected if exact else answer.text.startswith(expected)):
+        raise RuntimeError(f"expected {expected[:60]!r}, got {answer.text[:200]!r}")
+
+
+def _line(number: int, rounds: int, side: Side, what: str, *times: list[float]) -> str:
+    newest = ", ".join(f"{values[-1] * 1000:.0f}" for values in times)
+    medians = ", ".join(f"{median(values) * 1000:.0f}" for values in times)
+    return f"  {number:>2}/{rounds}  {side.name:<22}{what:<13}{newest:>12} ms   median so far {medians} ms"
