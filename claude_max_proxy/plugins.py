@@ -68,6 +68,7 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._plugins: dict[int, Plugin] = {}
         found = list(loaded)
+        _check_names(found)
         _check_tables(config, found)
         for plugin in _ordered(found, config.order):
             _configure(plugin, config.tables.get(plugin.name, {}))
@@ -192,6 +193,14 @@ def _configure(plugin: Plugin, table: dict[str, Any]) -> None:
         plugin.settings = convert(own, settings, path)
     elif own:
         raise ConfigError(f"{path}: this plugin has no settings, but {min(own)!r} is set")
+
+
+def _check_names(found: list[Plugin]) -> None:
+    origins: dict[str, str] = {}
+    for plugin in found:
+        if other := origins.get(plugin.name):
+            raise ConfigError(f"two plugins are named {plugin.name!r} ({other}, {plugin.origin}): rename one")
+        origins[plugin.name] = plugin.origin
 
 
 def _check_tables(config: PluginsConfig, found: list[Plugin]) -> None:

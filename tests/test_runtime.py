@@ -1,0 +1,200 @@
+"""One running configuration: what it is built from, and how it starts and stops."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claude_max_proxy import ConfigError, ModelInfo
+from claude_max_proxy.config import parse
+from claude_max_proxy.runtime import find_config, plugin_folders, user_directory
+from tests.scripted import scripted_runtime
+
+
+SECOND = {"backends": {"second": {"type": "scripted", "status": "degraded"}}}
+DUPLICATE_TYPE = """
+from claude_max_proxy import hookimpl
+
+@hookimpl
+def register_backends(register):
+    register("claude-cli", None, None)
+"""
+DUPLICATE_DIALECT = """
+from claude_max_proxy import hookimpl
+
+class Chat:
+    name = "openai-chat"
+    routes = ("/chat",)
+
+@hookimpl
+def register_dialects(register):
+    register(Chat())
+"""
+FAILING = """
+from claude_max_proxy import hookimpl, Settings
+
+class Failing:
+    def __init__(self, name, settings):
+        self.stopped = False
+    async def start(self):
+        raise OSError("no")
+    async def stop(self):
+        self.stopped = True
+        raise OSError("no again")
+
+@hookimpl
+def register_backends(register):
+    register("failing", Settings, Failing)
+"""
+
+
+def test_nothing_is_started_by_building(tmp_path: Path) -> None:
+    """A runtime is built without I/O: a backend is made, and not started."""
+    runtime = scripted_runtime(tmp_path)
+    backend: Any = runtime.backends["claude"]
+    assert (backend.name, backend.calls) == ("claude", [])
+    assert set(runtime.dialects) == {"openai-chat"}
+
+
+async def test_start_and_stop(tmp_path: Path) -> None:
+    """Every backend is started and stopped."""
+    runtime = scripted_runtime(tmp_path, SECOND)
+    await runtime.start()
+    await runtime.stop()
+    backends: list[Any] = list(runtime.backends.values())
+    assert [backend.calls for backend in backends] == [["start", "stop"]] * 2
+
+
+async def test_a_start_that_fails(tmp_path: Path) -> None:
+    """When one backend cannot start, all are stopped again, also those that cannot even stop."""
+    runtime = scripted_runtime(tmp_path, {"backends": {"bad": {"type": "failing"}}}, failing=FAILING)
+    with pytest.raises(OSError, match="^no$"):
+        await runtime.start()
+    first: Any = runtime.backends["claude"]
+    bad: Any = runtime.backends["bad"]
+    assert (first.calls, bad.stopped) == (["start", "stop"], True)
+
+
+def test_the_models_on_offer(tmp_path: Path) -> None:
+    """Every name of ``[models]`` is offered but patterns, and a pattern's models can be described too."""
+    runtime = scripted_runtime(tmp_path, {"models": {"cheap-*": "claude/x-*", "mine": "claude/opus"}})
+    assert "mine" in runtime.models()
+    assert not [name for name in runtime.models() if "*" in name]
+    info = runtime.describe("cheap-1")
+    assert isinstance(info, ModelInfo)
+    assert info.name == "scripted-x-1"
+    assert runtime.describe("unheard-of") is None
+
+
+@pytest.mark.parametrize(
+    ("statuses", "worst"),
+    [
+        (["ok", "ok"], "ok"),
+        (["ok", "degraded"], "degraded"),
+        (["unavailable", "ok"], "unavailable"),
+        (["degraded", "unavailable"], "unavailable"),
+        (["starting", "ok"], "ok"),
+    ],
+)
+def test_health_is_the_worst(tmp_path: Path, statuses: list[str], worst: str) -> None:
+    """The health of all is that of the worst backend."""
+    tables = {name: {"type": "scripted", "status": status} for name, status in zip("ab", statuses, strict=True)}
+    health = scripted_runtime(tmp_path, {"backends": tables}).health()
+    assert health["status"] == worst
+    assert health["backends"]["a"] == {"status": statuses[0]}
+
+
+@pytest.mark.parametrize(
+    ("table", "sources", "message"),
+    [
+        (
+            {"backends": {"x": {"type": "scriptd"}}},
+            {},
+            "backends.x.type: unknown backend type 'scriptd'; did you mean 'scripted'?",
+        ),
+        (
+            {"backends": {"x": {"type": "scripted", "statu": "ok"}}},
+            {},
+            "backends.x: unknown key 'statu'; did you mean 'status'?",
+        ),
+        (
+            {"backends": {"claude": {"type": "claude-cli", "wam": 1}}},
+            {},
+            "backends.claude: unknown key 'wam'; did you mean 'warm'?",
+        ),
+        (
+            {"backends": {"claude": {"type": "claude-cli", "max_processes": 0}}},
+            {},
+            "backends.claude.max_processes: expected `int` >= 1",
+        ),
+        (
+            {"models": {"x": "cloude/y"}},
+            {},
+            "models.x: there is no backend 'cloude'; did you mean 'claude'?",
+        ),
+        (
+            {"plugins": {"redactor": {}}},
+            {"redact": ""},
+            "plugins.redactor: there is no plugin 'redactor'; did you mean 'redact'?",
+        ),
+        ({}, {"models": ""}, "two plugins are named 'models' (built-in, "),
+        ({}, {"other": DUPLICATE_TYPE}, "two plugins offer the backend type 'claude-cli'"),
+        ({}, {"other": DUPLICATE_DIALECT}, "two plugins offer the dialect 'openai-chat'"),
+    ],
+)
+def test_what_cannot_be_built(
+    tmp_path: Path, table: dict[str, Any], sources: dict[str, str], message: str
+) -> None:
+    """A configuration that does not fit together is an error that says where."""
+    with pytest.raises(ConfigError, match=f"^{re.escape(message)}"):
+        scripted_runtime(tmp_path, table, **sources)
+
+
+SETTINGS = """
+from claude_max_proxy import Settings as Table, hookimpl
+
+class Settings(Table, frozen=True):
+    word: str = "none"
+
+@hookimpl
+def rewrite_request(request, settings):
+    request.system = settings.word
+"""
+
+
+def test_a_drop_ins_settings(tmp_path: Path) -> None:
+    """A drop-in's table is its own ``Settings``, and a mistake in it is told with its path."""
+    (tmp_path / "a").mkdir()
+    runtime = scripted_runtime(tmp_path / "a", {"plugins": {"say": {"word": "hi"}}}, say=SETTINGS)
+    assert [plugin.settings.word for plugin in runtime.plugins if plugin.name == "say"] == ["hi"]
+    (tmp_path / "b").mkdir()
+    with pytest.raises(ConfigError, match=r"plugins\.say\.word: expected `str`, got `int`"):
+        scripted_runtime(tmp_path / "b", {"plugins": {"say": {"word": 1}}}, say=SETTINGS)
+
+
+def test_where_drop_ins_are(tmp_path: Path) -> None:
+    """Folders stand beside ``proxy.toml``, in the user's directory without one, or where they say."""
+    table = {"plugins": {"paths": ["mine", str(tmp_path / "far"), "~/near"]}}
+    beside = plugin_folders(parse(table, tmp_path / "proxy.toml"))
+    assert beside == [tmp_path / "mine", tmp_path / "far", Path("~/near").expanduser()]
+    assert plugin_folders(parse({}, None)) == [user_directory() / "plugins"]
+
+
+def test_which_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that is given, else the one here, else the user's, else none."""
+    here, user = tmp_path / "here", tmp_path / "user"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(user))
+    monkeypatch.setenv("HOME", str(user))
+    assert find_config("x.toml") == Path("x.toml")
+    assert find_config(None) is None
+    user_directory().mkdir(parents=True)
+    own = user_directory() / "proxy.toml"
+    own.touch()
+    assert find_config(None) == own
+    (here / "proxy.toml").touch()
+    assert find_config(None) == here / "proxy.toml"
