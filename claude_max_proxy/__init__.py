@@ -50,6 +50,7 @@ from claude_max_proxy.events import (
 from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
+    Agent,
     Client,
     Effort,
     File,
@@ -70,6 +71,7 @@ from claude_max_proxy.request import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "Agent",
     "Backend",
     "BackendUnavailable",
     "BodyTooLarge",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from claude_max_proxy.events import Events
-from claude_max_proxy.request import Effort, Request
+from claude_max_proxy.request import Agent, Effort, Request
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -18,6 +18,8 @@ class Target(msgspec.Struct, frozen=True):
     effort: Effort | None = None
     max_tokens: int | None = None
     system: str = ""
+    temperature: Literal["auto", "forward", "ignore"] = "auto"
+    agent: Agent | None = None
 
 
 class ModelInfo(msgspec.Struct, frozen=True):

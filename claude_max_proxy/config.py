@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from claude_max_proxy.errors import ConfigError
-from claude_max_proxy.request import Effort
+from claude_max_proxy.request import Agent, Effort
 
 
 T = TypeVar("T")
@@ -63,6 +63,8 @@ class ModelEntry(Settings, frozen=True):
     effort: Effort | None = None
     max_tokens: Count | None = None
     system: str = ""
+    temperature: Literal["auto", "forward", "ignore"] = "auto"
+    agent: Agent | None = None
 
 
 class PluginPolicy(Settings, frozen=True):

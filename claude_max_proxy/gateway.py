@@ -110,6 +110,19 @@ def _apply(target: Target, request: Request) -> None:
         request.max_tokens = target.max_tokens
     if target.system:
         request.system = "\n\n".join(text for text in (target.system, request.system) if text)
+    request.agent = target.agent
+    _apply_temperature(target, request)
+
+
+def _apply_temperature(target: Target, request: Request) -> None:
+    """Follow the entry's policy on sampling: leave it to the backend, drop it, or make room for it."""
+    given = [name for name in ("temperature", "top_p") if getattr(request, name) is not None]
+    if given and target.temperature == "ignore":
+        for name in given:
+            setattr(request, name, None)
+            request.ignore(name)
+    if given and target.temperature == "forward" and request.effort is None:
+        request.effort = "none"  # sampling and thinking exclude each other
 
 
 class _Watch:

@@ -31,7 +31,15 @@ def resolve(model: str, config: Config) -> Target | None:
 
 def _target(entry: ModelEntry, matched: str) -> Target:
     backend, _, model = entry.to.partition("/")
-    return Target(backend, model.replace("*", matched), entry.effort, entry.max_tokens, entry.system)
+    return Target(
+        backend,
+        model.replace("*", matched),
+        entry.effort,
+        entry.max_tokens,
+        entry.system,
+        entry.temperature,
+        entry.agent,
+    )
 
 
 def _specificity(pattern: str) -> tuple[int, str]:

@@ -90,6 +90,20 @@ class ToolChoice(msgspec.Struct, frozen=True):
     parallel: bool = True
 
 
+class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Lets the backend's own agent work for an answer, with its own tools. Only ``[models]`` can set it.
+
+    ``tools`` are the agent's tools by name, ``allow`` the rules of what they may do (all of ``tools`` unless
+    said otherwise), ``directory`` where they work. ``settings`` names the agent's own settings that apply.
+    """
+
+    tools: tuple[str, ...]
+    directory: str
+    allow: tuple[str, ...] = ()
+    permission_mode: Literal["dontAsk", "default", "acceptEdits", "plan"] = "dontAsk"
+    settings: tuple[Literal["user", "project", "local"], ...] = ()
+
+
 class Client(msgspec.Struct, frozen=True):
     """Who asks: the name of the API key used, the program as it names itself, and its address."""
 
@@ -117,6 +131,7 @@ class Request(msgspec.Struct):
     top_p: float | None = None
     effort: Effort | None = None
     response_schema: dict[str, Any] | None = None
+    agent: Agent | None = None
     stream: bool = False
     client: Client = Client()
     state: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import time
 from collections.abc import Callable
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 from claude_max_proxy import (
@@ -29,6 +27,7 @@ from claude_max_proxy.backends.claude_cli.command import (
     environment,
     find_command,
     private_directory,
+    working_directory,
 )
 from claude_max_proxy.backends.claude_cli.continuation import (
     are_sound,
@@ -38,6 +37,7 @@ from claude_max_proxy.backends.claude_cli.continuation import (
 )
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
 from claude_max_proxy.backends.claude_cli.installation import Installation, check_version
+from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.pool import Pool
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
@@ -63,22 +63,17 @@ class ClaudeCli:
         self._settings = settings
         self._pool = Pool(settings, self._launch)
         self._tasks = Tasks()
-        self._directory: Path | None = None
         self._last_failure = ""
         self._prepared = False
 
     async def start(self) -> None:
         """Look at the installation and warm the pool, in the background."""
-        self._directory = private_directory()
         self._tasks.start(self._prepare(), f"{self.name}-prepare")
 
     async def stop(self) -> None:
-        """End every process and remove the private directory."""
+        """End every process. The private directory stays: another proxy of the same user may work in it."""
         await self._tasks.close()
         await self._pool.stop()
-        if self._directory is not None:
-            with contextlib.suppress(OSError):
-                self._directory.rmdir()
 
     def describe(self, model: str) -> ModelInfo:
         """Say what the CLI told about ``model``."""
@@ -125,7 +120,8 @@ class ClaudeCli:
     # --- one attempt
 
     async def _attempt(self, request: Request, model: str) -> Events:
-        root = fingerprint.root(request, model)
+        kind = Kind(model, request.agent)
+        root = fingerprint.root(request, kind)
         history, new = split(request.messages)
         digest = fingerprint.extend(root, history)
         conversation = await self._pool.take(digest) if history else None
@@ -133,7 +129,7 @@ class ClaudeCli:
         if conversation is not None:
             events = await self._continue(conversation, request, new)
         if conversation is None or events is None:
-            conversation, events = await self._replay(request, model)
+            conversation, events = await self._replay(request, kind)
         digest = fingerprint.extend(digest, new)
         async with aclosing(self._converse(conversation, events, digest)) as converse:
             async for event in converse:
@@ -143,8 +139,8 @@ class ClaudeCli:
         self, conversation: Conversation, request: Request, new: list[Message]
     ) -> Events | None:
         """Go on in place, or end the process and give ``None`` when ``new`` is not what it waits for."""
-        tuning = tune(request, self.describe(conversation.process.model))
-        turn = Turn(live=True, queued=0.0, structured=request.response_schema is not None)
+        tuning = tune(request, self.describe(conversation.process.kind.model))
+        turn = Turn(request, live=True, queued=0.0)
         try:
             results = results_for(conversation.pending, new)
             if results is not None and await conversation.waits_for_results(tuning):
@@ -160,10 +156,10 @@ class ClaudeCli:
         self._pool.discard(conversation.process)
         return None
 
-    async def _replay(self, request: Request, model: str) -> tuple[Conversation, Events]:
+    async def _replay(self, request: Request, kind: Kind) -> tuple[Conversation, Events]:
         """Lease a process and bring it to where the request is."""
         began = time.monotonic()
-        process = await self._pool.lease(model, request.client.key or request.client.address)
+        process = await self._pool.lease(kind, request.client.key or request.client.address)
         queued = time.monotonic() - began
         conversation = Conversation(process, self._settings, self.installation.learn_usages)
         try:
@@ -172,15 +168,14 @@ class ClaudeCli:
         except BaseException:
             self._pool.discard(process)
             raise
-        tuning = tune(request, self.describe(model))
-        turn = Turn(live=False, queued=queued, structured=request.response_schema is not None)
+        tuning = tune(request, self.describe(kind.model))
+        turn = Turn(request, live=False, queued=queued)
         return conversation, conversation.ask(request.messages[-1], turn, tuning)
 
     async def _converse(self, conversation: Conversation, events: Events, digest: bytes) -> Events:
         """Give the events; park the conversation after its last, or end its process on any other way out."""
         folding = Folding()
         first, parked = True, False
-        model = conversation.process.model
         try:
             async with aclosing(events):
                 async for event in events:
@@ -190,7 +185,7 @@ class ClaudeCli:
                     yield event
                     if first:
                         first = False
-                        self._pool.refill(model)
+                        self._pool.refill(conversation.process.kind)
         finally:
             if not parked:
                 self._pool.discard(conversation.process)
@@ -209,17 +204,16 @@ class ClaudeCli:
 
     # --- the installation
 
-    async def _launch(self, model: str, on_exit: Callable[[CliProcess], None]) -> CliProcess:
+    async def _launch(self, kind: Kind, on_exit: Callable[[CliProcess], None]) -> CliProcess:
         if self.installation.problem:
             raise BackendUnavailable(self.installation.problem)
 
         command = find_command(self._settings.command)
-        assert self._directory is not None
         return await CliProcess.spawn(
-            arguments(command, model),
-            environment(os.environ, self._settings.env),
-            self._directory,
-            model,
+            arguments(command, kind),
+            environment(os.environ, self._settings.env, kind.agent),
+            working_directory(kind),
+            kind,
             on_exit,
         )
 
@@ -246,7 +240,7 @@ class ClaudeCli:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 env=environment(os.environ, self._settings.env),
-                cwd=self._directory,
+                cwd=private_directory(),
             )
         except OSError as error:
             raise BackendUnavailable(f"{command[0]} cannot be run: {error.strerror}") from error
@@ -263,7 +257,7 @@ class ClaudeCli:
     async def _introduce(self, model: str) -> None:
         """Ask a process of its own what the CLI offers and who is logged in; nothing goes upstream."""
         try:
-            process = await self._pool.lease(model, "")
+            process = await self._pool.lease(Kind(model), "")
         except ProxyError as error:
             self._last_failure = error.message
             return

@@ -13,7 +13,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from claude_max_proxy import BackendUnavailable, NotFound
+from claude_max_proxy import Agent, BackendUnavailable, NotFound
+from claude_max_proxy.backends.claude_cli.kind import Kind
 
 
 MCP_SERVER = "c"
@@ -26,12 +27,8 @@ ARGUMENTS = (
     "--verbose",
     "--include-partial-messages",
     "--no-session-persistence",
-    *("--tools", ""),
-    *("--setting-sources", ""),
     "--strict-mcp-config",
     "--disable-slash-commands",
-    *("--permission-mode", "dontAsk"),
-    *("--allowedTools", f"mcp__{MCP_SERVER}"),
 )
 
 # Set in every child, above anything inherited.
@@ -52,6 +49,10 @@ SEALED = {
     "DISABLE_AUTO_COMPACT": "1",
     "ENABLE_TOOL_SEARCH": "false",
 }
+
+# What an agent that may read its own settings is not sealed from.
+_SETTINGS_NEED = frozenset({"CLAUDE_CODE_DISABLE_CLAUDE_MDS"})
+_SEALED_AGENT = Agent((), "")
 
 _INHERITED = frozenset(
     {
@@ -118,26 +119,56 @@ def find_command(command: str | list[str]) -> list[str]:
     return [program, *words[1:]]
 
 
-def arguments(command: list[str], model: str) -> list[str]:
-    """Give the whole argument list for a process that speaks for ``model``."""
-    if not _MODEL.fullmatch(model):
-        raise NotFound(f"{model!r} cannot be a model's name", param="model", code="model_not_found")
+def arguments(command: list[str], kind: Kind) -> list[str]:
+    """Give the whole argument list for a process of this kind."""
+    if not _MODEL.fullmatch(kind.model):
+        raise NotFound(f"{kind.model!r} cannot be a model's name", param="model", code="model_not_found")
 
-    return [*command, *ARGUMENTS, "--model", model]
+    agent = kind.agent or _SEALED_AGENT
+    return [
+        *command,
+        *ARGUMENTS,
+        *("--tools", ",".join(agent.tools)),
+        *("--setting-sources", ",".join(agent.settings)),
+        *("--permission-mode", agent.permission_mode),
+        *("--allowedTools", ",".join((f"mcp__{MCP_SERVER}", *(agent.allow or agent.tools)))),
+        *("--model", kind.model),
+    ]
 
 
-def environment(inherited: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+def environment(
+    inherited: Mapping[str, str], own: Mapping[str, str], agent: Agent | None = None
+) -> dict[str, str]:
     """Give the child's environment: an allow-list of ours, what seals it, and ``own`` last."""
     allowed = {
         name: value
         for name, value in inherited.items()
         if name.upper() in _INHERITED or name.upper().startswith(_INHERITED_PREFIXES)
     }
-    return {**allowed, **SEALED, **own}
+    sealed = {
+        name: value
+        for name, value in SEALED.items()
+        if not (agent and agent.settings and name in _SETTINGS_NEED)
+    }
+    return {**allowed, **sealed, **own}
+
+
+def working_directory(kind: Kind) -> Path:
+    """Give the directory that a process of this kind works in.
+
+    Raises :class:`BackendUnavailable` for an agent's directory that does not exist.
+    """
+    if kind.agent is None:
+        return private_directory()
+
+    directory = Path(kind.agent.directory).expanduser()
+    if not directory.is_dir():
+        raise BackendUnavailable(f"the agent's directory {str(directory)!r} does not exist")
+    return directory
 
 
 def private_directory() -> Path:
-    """Make an empty directory that only we can use, for the CLI to run in.
+    """Make an empty directory that only we can use, for the CLI to run in, if it is not there already.
 
     Its path is the same for every start, since the CLI may tell it to the model, and a prompt that changes
     misses the provider's cache. If somebody else holds that path, a random one is made instead.

@@ -41,7 +41,7 @@ from claude_max_proxy.backends.claude_cli.turn import Turn
 
 _SETTLE_TIMEOUT = 10.0
 _CALL_TIMEOUT = 5.0
-# After these the CLI would go on by itself and ask, and bill, again.
+# After these, and after a call of a tool that it does not know, the CLI would ask, and bill, again.
 _FINAL = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"})
 
 
@@ -77,7 +77,10 @@ class Conversation:
     async def bind(self, request: Request) -> Initialized:
         """Tell the process who it is: instructions, tools, schema. Once per process."""
         self._tools, self._names = request.tools, Names(request.tools)
-        fields: dict[str, Any] = {"systemPrompt": [request.system] if request.system else []}
+        system = [request.system] if request.system else []
+        # An agent keeps the CLI's own instructions, and the client's come after them.
+        field = "appendSystemPrompt" if request.agent else "systemPrompt"
+        fields: dict[str, Any] = {field: request.system if request.agent else system}
         if request.tools:
             fields["sdkMcpServers"] = [MCP_SERVER]
         if request.response_schema is not None:
@@ -169,47 +172,37 @@ class Conversation:
                 raise UpstreamFailed(f"the Claude Code CLI refused a setting: {line.response.error}")
 
     def _check(self, result: Line, turn: Turn) -> None:
-        """Take a result: it is the end of a structured answer, and of any other one a failure."""
+        """Take a result: of a structured answer or an agent's work it is the end, of any other a failure."""
         self._learn(result.model_usage)
-        if result.is_error or not turn.structured:
+        if result.is_error or not turn.goes_on:
             raise failure(result, self.limit, time.time())
-        if not turn.answered or bytes(result.structured_output) == b"null":
+        if turn.structured and (not turn.holds_answer or bytes(result.structured_output) == b"null"):
             raise _not_as_asked()
-        turn.stop_reason, self.settled = "end_turn", True
+        self.settled = True
 
     def _events(self, event: StreamEvent, turn: Turn) -> list[Event]:
-        if event.type == "message_start" and turn.answered:
+        if event.type == "message_start" and turn.answered and not turn.agent:
             # The CLI asks again by itself; what was sent cannot be taken back.
             self.process.kill()
-            raise (
-                _not_as_asked()
-                if turn.structured
-                else UpstreamFailed("the connection to the provider broke in the middle of the answer")
-            )
-        if event.content_block and event.content_block.name:
-            name = event.content_block.name
-            event.content_block.name = self._names.client.get(name, name)
+            if turn.structured:
+                raise _not_as_asked()
+            raise UpstreamFailed("the connection to the provider broke in the middle of the answer")
         return turn.read(event)
 
     def _ended(self, event: StreamEvent, turn: Turn) -> bool:
-        if event.type == "message_delta" and turn.stop_reason in _FINAL:
+        if event.type == "message_delta" and (turn.stop_reason in _FINAL or turn.stray):
             self.process.kill()
             return True
 
-        if turn.structured and not turn.ids:
-            return False  # the CLI checks the answer first
-
         # Without a reason the message was cut off: the result that follows says why.
-        return event.type == "message_stop" and bool(turn.stop_reason)
+        return event.type == "message_stop" and bool(turn.stop_reason) and not turn.goes_on
 
     def _finish(self, turn: Turn) -> list[Event]:
-        events = turn.close()
-        reason = turn.reason
-        if turn.ids and reason in {"stop", "tool_calls"}:
-            reason, self.settled = "tool_calls", True
-            self.pending = dict(turn.ids)
-        self.reusable = reason in {"stop", "tool_calls"}
-        return [*events, turn.usage, Finished(reason)]
+        events = [*turn.close(), *turn.release()]
+        self.reusable = turn.reason in {"stop", "tool_calls"} and not turn.stray
+        if turn.ids:
+            self.pending, self.settled = dict(turn.ids), True
+        return [*events, turn.usage, Finished(turn.reason)]
 
     # --- reading, and answering what the CLI asks meanwhile
 

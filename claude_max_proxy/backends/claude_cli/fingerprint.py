@@ -25,15 +25,16 @@ from claude_max_proxy import (
     ToolCall,
     ToolResult,
 )
+from claude_max_proxy.backends.claude_cli.kind import Kind
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]")
 
 
-def root(request: Request, model: str) -> bytes:
+def root(request: Request, kind: Kind) -> bytes:
     """Digest what a process is told before the first message."""
-    return _digest(b"", [model, request.system, request.tools, request.response_schema])
+    return _digest(b"", [kind, request.system, request.tools, request.response_schema])
 
 
 def extend(digest: bytes, messages: Sequence[Message]) -> bytes:

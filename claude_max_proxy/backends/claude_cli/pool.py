@@ -1,8 +1,8 @@
-"""The processes of one backend: warm ones per model, a bound on all, a fair queue for what is over it.
+"""The processes of one backend: warm ones per kind, a bound on all, a fair queue for what is over it.
 
 A process is *warm* (spawned, spoken to by nobody), *leased* (answering), *parked* (waiting to be continued)
 or *ending*. All four count against the bound until the process is gone. Warm and parked ones give way to
-whoever needs the place: the longest parked first, then a warm one of another model.
+whoever needs the place: the longest parked first, then a warm one of another kind.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 
-from claude_max_proxy import Busy, ProxyError
+from claude_max_proxy import BackendUnavailable, Busy, ProxyError
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
 from claude_max_proxy.backends.claude_cli.fair_queue import FairQueue
+from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.parking import Parked, Parking
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
@@ -24,7 +25,7 @@ from claude_max_proxy.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
-Launch = Callable[[str, Callable[[CliProcess], None]], Awaitable[CliProcess]]
+Launch = Callable[[Kind, Callable[[CliProcess], None]], Awaitable[CliProcess]]
 _RETRY_AFTER = 10
 _LONGEST_BACKOFF = 60.0
 _MAINTENANCE = 5.0
@@ -34,7 +35,7 @@ class Pool:
     """Owns every process of a backend, from spawn to exit."""
 
     def __init__(self, settings: ClaudeCliSettings, launch: Launch) -> None:
-        """Use ``launch(model, on_exit)`` to start processes."""
+        """Use ``launch(kind, on_exit)`` to start processes."""
         self.parking = Parking()
         self.crashes = 0
         self._settings = settings
@@ -42,18 +43,18 @@ class Pool:
         self._tasks = Tasks()
         self._all: set[CliProcess] = set()
         self._ending: set[CliProcess] = set()
-        self._warm: dict[str, deque[tuple[CliProcess, float]]] = defaultdict(deque)
-        self._used: dict[str, float] = {}
-        self._backoff: dict[str, tuple[float, float]] = {}
+        self._warm: dict[Kind, deque[tuple[CliProcess, float]]] = defaultdict(deque)
+        self._used: dict[Kind, float] = {}
+        self._backoff: dict[Kind, tuple[float, float]] = {}
         self._queue = FairQueue(settings.queue_size)
         self._reserved = 0
-        self._warming: set[str] = set()
+        self._warming: set[Kind] = set()
         self._stopping = False
 
     def start(self) -> None:
         """Warm the configured models and keep house, in the background."""
         now = time.monotonic()
-        self._used.update(dict.fromkeys(self._settings.warm_models, now))
+        self._used.update(dict.fromkeys(map(Kind, self._settings.warm_models), now))
         self._tasks.start(self._keep_house(), "claude-pool")
 
     async def stop(self) -> None:
@@ -77,14 +78,14 @@ class Pool:
             "queued": len(self._queue),
         }
 
-    async def lease(self, model: str, client: str) -> CliProcess:
+    async def lease(self, kind: Kind, client: str) -> CliProcess:
         """Give a process that nobody has spoken to: a warm one, a new one, or one after a wait.
 
         Raises :class:`Busy` when the queue is full or the wait too long.
         """
-        self._used[model] = time.monotonic()
-        while self._warm[model]:
-            process, _ = self._warm[model].popleft()
+        self._used[kind] = time.monotonic()
+        while self._warm[kind]:
+            process, _ = self._warm[kind].popleft()
             if process.alive:
                 return process
 
@@ -92,12 +93,13 @@ class Pool:
             await self._wait(client)
         else:
             self._reserved += 1
-        return await self._spawn(model)
+        return await self._spawn(kind)
 
-    def refill(self, model: str) -> None:
+    def refill(self, kind: Kind) -> None:
         """Warm a successor, now that a leased process has begun to answer."""
+        self._backoff.pop(kind, None)
         if not self._stopping:
-            self._tasks.start(self._warm_up(model), f"claude-warm-{model}")
+            self._tasks.start(self._warm_up(kind), f"claude-warm-{kind.model}")
 
     def park(self, conversation: Conversation, fingerprint: bytes, settle: bool) -> None:
         """Keep a conversation for its continuation; ``settle`` waits for the end of its turn behind it."""
@@ -109,9 +111,13 @@ class Pool:
         """Take the parked conversation that is exactly this, if it is fit to go on."""
         while parked := self.parking.take(fingerprint):
             conversation = parked.conversation
-            ready = parked.ready is None or await parked.ready
+            try:
+                ready = parked.ready is None or await parked.ready
+            except BaseException:  # the client left meanwhile
+                self.discard(conversation.process)
+                raise
             if ready and conversation.process.alive:
-                self._used[conversation.process.model] = time.monotonic()
+                self._used[conversation.process.kind] = time.monotonic()
                 return conversation
             self.discard(conversation.process)
 
@@ -186,48 +192,52 @@ class Pool:
 
     # --- processes
 
-    async def _spawn(self, model: str) -> CliProcess:
+    async def _spawn(self, kind: Kind) -> CliProcess:
         """Start a process in the place that is reserved for it."""
         try:
-            process = await self._launch(model, self._exited)
+            process = await self._launch(kind, self._exited)
             self._all.add(process)
-            return process
         finally:
-            self._reserved -= 1
+            self._release()
+        if self._stopping:
+            await process.end()
+            raise BackendUnavailable("the proxy is stopping")
+        return process
 
     def _exited(self, process: CliProcess) -> None:
-        expected = process in self._ending
+        expected = process in self._ending or process.killed
         self._all.discard(process)
         self._ending.discard(process)
         for ready in self._warm.values():
             for entry in [entry for entry in ready if entry[0] is process]:
                 ready.remove(entry)
-                self._back_off(process.model)
+                self._back_off(process.kind)
         self.parking.take_process(process)
-        if not expected and not self._stopping:
+        if not self._stopping:
+            self._tasks.start(process.end(), f"claude-reap-{process.pid}")
+        if not (expected or self._stopping):
             self.crashes += 1
             logger.warning("a Claude Code process ended by itself: %s", process.last_words())
-            self._tasks.start(process.end(), f"claude-reap-{process.pid}")
         self._serve_queue()
 
-    async def _warm_up(self, model: str) -> None:
-        backoff, _ = self._backoff.get(model, (0.0, 0.0))
-        if model in self._warming or backoff > time.monotonic():
+    async def _warm_up(self, kind: Kind) -> None:
+        backoff, _ = self._backoff.get(kind, (0.0, 0.0))
+        if kind in self._warming or backoff > time.monotonic():
             return
 
-        self._warming.add(model)
+        self._warming.add(kind)
         try:
-            while len(self._warm[model]) < self._settings.warm and not self._stopping:
+            while len(self._warm[kind]) < self._settings.warm and not self._stopping:
                 if not self._has_room() and not await self._make_room_for_warm():
                     return
                 self._reserved += 1
-                process = await self._spawn(model)
-                self._warm[model].append((process, time.monotonic()))
+                process = await self._spawn(kind)
+                self._warm[kind].append((process, time.monotonic()))
         except ProxyError as error:
-            self._back_off(model)
-            logger.warning("no process for %r could be warmed: %s", model, error)
+            self._back_off(kind)
+            logger.warning("no process for %r could be warmed: %s", kind.model, error)
         finally:
-            self._warming.discard(model)
+            self._warming.discard(kind)
 
     async def _make_room_for_warm(self) -> bool:
         """A warm process is worth more than the longest parked conversation, but not than the only one."""
@@ -240,10 +250,10 @@ class Pool:
         await parked.conversation.process.exits_within(5.0)
         return self._has_room()
 
-    def _back_off(self, model: str) -> None:
-        _, last = self._backoff.get(model, (0.0, 0.5))
+    def _back_off(self, kind: Kind) -> None:
+        _, last = self._backoff.get(kind, (0.0, 0.5))
         pause = min(last * 2, _LONGEST_BACKOFF)
-        self._backoff[model] = (time.monotonic() + pause, pause)
+        self._backoff[kind] = (time.monotonic() + pause, pause)
 
     async def _keep_house(self) -> None:
         """Warm what was used lately, renew what is old, end what nobody continued."""
@@ -254,7 +264,7 @@ class Pool:
             for ready in self._warm.values():
                 while ready and ready[0][1] < now - self._settings.warm_timeout:
                     self.discard(ready.popleft()[0], idle=True)
-            for model, used in self._used.items():
+            for kind, used in list(self._used.items()):
                 if used > now - self._settings.warm_timeout:
-                    await self._warm_up(model)
+                    await self._warm_up(kind)
             await asyncio.sleep(_MAINTENANCE)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from claude_max_proxy import BackendUnavailable, UpstreamFailed
 from claude_max_proxy.backends.claude_cli.framing import LineFramer
+from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.protocol import Garbage, Line, decode
 from claude_max_proxy.tasks import Tasks
 
@@ -35,13 +36,17 @@ Batch = list[Line] | None
 
 
 class CliProcess:
-    """A running CLI. ``inbox`` holds its lines, batch by batch, and ``None`` once it said its last."""
+    """A running CLI. ``inbox`` holds its lines, batch by batch, and ``None`` once it said its last.
 
-    def __init__(self, process: asyncio.subprocess.Process, model: str) -> None:
+    ``killed`` says that its end was our doing.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, kind: Kind) -> None:
         """Take charge of ``process``; :meth:`spawn` is the way to get one."""
-        self.model = model
+        self.kind = kind
         self.inbox: asyncio.Queue[Batch] = asyncio.Queue(_INBOX)
         self.exited = asyncio.Event()
+        self.killed = False
         self._process = process
         self._tasks = Tasks()
         self._stderr = b""
@@ -55,7 +60,7 @@ class CliProcess:
         arguments: list[str],
         environment: Mapping[str, str],
         directory: Path,
-        model: str,
+        kind: Kind,
         on_exit: Callable[[CliProcess], None],
     ) -> CliProcess:
         """Start the CLI; raise :class:`BackendUnavailable` when the system cannot."""
@@ -76,7 +81,7 @@ class CliProcess:
             raise BackendUnavailable(
                 f"the Claude Code CLI {arguments[0]!r} could not be started: {error.strerror or error}"
             ) from error
-        self = cls(process, model)
+        self = cls(process, kind)
         self._tasks.start(self._wait(on_exit), f"claude-exit-{self.pid}")
         return self
 
@@ -112,6 +117,7 @@ class CliProcess:
 
     def kill(self) -> None:
         """End it this instant, with everything it started."""
+        self.killed = True
         self._signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
 
     async def end(self, *, idle: bool = False) -> None:

@@ -29,7 +29,7 @@ class ClaudeCliSettings(Settings, frozen=True):
     warm: Count = 1
     warm_models: list[str] = msgspec.field(default_factory=lambda: ["opus", "sonnet", "haiku"])
     warm_timeout: Seconds = 1800.0
-    max_processes: Annotated[int, msgspec.Meta(ge=1)] = 16
+    max_processes: Annotated[int, msgspec.Meta(ge=1)] = 8
     idle_timeout: Seconds = 1800.0
     queue_size: Count = 64
     queue_timeout: Seconds = 60.0

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import secrets
 import string
-from typing import Literal
 
 from claude_max_proxy import (
     Event,
     FinishReason,
     PartDelta,
     PartEnded,
+    PartKind,
     PartStarted,
+    Request,
     Started,
     Usage,
 )
@@ -25,6 +26,7 @@ from claude_max_proxy.backends.claude_cli.protocol import (
     Delta,
     StreamEvent,
 )
+from claude_max_proxy.backends.claude_cli.tools import Names
 
 
 _REASONS: dict[str, FinishReason] = {
@@ -36,11 +38,6 @@ _REASONS: dict[str, FinishReason] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-_KINDS: dict[str, Literal["text", "reasoning", "tool_call"]] = {
-    "text": "text",
-    "thinking": "reasoning",
-    "tool_use": "tool_call",
-}
 STRUCTURED_OUTPUT = "StructuredOutput"
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -49,20 +46,32 @@ class Turn:
     """Translates one turn. ``ids`` maps each tool call's id as the client sees it to the upstream's own.
 
     With a schema the answer is the input of one tool of the CLI's own, and becomes the text; what the model
-    says beside it is not part of the answer.
+    says beside it is not part of the answer. A whole answer waits until the CLI has found it right. With an
+    agent, what it does with its own tools is not shown. ``stray`` says that the model called a tool that
+    nobody offered; ``answered`` that the client has begun to hear an answer.
     """
 
-    def __init__(self, *, live: bool, queued: float, structured: bool = False) -> None:
+    def __init__(self, request: Request, *, live: bool, queued: float) -> None:
         """Begin a turn, of a conversation that goes on in place or not, after waiting ``queued`` seconds."""
-        self.structured = structured
-        self.answered = False
+        self.structured = request.response_schema is not None
+        self.agent = request.agent is not None
+        self.names = Names(request.tools)
         self.ids: dict[str, str] = {}
         self.stop_reason = ""
-        self.messages = 0
+        self.stray = self.answered = False
+        self._held: list[str] | None = None if request.stream else []
+        self._messages = 0
+        self._texts = 0
         self._live, self._queued = live, queued
         self._next = 0
         self._open: PartStarted | None = None
+        self._holding = False
         self._usage = ApiUsage()
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the CLI goes on by itself after a message: to check a structured answer, or to work."""
+        return (self.structured or self.agent) and not self.ids
 
     @property
     def usage(self) -> Usage:
@@ -80,7 +89,11 @@ class Turn:
     @property
     def reason(self) -> FinishReason:
         """Why the newest message ended; an unknown reason is an ordinary stop."""
-        return _REASONS.get(self.stop_reason, "stop")
+        reason = _REASONS.get(self.stop_reason, "stop")
+        if reason in {"stop", "tool_calls"}:
+            return "tool_calls" if self.ids else "stop"
+
+        return reason
 
     def read(self, event: StreamEvent) -> list[Event]:
         """Take one stream event; give what it means."""
@@ -103,46 +116,88 @@ class Turn:
 
     def close(self) -> list[Event]:
         """Close the part that is open, if one is."""
-        part, self._open = self._open, None
+        part, self._open, self._holding = self._open, None, False
         return [PartEnded(part.index)] if part else []
 
+    def release(self) -> list[Event]:
+        """Give the structured answer that was held back."""
+        if not (self.structured and self._held):
+            return []
+
+        self.answered = True
+        part = PartStarted(self._next, "text")
+        return [part, PartDelta(part.index, "".join(self._held)), PartEnded(part.index)]
+
+    @property
+    def holds_answer(self) -> bool:
+        """Whether a structured answer was given at all."""
+        return self.answered or bool(self._held)
+
     def _message(self, event: StreamEvent) -> list[Event]:
-        self.messages += 1
+        self._messages += 1
         self.stop_reason = ""
         self._usage = ApiUsage()
         if event.message:
             self._count(event.message.usage)
-        if self.messages > 1:
+        if self._messages > 1:
             return []
 
         model = event.message.model if event.message else ""
         return [Started(model, self._live, self._queued)]
 
     def _start(self, block: ContentBlock | None) -> list[Event]:
-        kind = _KINDS.get(block.type) if block else None
-        if block is None or kind is None or (kind == "text" and self.structured):
-            return []
+        match block:
+            case ContentBlock(type="tool_use"):
+                return self._tool(block)
+            case ContentBlock(type="text") if not self.structured:
+                return self._text(block.text)
+            case ContentBlock(type="thinking"):
+                return self._part("reasoning")
+            case _:
+                return []
+
+    def _text(self, text: str) -> list[Event]:
+        self.answered = True
+        self._texts += 1
+        events = self._part("text")
+        apart = "\n\n" if self.agent and self._texts > 1 else ""  # what was said between two deeds
+        return [*events, PartDelta(self._next - 1, apart + text)] if apart + text else events
+
+    def _tool(self, block: ContentBlock) -> list[Event]:
         if self.structured and block.name == STRUCTURED_OUTPUT:
-            kind = "text"
+            return self._structured_answer()
 
-        self.answered = self.answered or kind != "reasoning"
-        call_id = ""
-        if kind == "tool_call":
-            call_id = "call" + "".join(secrets.choice(_ALPHABET) for _ in range(24))
-            self.ids[call_id] = block.id
-        self._open = PartStarted(self._next, kind, call_id, block.name if call_id else "")
+        name = self.names.client.get(block.name)
+        if name is None and self.agent:
+            return []
+
+        self.stray = self.stray or name is None
+        self.answered = True
+        call_id = "call" + "".join(secrets.choice(_ALPHABET) for _ in range(24))
+        self.ids[call_id] = block.id
+        return self._part("tool_call", call_id, name or block.name)
+
+    def _structured_answer(self) -> list[Event]:
+        if self._held is None:
+            self.answered = True
+            return self._part("text")
+
+        self._held.clear()
+        self._holding = True
+        return []
+
+    def _part(self, kind: PartKind, call_id: str = "", name: str = "") -> list[Event]:
+        self._open = PartStarted(self._next, kind, call_id, name)
         self._next += 1
-        if block.text:
-            return [self._open, PartDelta(self._open.index, block.text)]
-
         return [self._open]
 
     def _delta(self, delta: Delta | None) -> list[Event]:
-        if delta is None or self._open is None:
-            return []
-
-        text = delta.text or delta.partial_json or delta.thinking
-        return [PartDelta(self._open.index, text)] if text else []
+        text = (delta.text or delta.partial_json or delta.thinking) if delta else ""
+        if text and self._open is not None:
+            return [PartDelta(self._open.index, text)]
+        if text and self._holding and self._held is not None:
+            self._held.append(text)
+        return []
 
     def _count(self, usage: ApiUsage | None) -> None:
         for name in ApiUsage.__struct_fields__ if usage else ():
