@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Response
+from litestar import Request, Response
 from litestar.handlers import get
 
 from claude_max_proxy import __version__
@@ -26,8 +26,8 @@ def model_routes(runtime: Runtime) -> list[Any]:
         return {"object": "list", "data": rows}
 
     @get(["/v1/models/{name:path}", "/models/{name:path}"], name="model")
-    async def model(name: str) -> dict[str, Any]:
-        name = name.removeprefix("/")
+    async def model(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        name = str(request.path_params["name"]).removeprefix("/")
         info = runtime.describe(name)
         if info is None:
             raise NotFound(f"the model {name!r} does not exist here", param="model", code="model_not_found")

@@ -7,6 +7,7 @@ wrote is never the last one.
 
 from __future__ import annotations
 
+import base64
 import secrets
 import uuid
 from typing import Any
@@ -112,6 +113,9 @@ def _image(image: Image) -> Block:
 
 def _file(file: File) -> Block:
     source = {"type": "base64", "media_type": file.media_type, "data": file.data}
+    if file.media_type == "text/plain":  # the API takes text as text
+        text = base64.b64decode(file.data).decode()
+        source = {"type": "text", "media_type": "text/plain", "data": text}
     block: Block = {"type": "document", "source": source}
     if file.name:
         block["title"] = file.name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
 from claude_max_proxy import File, Image, InvalidRequest, Part, Text
@@ -17,6 +18,7 @@ from claude_max_proxy.dialects.openai_chat.schemas import (
 
 
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
+_TEXT_TYPES = frozenset({"application/json", "application/xml", "application/yaml", "application/toml"})
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+-]+/[\w.+-]+)(?:;[^;,]*)*?;base64,", re.ASCII)
 _HEADER_LIMIT = 256
 
@@ -67,8 +69,13 @@ def _part(part: ContentPart, path: str) -> Part:
 
 
 def _image(url: str, path: str) -> Image:
-    if url.startswith(("https://", "http://")):
+    """Read an image; one by URL is passed on as such, for the provider to fetch, never for us."""
+    if url.startswith("https://"):
         return Image(url=url)
+    if url.startswith("http://"):
+        raise InvalidRequest(
+            f"{path}: the provider fetches images by https only; send this one inline as a data URL", param=path
+        )
 
     media_type, data = _data_url(url, path)
     if media_type not in IMAGE_TYPES:
@@ -86,8 +93,32 @@ def _file(part: FilePart, path: str) -> File:
     if part.file.file_data is None:
         raise InvalidRequest(f"{path}.file_data is missing", param=f"{path}.file_data")
 
-    media_type, data = _data_url(part.file.file_data, f"{path}.file_data")
-    return File(media_type, data, part.file.filename or "")
+    return _document(part.file.file_data, part.file.filename or "", f"{path}.file_data")
+
+
+def _document(url: str, name: str, path: str) -> Part:
+    """Read a file as what the model takes it for: a PDF, an image, or text."""
+    media_type, data = _data_url(url, path)
+    if media_type in IMAGE_TYPES:
+        return Image(media_type, data)
+    if media_type == "application/pdf":
+        return File(media_type, data, name)
+    if media_type.startswith("text/") or media_type in _TEXT_TYPES:
+        return File("text/plain", _checked_text(data, path), name)
+
+    raise InvalidRequest(
+        f"{path}: files must be PDF, text or images, not {media_type}",
+        param=path,
+        code="unsupported_content",
+    )
+
+
+def _checked_text(data: str, path: str) -> str:
+    try:
+        base64.b64decode(data, validate=True).decode()
+    except ValueError as error:  # also what is not UTF-8
+        raise InvalidRequest(f"{path}: not base64 of UTF-8 text: {error}", param=path) from error
+    return data
 
 
 def _data_url(url: str, path: str) -> tuple[str, str]:
