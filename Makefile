@@ -1,0 +1,65 @@
+# Bare `make` says what there is. Needs Python 3.11 or newer with pip; `make test` and `make bench` also need Node 20.
+
+FIND_PYTHON = for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done
+PYTHON ?= $(shell $(FIND_PYTHON))
+BIN = .venv/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install
+ARGS =
+CLI = newest
+SAMPLES = 9
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test check format bench clean cli
+
+help: ## say what there is
+	@echo "usage: make TARGET"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/installed cli ## serve the OpenAI API with your own Claude Code login (ARGS="--port 4000")
+	@$(BIN)/claude-max-proxy serve $(ARGS)
+
+demo: .venv/installed cli ## show a chat through the real CLI, without an account
+	@$(BIN)/claude-max-proxy demo $(ARGS)
+
+test: .venv/developing ## run the tests, with two versions of the real CLI (ARGS="-k fingerprint")
+	@echo "The tests run the real Claude Code CLI, two versions of it, from .cache/cli:"
+	@$(BIN)/python -m tests.installed_cli
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/developing ## check format, style, types and who imports whom
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/developing ## put the code into the one format
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+bench: .venv/developing ## compare with the npm proxy, side by side (CLI=2.1.197, SAMPLES=15)
+	@$(BIN)/python -m benchmarks --cli "$(CLI)" --samples "$(SAMPLES)"
+
+clean: ## remove everything that can be made again
+	rm -rf .venv .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# The CLI that is on PATH is the user's choice; only without one, a copy is installed into .venv.
+cli: .venv/installed
+	@command -v claude >/dev/null || $(BIN)/python -c 'import claude_agent_sdk' 2>/dev/null || { \
+	echo "no \`claude\` on PATH: installing the claude-agent-sdk package, which carries one (about 170 MB)"; \
+	$(PIP) --editable '.[cli]'; }
+
+.venv/installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found on PATH" >&2; exit 1; }
+	@echo "installing into .venv"
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@$(PIP) --upgrade 'pip>=25.1'
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/developing: .venv/installed
+	@echo "installing what tests and checks need into .venv"
+	@$(PIP) --group dev
+	@touch $@
