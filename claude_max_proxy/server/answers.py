@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 from contextlib import aclosing
 from typing import Any
@@ -16,10 +17,12 @@ from typing import Any
 from litestar.types import Receive, Scope, Send
 
 from claude_max_proxy.dialect import Dialect
-from claude_max_proxy.errors import ProxyError
+from claude_max_proxy.errors import InternalError, ProxyError
 from claude_max_proxy.events import Events, Failed, Folding
 from claude_max_proxy.request import Request
 
+
+logger = logging.getLogger(__name__)
 
 _BUFFER_LIMIT = 1024 * 1024
 _CLOSE_TIMEOUT = 5.0
@@ -125,6 +128,11 @@ class Answer:
                     while len(self._buffer) > _BUFFER_LIMIT:
                         self._room.clear()
                         await self._room.wait()
+        except Exception:  # the boundary: a bug must not pass for a complete answer
+            logger.exception("an answer for %r failed", self._request.model)
+            error = InternalError("the proxy failed; its log has the details")
+            self._failure = error if silent else None
+            self._buffer += self._writer.write(Failed(error))
         finally:
             self._ended = True
             self._wake.set()

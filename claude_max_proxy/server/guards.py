@@ -35,8 +35,8 @@ class Guard:
         self._config = config
         self._keys = {name: key.encode() for name, key in config.api_keys.items()}
 
-    def __call__(self, connection: _Connection, _: BaseRouteHandler) -> None:
-        """Refuse the request by raising, or note whose key it carries."""
+    async def __call__(self, connection: _Connection, _: BaseRouteHandler) -> None:
+        """Refuse the request by raising, or note whose key it carries; async, for else it costs a thread."""
         self._check_host(connection.headers.get("host", ""))
         self._check_origin(connection.headers.get("origin"))
         self._check_body(connection)
@@ -44,7 +44,7 @@ class Guard:
         connection.scope["state"]["key"] = "" if path in _OPEN else self._check_key(connection)
 
     def _check_host(self, host: str) -> None:
-        name = (urlsplit(f"//{host}").hostname or "") if host else ""
+        name = _host_name(host)
         if not (_is_address(name) or name in {"localhost", self._config.host, *self._config.allowed_hosts}):
             raise Forbidden(
                 f"this proxy does not serve the host {name!r}; to allow it, add it to [server] allowed_hosts"
@@ -97,6 +97,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without its port; empty where there is none to be found."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_address(name: str) -> bool:

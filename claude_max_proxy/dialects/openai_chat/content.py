@@ -74,7 +74,7 @@ def _image(url: str, path: str) -> Image:
         return Image(url=url)
     if url.startswith("http://"):
         raise InvalidRequest(
-            f"{path}: the provider fetches images by https only; send this one inline as a data URL", param=path
+            f"{path}: the provider fetches images by https only; send this one as a data URL", param=path
         )
 
     media_type, data = _data_url(url, path)
@@ -83,7 +83,7 @@ def _image(url: str, path: str) -> Image:
     return Image(media_type, data)
 
 
-def _file(part: FilePart, path: str) -> File:
+def _file(part: FilePart, path: str) -> Part:
     if part.file.file_id is not None:
         raise InvalidRequest(
             f"{path}.file_id: stored files live with their provider; send the file inline as file_data",
