@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def test_what_is_no_model(model: str) -> None:
 def test_a_sealed_process() -> None:
     """Without an agent the CLI has no tools, no settings, and may call the client's tools alone."""
     given = arguments(["claude"], Kind("opus"))
-    pairs = dict(zip(given, given[1:], strict=False))
+    pairs = dict(pairwise(given))
     assert (pairs["--tools"], pairs["--setting-sources"], pairs["--allowedTools"]) == ("", "", "mcp__c")
     assert pairs["--permission-mode"] == "dontAsk"
     assert {"--no-session-persistence", "--strict-mcp-config", "--disable-slash-commands"} <= set(given)
@@ -79,7 +80,7 @@ def test_an_agent() -> None:
     """An agent has the tools, rules and settings that its entry gives it."""
     agent = Agent(("Read", "Bash"), "work", ("Read",), "acceptEdits", ("project",))
     given = arguments(["claude"], Kind("opus", agent))
-    pairs = dict(zip(given, given[1:], strict=False))
+    pairs = dict(pairwise(given))
     assert (pairs["--tools"], pairs["--allowedTools"]) == ("Read,Bash", "mcp__c,Read")
     assert (pairs["--setting-sources"], pairs["--permission-mode"]) == ("project", "acceptEdits")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_max_proxy import (
@@ -78,18 +78,21 @@ def handed_back(message: Message) -> Message:
     return Message("assistant", [Reasoning("dropped or not"), Text(text), *calls])
 
 
+@settings(max_examples=50)
 @given(HISTORIES)
 def test_what_clients_do_to_a_history(messages: list[Message]) -> None:
     """Joined texts, re-serialised arguments, stripped ids and other reasoning change nothing."""
     assert of(messages) == of([handed_back(message) for message in messages])
 
 
+@settings(max_examples=50)
 @given(HISTORIES, HISTORIES)
 def test_a_prefix_can_be_continued(before: list[Message], after: list[Message]) -> None:
     """A fingerprint extended is the fingerprint of the whole."""
     assert extend(of(before), after) == of(before + after)
 
 
+@settings(max_examples=50)
 @given(HISTORIES, st.integers(0, 5), TEXTS)
 def test_ephemeral_messages_do_not_count(messages: list[Message], place: int, text: Text) -> None:
     """A message marked ephemeral may stand anywhere, or nowhere."""
@@ -114,6 +117,7 @@ def meaning(messages: list[Message]) -> Any:
     return said
 
 
+@settings(max_examples=50)
 @given(HISTORIES, HISTORIES)
 def test_other_histories_differ(first: list[Message], second: list[Message]) -> None:
     """Two histories have one fingerprint exactly when they say the same."""

@@ -40,22 +40,27 @@ def read(into: Turn, *events: dict[str, Any]) -> list[Event]:
 
 
 def start(**usage: int) -> dict[str, Any]:
+    """The head of a message."""
     return {"type": "message_start", "message": {"model": "claude-x", "usage": usage}}
 
 
 def block(index: int, kind: str, **fields: Any) -> dict[str, Any]:
+    """The start of a block."""
     return {"type": "content_block_start", "index": index, "content_block": {"type": kind, **fields}}
 
 
 def delta(index: int, **fields: str) -> dict[str, Any]:
+    """More of a block."""
     return {"type": "content_block_delta", "index": index, "delta": {"type": "x", **fields}}
 
 
 def stop(index: int) -> dict[str, Any]:
+    """The end of a block."""
     return {"type": "content_block_stop", "index": index}
 
 
 def end(reason: str, **usage: int) -> dict[str, Any]:
+    """The end of a message."""
     return {"type": "message_delta", "delta": {"stop_reason": reason}, "usage": usage}
 
 

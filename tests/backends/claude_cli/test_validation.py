@@ -9,13 +9,16 @@ from claude_max_proxy.backends.claude_cli.validation import check
 
 
 def user(*parts: Part) -> Message:
+    """A user's message."""
     return Message("user", list(parts))
 
 
 def assistant(*parts: Part) -> Message:
+    """The assistant's message."""
     return Message("assistant", list(parts))
 
 
+DEEP = '{"a":' + "[" * 100_000 + "]" * 100_000 + "}"
 HI, YES = user(Text("hi")), assistant(Text("yes"))
 CALL, OTHER = ToolCall("call_1", "read", "{}"), ToolCall("call_2", "read", "{}")
 RESULT, ANOTHER = ToolResult("call_1", (Text("x"),)), ToolResult("call_2", ())
@@ -58,6 +61,7 @@ def test_what_can_be_asked(messages: list[Message]) -> None:
         ([HI, assistant(CALL), user(RESULT, RESULT)], "'call_1' answers no tool call", "messages"),
         ([HI, assistant(CALL), user(RESULT), user(RESULT)], "answers no tool call", "messages"),
         ([HI, assistant(ToolCall("c", "x", "{")), user(ToolResult("c", ()))], "not valid JSON", None),
+        ([HI, assistant(ToolCall("c", "x", DEEP)), user(ToolResult("c", ()))], "not valid JSON", None),
     ],
 )
 def test_what_cannot(messages: list[Message], words: str, param: str | None) -> None:
