@@ -10,7 +10,7 @@ CLI = newest
 SAMPLES = 9
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format bench clean cli
+.PHONY: help run demo test check format docs bench clean cli
 
 help: ## say what there is
 	@echo "usage: make TARGET"
@@ -37,12 +37,15 @@ format: .venv/developing ## put the code into the one format
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
+docs: .venv/developing ## write the parts of docs/ that come from the code
+	@$(BIN)/python -m tests.docs.generated
+
 bench: .venv/developing ## compare with the npm proxy, side by side (CLI=2.1.197, SAMPLES=15)
 	@$(BIN)/python -m benchmarks --cli "$(CLI)" --samples "$(SAMPLES)"
 
 clean: ## remove everything that can be made again
 	rm -rf .venv .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
-	find . -name __pycache__ -prune -exec rm -rf {} +
+	find . -name .git -prune -o -name __pycache__ -prune -exec rm -rf {} +
 
 # The CLI that is on PATH is the user's choice; only without one, a copy is installed into .venv.
 cli: .venv/installed

@@ -1,0 +1,166 @@
+"""What ``README.md`` and ``docs/`` say, held against the code."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from claude_max_proxy import Agent
+from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.config import (
+    DEFAULT_MODELS,
+    ModelEntry,
+    PluginPolicy,
+    PluginsConfig,
+    ServerConfig,
+    parse,
+)
+from claude_max_proxy.dialects.openai_chat.parameters import IGNORED, REFUSED
+from claude_max_proxy.dialects.openai_chat.schemas import ChatCompletionRequest
+from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.server.app import build_app
+from tests.docs.generated import filled, hook_functions
+
+
+ROOT = Path(__file__).parents[2]
+PAGES = {page.name: page.read_text("utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
+TABLES = {
+    "## `[server]`": ServerConfig,
+    "## `[models]`": ModelEntry,
+    "### `agent`": Agent,
+    '### `type = "claude-cli"`': ClaudeCliSettings,
+    "## `[plugins]`": PluginsConfig,
+    "## `[plugins.NAME]`": PluginPolicy,
+}
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    """Give the cells of every table row whose first cell is code."""
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if line.startswith("| `"):
+            yield [cell.strip("` ") if position < 2 else cell for position, cell in enumerate(cells)]
+
+
+def section(page: str, heading: str) -> str:
+    """Give a section's text, without what stands under the next heading."""
+    _, found, rest = PAGES[page].partition(f"\n{heading}\n")
+    assert found, heading
+    return re.split(r"^#+ ", rest, flags=re.MULTILINE)[0]
+
+
+def blocks(language: str) -> list[Any]:
+    """Give every block of this language, as a test's parameter."""
+    found = []
+    for name, text in PAGES.items():
+        for number, block in enumerate(re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)):
+            found.append(pytest.param(block, id=f"{name}-{number}"))
+    return found
+
+
+def written(default: object) -> str:
+    """Write a default as the tables do."""
+    if default is msgspec.NODEFAULT:
+        return "required"
+    if default is None:
+        return "unset"
+
+    return msgspec.json.encode(default).decode().replace(",", ", ")
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_configuration(heading: str) -> None:
+    """Every key of a table is on the page, with its default, and none that is not there."""
+    expected = {
+        field.name: written(
+            field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+        )
+        for field in msgspec.structs.fields(TABLES[heading])
+        if field.name != "tables"  # holds [plugins.NAME], not a key
+    }
+    found = {
+        key: default for key, default, *_ in rows(section("configuration.md", heading)) if "/" not in default
+    }
+    assert found == expected
+
+
+def test_default_models() -> None:
+    """The page lists the built-in models."""
+    found = {name: to for name, to, *_ in rows(section("configuration.md", "## `[models]`")) if "/" in to}
+    assert found == DEFAULT_MODELS
+
+
+def test_readme_models() -> None:
+    """The README lists the built-in models too, and no others."""
+    names = [name for name, *_ in rows(section("README.md", "## Models"))]
+    plain = [name for name in DEFAULT_MODELS if "/" not in name]
+    assert sorted(re.findall(r"[\w*-]+", " ".join(names))) == sorted(plain)
+
+
+def test_parameters() -> None:
+    """Every parameter of a chat completion is on the page, as what the code makes of it."""
+    found: dict[str, set[str]] = {}
+    for name, what, *_ in rows(section("http-api.md", "## Chat completions")):
+        found.setdefault(what, set()).add(name)
+    assert set().union(*found.values()) == set(ChatCompletionRequest.__struct_fields__)
+    assert found["refused"] == {*REFUSED, "n", "modalities"}
+    assert found["ignored"] == set(IGNORED)
+    assert found.keys() == {"honoured", "refused", "ignored", "accepted"}
+
+
+def test_routes() -> None:
+    """The page names every route, in its form with ``/v1`` where it has one."""
+    found = {row[0] for row in rows(PAGES["http-api.md"]) if "/" in row[0]}
+    served = set()
+    for route in build_app(Runtime(parse({}, None))).routes:
+        path = re.sub(r"\{.*?\}", "{id}", route.path_format).replace("/health", "/health")
+        if path not in {"/models", "/models/{id}", "/chat/completions", "/v1/health"}:
+            served |= {f"{method} {path}" for method in route.methods - {"OPTIONS"}}  # type: ignore[attr-defined]
+    assert found == served
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_generated_parts(name: str) -> None:
+    """What the code writes into a page is there; ``make docs`` brings it up to date."""
+    assert filled(PAGES[name]) == PAGES[name]
+
+
+def test_every_hook_is_on_the_page() -> None:
+    """The page of hooks has them all."""
+    assert set(re.findall(r"^### `(\w+)`$", PAGES["hooks.md"], re.MULTILINE)) == set(hook_functions())
+
+
+@pytest.mark.parametrize("block", blocks("toml"))
+def test_toml_blocks(block: str, tmp_path: Path) -> None:
+    """Every configuration shown loads, with the drop-ins that are shipped and the one that is shown."""
+    (tmp_path / "polite.py").write_text(python_blocks()[0], "utf-8")
+    table = tomllib.loads(block)
+    table.setdefault("plugins", {})["paths"] = [str(ROOT / "plugins"), str(tmp_path)]
+    Runtime(parse(table, None))
+
+
+def python_blocks() -> list[str]:
+    """Give the plugins shown."""
+    return re.findall(r"```python\n(import claude_max_proxy.*?)```", PAGES["writing-plugins.md"], re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(python_blocks())))
+def test_python_blocks(number: int, tmp_path: Path) -> None:
+    """Every plugin shown loads as the drop-in that it says it is."""
+    (tmp_path / "shown.py").write_text(python_blocks()[number], "utf-8")
+    runtime = Runtime(parse({"plugins": {"paths": [str(tmp_path)]}}, None))
+    assert "shown" in {plugin.name for plugin in runtime.plugins}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links(name: str) -> None:
+    """Every link into the project leads somewhere."""
+    base = ROOT if name == "README.md" else ROOT / "docs"
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", PAGES[name]):
+        assert link.startswith("https://") or (base / link).exists(), link
