@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from statistics import median
 
@@ -16,6 +17,7 @@ from claude_max_proxy.testing import words
 
 DELTAS = 5000
 _PACED = "[[pace 0.02 100]]"
+_AFTERWARDS = 0.3  # for what a proxy does once the answer is out; asking it anything would count against it
 
 
 class Samples(msgspec.Struct):
@@ -78,11 +80,11 @@ def _chat(side: Side, upstream: Upstream, samples: Samples) -> None:
 def _stream(side: Side, samples: Samples) -> None:
     before = own_cpu(side.pid)
     answer = ask(side.client, [{"role": "user", "content": f"[[deltas {DELTAS}]]"}])
+    time.sleep(_AFTERWARDS)  # noqa: TID251
+    samples.delta_cpu.append((own_cpu(side.pid) - before) / DELTAS)
     _check(answer, words(DELTAS), exact=True)
-    side.rest()
     samples.stream_wall.append(answer.total)
     samples.delivered.append(len(answer.pieces))
-    samples.delta_cpu.append((own_cpu(side.pid) - before) / DELTAS)
 
 
 def _memory(side: Side, samples: Samples) -> None:
