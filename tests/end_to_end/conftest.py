@@ -1,13 +1,14 @@
 """Fixtures: the scripted API, and the real program with a real CLI behind it.
 
 `proxy` is shared by the tests of a module, for starting one costs a second of a core; `start_proxy` makes
-one with settings of its own. Whatever a test does, at its end the proxy must stop with status 0 and leave
+one with settings of its own, and `run_proxy` one with another program in the CLI's place. Whatever a test does, at its end the proxy must stop with status 0 and leave
 no process behind.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,27 +69,34 @@ async def client(proxy: RunningProxy) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def start_proxy(
+async def run_proxy(
     upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[StartProxy]:
-    """Give a function that runs the program with settings of the test's own."""
+    """Give a function that runs the program with a command and settings of the test's own."""
     started: list[RunningProxy] = []
 
-    async def start(
+    async def run(
         command: str | list[str],
         *,
         home: Path | None = None,
         server: dict[str, Any] | None = None,
         environment: dict[str, str] | None = None,
+        temporary: Path | None = None,
         more: str = "",
         **backend: Any,
     ) -> RunningProxy:
         environment = upstream.environment() if environment is None else environment
-        running = RunningProxy(home or tmp_path_factory.mktemp("home"), environment, shared_tmp)
+        running = RunningProxy(home or tmp_path_factory.mktemp("home"), environment, temporary)
         started.append(running)
         await running.start(proxy_toml(command, backend, server or {}) + more)
         return running
 
-    yield start
+    yield run
     for running in started:
         await running.end()
+
+
+@pytest.fixture
+def start_proxy(cli: str, run_proxy: StartProxy) -> StartProxy:
+    """Give a function that runs the program, with the real CLI, and with settings of the test's own."""
+    return partial(run_proxy, cli)

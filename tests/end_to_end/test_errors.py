@@ -186,9 +186,9 @@ async def test_goes_on_after_an_error(client: httpx.AsyncClient, upstream: Scrip
     assert seen(upstream, 0) == seen(upstream, -1)
 
 
-async def test_not_logged_in(cli: str, start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
+async def test_not_logged_in(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
     """Without any login the client learns what to run, /health says so, and nothing goes upstream."""
-    proxy = await start_proxy(cli, environment={"ANTHROPIC_BASE_URL": upstream.url})
+    proxy = await start_proxy(environment={"ANTHROPIC_BASE_URL": upstream.url})
     async with proxy.client() as client:
         responses = await _both(client, "hi")
 
@@ -202,9 +202,9 @@ async def test_not_logged_in(cli: str, start_proxy: StartProxy, upstream: Script
     assert "claude auth login" in health["problem"]
 
 
-async def test_silence(cli: str, start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
+async def test_silence(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
     """A provider that goes silent is given up after the time that the configuration says."""
-    proxy = await start_proxy(cli, first_event_timeout=2.0, stall_timeout=1.0, retries=0)
+    proxy = await start_proxy(first_event_timeout=2.0, stall_timeout=1.0, retries=0)
     async with proxy.client() as client, asyncio.timeout(20):
         at_first, later = await asyncio.gather(_both(client, "[[hang]]"), _both(client, "[[hang 3]]"))
 
