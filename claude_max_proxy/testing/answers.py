@@ -50,12 +50,13 @@ class ToolUse(msgspec.Struct, frozen=True):
     """A call of a tool.
 
     `name` is the name the model was shown. `id` is the id of the call; None makes a new unique one
-    each time it is sent.
+    each time it is sent. `raw` is what is streamed instead of the input, JSON or not.
     """
 
     name: str
     input: dict[str, Any] = {}
     id: str | None = None
+    raw: str | None = None
 
 
 Block = Text | Thinking | ToolUse

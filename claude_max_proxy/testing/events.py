@@ -166,8 +166,9 @@ def _thinking_events(index: int, block: Thinking) -> list[bytes]:
 
 def _tool_events(index: int, block: ToolUse) -> list[bytes]:
     start = _block_start(index, {**_whole(block), "input": {}})
+    text = msgspec.json.encode(block.input).decode() if block.raw is None else block.raw
     # The real API opens with an empty piece.
-    pieces = ["", *_pieces(msgspec.json.encode(block.input).decode(), _INPUT_PIECES)]
+    pieces = ["", *_pieces(text, _INPUT_PIECES)]
     deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
     return [start, *(_delta(index, delta) for delta in deltas)]
 

@@ -89,6 +89,13 @@ class ScriptedUpstream:
         """Let a function answer what is not scripted; None goes back to directives alone."""
         self._function = function
 
+    def clear(self) -> None:
+        """Forget what was recorded and what was scripted."""
+        self.requests.clear()
+        self.others.clear()
+        self._script.clear()
+        self._function = None
+
     async def idle(self, within: float = 5.0) -> None:
         """Wait until nothing is being answered, so that the records are final.
 

@@ -30,7 +30,6 @@ from claude_max_proxy.backends.claude_cli.command import (
     working_directory,
 )
 from claude_max_proxy.backends.claude_cli.continuation import (
-    are_sound,
     is_plain,
     results_for,
     split,
@@ -195,10 +194,6 @@ class ClaudeCli:
             return False
 
         answer = Message("assistant", list(folding.reply.parts))
-        if not are_sound(folding.reply.tool_calls):
-            conversation.process.kill()  # the CLI would answer such a call by itself, and ask again
-            return False
-
         self._pool.park(conversation, fingerprint.extend(digest, [answer]), not conversation.settled)
         return True
 

@@ -31,6 +31,9 @@ ARGUMENTS = (
     "--disable-slash-commands",
 )
 
+# With a tool named Bash, even the client's own, newer CLIs would tell the model how to sign commits.
+_OWN_SETTINGS = '{"attribution":{"commit":"","pr":""},"includeCoAuthoredBy":false}'
+
 # Set in every child, above anything inherited.
 SEALED = {
     "CLAUDE_AGENT_SDK_MCP_NO_PREFIX": "1",
@@ -131,6 +134,7 @@ def arguments(command: list[str], kind: Kind) -> list[str]:
         *ARGUMENTS,
         *("--tools", ",".join(agent.tools)),
         *("--setting-sources", ",".join(agent.settings)),
+        *(() if kind.agent else ("--settings", _OWN_SETTINGS)),
         *("--permission-mode", agent.permission_mode),
         *("--allowedTools", ",".join((f"mcp__{MCP_SERVER}", *(agent.allow or agent.tools)))),
         *("--model", kind.model),

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-import msgspec
-
-from claude_max_proxy import Message, Text, ToolCall, ToolResult
+from claude_max_proxy import Message, Text, ToolResult
 from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
 from claude_max_proxy.backends.claude_cli.tools import fits_in_band
 
@@ -45,15 +41,3 @@ def results_for(pending: dict[str, str], new: list[Message]) -> dict[str, ToolRe
             return None
         results[last] = ToolResult(results[last].id, (*results[last].parts, *texts), results[last].is_error)
     return results if all(fits_in_band(result) for result in results.values()) else None
-
-
-def are_sound(calls: Iterable[ToolCall]) -> bool:
-    """Tell whether the CLI will pass all these calls on; one with broken arguments it answers by itself."""
-    return all(_is_object(call.arguments) for call in calls)
-
-
-def _is_object(arguments: str) -> bool:
-    try:
-        return isinstance(msgspec.json.decode(arguments or "{}"), dict)
-    except (msgspec.DecodeError, RecursionError):
-        return False

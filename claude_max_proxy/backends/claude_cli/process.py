@@ -121,15 +121,19 @@ class CliProcess:
         self._signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
 
     async def end(self, *, idle: bool = False) -> None:
-        """End it, within a bound: ask, then insist. An idle one exits by itself when its input closes."""
-        with contextlib.suppress(OSError, RuntimeError):
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+        """End it, within a bound: ask, then insist. An idle one exits by itself when its input closes.
+
+        Any other hears the signal first: when its input closes, it gives up the calls that it waits for, and
+        asks the model once more.
+        """
+        if idle:
+            self._close_input()
         if not (idle and await self.exits_within(_GRACE)):
             self._signal(signal.SIGTERM)
             if not await self.exits_within(_GRACE):
                 self.kill()
                 await self.exits_within(_GRACE)
+        self._close_input()
         await asyncio.wait({self._reader}, timeout=_GRACE)  # what it said last is still to be heard
         await self._tasks.close()
 
@@ -139,6 +143,11 @@ class CliProcess:
             async with asyncio.timeout(seconds):
                 await self.exited.wait()
         return self.exited.is_set()
+
+    def _close_input(self) -> None:
+        with contextlib.suppress(OSError, RuntimeError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
 
     def _signal(self, number: int) -> None:
         if not self.alive:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from claude_max_proxy import Image, Tool, ToolResult
 from claude_max_proxy.backends.claude_cli.protocol import RpcMessage
 
@@ -77,6 +79,14 @@ def fits_in_band(result: ToolResult) -> bool:
         else:
             size += len(part.text)
     return size <= MAX_RESULT_CHARACTERS
+
+
+def is_sound(arguments: str) -> bool:
+    """Tell whether the CLI passes a call with these arguments on; one with others it answers by itself."""
+    try:
+        return isinstance(msgspec.json.decode(arguments or "{}"), dict)
+    except (msgspec.DecodeError, RecursionError):
+        return False
 
 
 def _listed(tool: Tool, names: Names) -> dict[str, Any]:

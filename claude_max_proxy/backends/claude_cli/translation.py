@@ -17,7 +17,6 @@ import msgspec
 from claude_max_proxy import (
     File,
     Image,
-    InvalidRequest,
     Message,
     Part,
     Reasoning,
@@ -90,17 +89,14 @@ def _block(part: Part, names: dict[str, str]) -> Block | None:
 def call_input(call: ToolCall) -> dict[str, Any]:
     """Read a call's arguments; the API takes an object only.
 
-    Raises :class:`InvalidRequest` for anything else.
+    A model may write anything else, and its client hands it back: the model then sees what it wrote as the
+    only member of an object, and can do better.
     """
     try:
         value = msgspec.json.decode(call.arguments or "{}")
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidRequest(
-            f"the arguments of the tool call {call.id!r} are not valid JSON: {error}"
-        ) from error
-    if not isinstance(value, dict):
-        raise InvalidRequest(f"the arguments of the tool call {call.id!r} are not a JSON object")
-    return value
+    except (msgspec.DecodeError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {"arguments": call.arguments}
 
 
 def _image(image: Image) -> Block:

@@ -26,7 +26,7 @@ from claude_max_proxy.backends.claude_cli.protocol import (
     Delta,
     StreamEvent,
 )
-from claude_max_proxy.backends.claude_cli.tools import Names
+from claude_max_proxy.backends.claude_cli.tools import Names, is_sound
 
 
 _REASONS: dict[str, FinishReason] = {
@@ -48,7 +48,8 @@ class Turn:
     With a schema the answer is the input of one tool of the CLI's own, and becomes the text; what the model
     says beside it is not part of the answer. A whole answer waits until the CLI has found it right. With an
     agent, what it does with its own tools is not shown. ``stray`` says that the model called a tool that
-    nobody offered; ``answered`` that the client has begun to hear an answer.
+    nobody offered, or with arguments that are no object: the CLI would answer such a call by itself, and ask
+    again. ``answered`` says that the client has begun to hear an answer.
     """
 
     def __init__(self, request: Request, *, live: bool, queued: float) -> None:
@@ -66,6 +67,7 @@ class Turn:
         self._next = 0
         self._open: PartStarted | None = None
         self._holding = False
+        self._arguments: list[str] = []
         self._usage = ApiUsage()
 
     @property
@@ -117,6 +119,8 @@ class Turn:
     def close(self) -> list[Event]:
         """Close the part that is open, if one is."""
         part, self._open, self._holding = self._open, None, False
+        if part is not None and part.kind == "tool_call":
+            self.stray = self.stray or not is_sound("".join(self._arguments))
         return [PartEnded(part.index)] if part else []
 
     def release(self) -> list[Event]:
@@ -188,12 +192,15 @@ class Turn:
 
     def _part(self, kind: PartKind, call_id: str = "", name: str = "") -> list[Event]:
         self._open = PartStarted(self._next, kind, call_id, name)
+        self._arguments.clear()
         self._next += 1
         return [self._open]
 
     def _delta(self, delta: Delta | None) -> list[Event]:
         text = (delta.text or delta.partial_json or delta.thinking) if delta else ""
         if text and self._open is not None:
+            if self._open.kind == "tool_call":
+                self._arguments.append(text)
             return [PartDelta(self._open.index, text)]
         if text and self._holding and self._held is not None:
             self._held.append(text)

@@ -11,7 +11,6 @@ from claude_max_proxy import (
     ToolResult,
 )
 from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
-from claude_max_proxy.backends.claude_cli.translation import call_input
 
 
 def check(request: Request) -> None:
@@ -52,7 +51,6 @@ def _check_calls(messages: list[Message]) -> None:
             raise _unanswered(open_calls)
         for part in message.parts:
             if isinstance(part, ToolCall):
-                call_input(part)
                 open_calls[normal_id(part.id)] = part.id
     if open_calls:
         raise _unanswered(open_calls)

@@ -106,7 +106,8 @@ def _refuse_duplicates(tools: list[Tool], path: str) -> None:
 
 
 def _tool_choice(wire: ChatCompletionRequest, names: set[str]) -> ToolChoice:
-    parallel = wire.parallel_tool_calls is not False
+    # The first form of tools can say one call at a time.
+    parallel = wire.parallel_tool_calls is not False and not wire.functions
     choice = wire.tool_choice or wire.function_call
     path = "tool_choice" if wire.tool_choice else "function_call"
     match choice:

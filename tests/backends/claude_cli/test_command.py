@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import tempfile
 from itertools import pairwise
@@ -74,6 +75,7 @@ def test_a_sealed_process() -> None:
     assert (pairs["--tools"], pairs["--setting-sources"], pairs["--allowedTools"]) == ("", "", "mcp__c")
     assert pairs["--permission-mode"] == "dontAsk"
     assert {"--no-session-persistence", "--strict-mcp-config", "--disable-slash-commands"} <= set(given)
+    assert json.loads(pairs["--settings"])["attribution"] == {"commit": "", "pr": ""}
 
 
 def test_an_agent() -> None:
@@ -83,6 +85,7 @@ def test_an_agent() -> None:
     pairs = dict(pairwise(given))
     assert (pairs["--tools"], pairs["--allowedTools"]) == ("Read,Bash", "mcp__c,Read")
     assert (pairs["--setting-sources"], pairs["--permission-mode"]) == ("project", "acceptEdits")
+    assert "--settings" not in pairs
 
 
 INHERITED = {

@@ -143,6 +143,16 @@ def test_a_tool_that_nobody_offered() -> None:
     assert used.stray
 
 
+@pytest.mark.parametrize("arguments", ['{"a": ', "[]", "a", "[" * 100_000])
+def test_broken_arguments(arguments: str) -> None:
+    """A call whose arguments are no object is given as it is, and noted, for the CLI would answer it."""
+    used = turn()
+    call = block(0, "tool_use", id="toolu_1", name="read")
+    events = read(used, start(), call, delta(0, partial_json=arguments), stop(0))
+    assert PartDelta(0, arguments) in events
+    assert used.stray
+
+
 def test_what_we_do_not_know() -> None:
     """Blocks and events of unknown kinds are passed over with all that belongs to them."""
     events = read(

@@ -208,7 +208,7 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "legacy functions": (
         {"functions": [{"name": "f"}], "function_call": {"name": "f"}},
-        {"tools": [Tool("f")], "tool_choice": ToolChoice("named", "f")},
+        {"tools": [Tool("f")], "tool_choice": ToolChoice("named", "f", parallel=False)},
     ),
     "choice none": ({"tools": [READ], "tool_choice": "none"}, {"tool_choice": ToolChoice("none")}),
     "choice required": (
