@@ -16,7 +16,7 @@ from claude_max_proxy.testing import ScriptedUpstream, system_text
 Block = tuple[Any, ...]
 Turn = tuple[str, list[Block]]
 # How 2.1.197 begins the one block of its own; a client's text may begin with half of it.
-_NOTE = "<system-reminder>\nAs you answer the user's questions, you can use the following context:\n# currentDate"
+_NOTE = "<system-reminder>\nAs you answer the user's questions, you can use the following context:\n# current"
 
 
 def seen(upstream: ScriptedUpstream, index: int = -1) -> list[Turn]:

@@ -1,8 +1,8 @@
 """Fixtures: the scripted API, and the real program with a real CLI behind it.
 
 `proxy` is shared by the tests of a module, for starting one costs a second of a core; `start_proxy` makes
-one with settings of its own, and `run_proxy` one with another program in the CLI's place. Whatever a test does, at its end the proxy must stop with status 0 and leave
-no process behind.
+one with settings of its own, and `run_proxy` one with another program in the CLI's place. Whatever a test
+does, at its end the proxy must stop with status 0 and leave no process behind.
 """
 
 from __future__ import annotations

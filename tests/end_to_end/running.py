@@ -98,7 +98,7 @@ class RunningProxy:
 
     def descriptors(self) -> int:
         """Count the proxy's open file descriptors."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
         """Send the signal, wait for the end, and give the exit status."""
@@ -109,7 +109,7 @@ class RunningProxy:
                 await self.process.wait()
         except TimeoutError:
             self.process.kill()
-            raise AssertionError(f"the proxy did not end within {STOP_TIMEOUT} s\n{self.transcript()}") from None
+            raise AssertionError(f"it did not end within {STOP_TIMEOUT} s\n{self.transcript()}") from None
         finally:
             await asyncio.wait(self._readers, timeout=STOP_TIMEOUT)
         return self.process.returncode or 0
@@ -166,10 +166,10 @@ def read_environment(pid: int) -> list[bytes]:
 
 
 def _processes() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    return [int(path.name) for path in Path("/proc").glob("[0-9]*")]
 
 
 async def _collect(stream: asyncio.StreamReader | None, lines: list[str]) -> None:
     assert stream is not None
-    async for line in stream:
+    while line := await stream.readline():
         lines.append(line.decode(errors="replace").rstrip("\n"))

@@ -35,9 +35,13 @@ class Case(msgspec.Struct):
 CASES = {
     "too old": Case('echo "1.0.0 (Claude Code)"', 503, "backend_unavailable", "too old"),
     "another program": Case("echo hello", 503, "backend_unavailable", "not the Claude Code CLI"),
-    "ends at once": Case(VERSION + "echo broken libfoo >&2; exit 3", 502, "upstream_error", "broken libfoo", "degraded"),
+    "ends at once": Case(
+        VERSION + "echo broken libfoo >&2; exit 3", 502, "upstream_error", "broken libfoo", "degraded"
+    ),
     "garbage": Case(VERSION + "while :; do echo garbage; done", 502, "upstream_error", "garbage", "degraded"),
-    "garbage without an end": Case(VERSION + "tr '\\0' x </dev/zero", 502, "upstream_error", "line", "degraded"),
+    "garbage without an end": Case(
+        VERSION + "tr '\\0' x </dev/zero", 502, "upstream_error", "line", "degraded"
+    ),
     "garbage, then silence": Case(
         VERSION + "echo garbage; echo '{\"type\": 5}'; exec sleep 600",
         504,
@@ -122,7 +126,7 @@ async def test_killed_in_the_stream(proxy: RunningProxy, client: httpx.AsyncClie
 async def test_killed_in_a_whole_reply(
     proxy: RunningProxy, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """A CLI that dies in the middle of a whole reply makes it an error, or is replaced: half is never given."""
+    """A CLI that dies in the middle of a whole reply makes it an error, or is replaced."""
     asking = asyncio.get_running_loop().create_task(ask(client, "[[pace 0.05 100]]"))
     assert await until(lambda: upstream.requests, 10)
     await asyncio.sleep(1)

@@ -188,7 +188,7 @@ async def test_goes_on_after_an_error(client: httpx.AsyncClient, upstream: Scrip
 
 async def test_not_logged_in(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
     """Without any login the client learns what to run, /health says so, and nothing goes upstream."""
-    proxy = await start_proxy(environment={"ANTHROPIC_BASE_URL": upstream.url})
+    proxy = await start_proxy(environment={"ANTHROPIC_BASE_URL": upstream.url}, warm=0)
     async with proxy.client() as client:
         responses = await _both(client, "hi")
 

@@ -59,7 +59,7 @@ IMAGES = {
 
 
 # Those that a CLI could act on; alone, each costs a process, so the others share their conversations.
-TELLING = ["slash command", "unknown slash command", "file mention", "shell", "memory", "newlines", "reminder"]
+TELLING = ["slash command", "unknown slash command", "file mention", "shell", "newlines", "reminder"]
 
 
 @pytest.mark.parametrize("name", TELLING)

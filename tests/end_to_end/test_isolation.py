@@ -125,6 +125,11 @@ async def test_nothing_is_inherited(proxy: RunningProxy) -> None:
         assert not names & (SECRETS.keys() - {"CLAUDE_CODE_ENTRYPOINT"})
 
 
+def _files_with(word: str, folder: Path) -> list[Path]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if word.encode() in path.read_bytes()]
+
+
 async def test_nothing_is_kept(proxy: RunningProxy, home: Path) -> None:
     """No word of a conversation is left on disk or in the log."""
     word = "unforgettable-4711"
@@ -132,6 +137,5 @@ async def test_nothing_is_kept(proxy: RunningProxy, home: Path) -> None:
         said = await answer(client, word)
     assert word in said
 
-    files = [path for path in home.rglob("*") if path.is_file()]
-    assert [path for path in files if word.encode() in path.read_bytes()] == []
+    assert _files_with(word, home) == []
     assert word not in proxy.transcript()

@@ -49,9 +49,7 @@ async def _run(*arguments: str) -> str:
 
 
 @pytest.mark.parametrize("mode", ["whole", "streamed"])
-async def test_ten_turns(
-    mode: str, packages: Path, proxy: RunningProxy, upstream: ScriptedUpstream
-) -> None:
+async def test_ten_turns(mode: str, packages: Path, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
     """Each turn goes upstream once, as the client has it; each but the first goes on in place."""
     before = len(proxy.access())
     node = shutil.which("node")

@@ -53,7 +53,9 @@ async def _streamed(client: AsyncOpenAI, messages: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.parametrize("say", [_whole, _streamed], ids=["whole", "streamed"])
-async def test_ten_turns(say: Any, openai: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
+async def test_ten_turns(
+    say: Any, openai: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream
+) -> None:
     """Each turn goes upstream once, as the client has it; each but the first goes on in place."""
     before = len(proxy.access())
     messages: list[dict[str, Any]] = [{"role": "system", "content": "Be short."}]
