@@ -83,6 +83,8 @@ class ClaudeCli:
         problem = self.installation.problem
         if not problem and self.installation.logged_in is False:
             problem = "not logged in; run `claude auth login`"
+        if not problem and self._prepared and self.installation.logged_in is None:
+            problem = f"it does not work: {self._last_failure}"
         status = "degraded" if problem else "ok" if self._prepared else "starting"
         if self.installation.problem:
             status = "unavailable"

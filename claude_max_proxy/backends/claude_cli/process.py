@@ -28,6 +28,7 @@ _INBOX = 64  # chunks' worth of lines; a slow client holds the CLI back through 
 _STDERR_KEPT = 4096
 _GARBAGE_KEPT = 200
 _GARBAGE_LIMIT = 100
+_LAST_WORDS = 0.2  # seconds for what a process wrote just before its end
 _SEND_TIMEOUT = 60.0
 _GRACE = 2.0
 _PR_SET_PDEATHSIG = 1
@@ -52,7 +53,7 @@ class CliProcess:
         self._stderr = b""
         self._garbage: list[str] = []
         self._reader = self._tasks.start(self._read_output(), f"claude-stdout-{self.pid}")
-        self._tasks.start(self._read_errors(), f"claude-stderr-{self.pid}")
+        self._errors = self._tasks.start(self._read_errors(), f"claude-stderr-{self.pid}")
 
     @classmethod
     async def spawn(
@@ -111,6 +112,7 @@ class CliProcess:
             async with asyncio.timeout(_SEND_TIMEOUT):
                 await stdin.drain()
         except (OSError, RuntimeError) as error:
+            await self.exits_within(_GRACE)
             raise UpstreamFailed(f"the Claude Code CLI is gone: {self.last_words()}") from error
         except TimeoutError as error:
             raise UpstreamFailed("the Claude Code CLI does not read its input") from error
@@ -200,6 +202,7 @@ class CliProcess:
 
     async def _wait(self, on_exit: Callable[[CliProcess], None]) -> None:
         await self._process.wait()
+        await asyncio.wait({self._errors}, timeout=_LAST_WORDS)
         self.exited.set()
         on_exit(self)
 
