@@ -170,9 +170,16 @@ async def test_bounded_draining(start_proxy: StartProxy) -> None:
     assert await until(lambda: not proxy.descendants(), 2)
 
 
-async def test_killed(start_proxy: StartProxy) -> None:
-    """Of a proxy that is killed, busy with an answer, no CLI is left two seconds later."""
-    proxy = await start_proxy()
+@pytest.mark.parametrize("wrapped", [False, True], ids=["direct", "wrapped"])
+async def test_killed(run_proxy: StartProxy, cli: str, tmp_path: Path, *, wrapped: bool) -> None:
+    """Of a proxy that is killed, busy with an answer, no CLI is left two seconds later, wrapped or not."""
+    command = cli
+    if wrapped:
+        script = tmp_path / "claude-wrapper"
+        script.write_text(f'#!/bin/sh\n"{cli}" "$@"\n')
+        script.chmod(0o755)
+        command = str(script)
+    proxy = await run_proxy(command)
     async with proxy.client() as client:
         asked = body(SLOW, stream=True)
         async with client.stream("POST", ROUTE, json=asked) as response:

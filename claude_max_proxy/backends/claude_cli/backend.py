@@ -43,6 +43,7 @@ from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.tuning import tune
 from claude_max_proxy.backends.claude_cli.turn import Turn
 from claude_max_proxy.backends.claude_cli.validation import check
+from claude_max_proxy.backends.claude_cli.watchdog import Watchdog
 from claude_max_proxy.tasks import Tasks
 
 
@@ -62,17 +63,20 @@ class ClaudeCli:
         self._settings = settings
         self._pool = Pool(settings, self._launch)
         self._tasks = Tasks()
+        self._watchdog = Watchdog()
         self._last_failure = ""
         self._prepared = False
 
     async def start(self) -> None:
         """Look at the installation and warm the pool, in the background."""
+        await self._watchdog.start()
         self._tasks.start(self._prepare(), f"{self.name}-prepare")
 
     async def stop(self) -> None:
         """End every process. The private directory stays: another proxy of the same user may work in it."""
         await self._tasks.close()
         await self._pool.stop()
+        await self._watchdog.stop()
 
     def describe(self, model: str) -> ModelInfo:
         """Say what the CLI told about ``model``."""
@@ -206,13 +210,21 @@ class ClaudeCli:
             raise BackendUnavailable(self.installation.problem)
 
         command = find_command(self._settings.command)
-        return await CliProcess.spawn(
+
+        def ended(process: CliProcess) -> None:
+            self._watchdog.remove(process.pid)
+            on_exit(process)
+
+        process = await CliProcess.spawn(
             arguments(command, kind),
             environment(os.environ, self._settings.env, kind.agent),
             working_directory(kind),
             kind,
-            on_exit,
+            ended,
         )
+        if process.alive:
+            self._watchdog.add(process.pid)
+        return process
 
     async def _prepare(self) -> None:
         """Find the CLI, check its version, warm the pool, and ask one process what it knows."""
@@ -221,7 +233,8 @@ class ClaudeCli:
             self.installation.command = " ".join(command)
             self.installation.version = check_version(await self._version(command))
             self._pool.start()
-            await self._introduce((self._settings.warm_models or ["sonnet"])[0])
+            if self.installation.logged_in is None:  # nobody has asked anything yet
+                await self._introduce((self._settings.warm_models or ["sonnet"])[0])
         except ProxyError as error:
             self.installation.problem = error.message
             logger.warning("%s", error.message)

@@ -41,6 +41,8 @@ from claude_max_proxy.backends.claude_cli.turn import Turn
 
 _SETTLE_TIMEOUT = 10.0
 _CALL_TIMEOUT = 5.0
+# The CLI let the model try a few times, and no answer followed the schema.
+_NEVER_RIGHT = "error_max_structured_output_retries"
 # After these, and after a call of a tool that it does not know, the CLI would ask, and bill, again.
 _FINAL = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"})
 
@@ -174,6 +176,8 @@ class Conversation:
     def _check(self, result: Line, turn: Turn) -> None:
         """Take a result: of a structured answer or an agent's work it is the end, of any other a failure."""
         self._learn(result.model_usage)
+        if result.subtype == _NEVER_RIGHT:
+            raise _not_as_asked()
         if result.is_error or not turn.goes_on:
             raise failure(result, self.limit, time.time())
         if turn.structured and (not turn.holds_answer or bytes(result.structured_output) == b"null"):
@@ -230,6 +234,9 @@ class Conversation:
                 yield line
             elif line.type == "control_request" and line.request:
                 await self._serve(line.request_id, line.request)
+            elif line.response and line.response.request_id == protocol.REHEARSAL:
+                context = protocol.decode_context(line.response.response)
+                self._learn({context.model: protocol.ModelUsage(context.window)})
             elif line.rate_limit_info is not None:
                 self.limit = line.rate_limit_info
             else:

@@ -47,8 +47,8 @@ def extend(digest: bytes, messages: Sequence[Message]) -> bytes:
 
 
 def normal_id(call_id: str) -> str:
-    """A tool call's id as every client keeps it: its letters and digits, at most 40."""
-    return _NOT_ALPHANUMERIC.sub("", call_id)[:40]
+    """A tool call's id as every client keeps it and every upstream takes it: its letters and digits."""
+    return _NOT_ALPHANUMERIC.sub("", call_id) or hashlib.blake2b(call_id.encode(), digest_size=8).hexdigest()
 
 
 def _digest(before: bytes, value: Any) -> bytes:

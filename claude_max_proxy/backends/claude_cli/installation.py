@@ -40,7 +40,10 @@ class Installation(msgspec.Struct):
 
     def learn_usages(self, usages: dict[str, ModelUsage]) -> None:
         """Keep what a result says of the models it used."""
-        self.usages.update(usages)
+        for name, usage in usages.items():
+            known = self.usages.setdefault(name, ModelUsage())
+            known.context_window = usage.context_window or known.context_window
+            known.max_output_tokens = usage.max_output_tokens or known.max_output_tokens
 
     def describe(self, model: str) -> ModelInfo:
         """Say what is known of ``model``, an alias or a full name."""

@@ -14,6 +14,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 
 from claude_max_proxy import BackendUnavailable, Busy, ProxyError
+from claude_max_proxy.backends.claude_cli import protocol
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
 from claude_max_proxy.backends.claude_cli.fair_queue import FairQueue
 from claude_max_proxy.backends.claude_cli.kind import Kind
@@ -68,9 +69,11 @@ class Pool:
     @property
     def counts(self) -> dict[str, int]:
         """How many processes there are of each kind, and how many requests wait."""
-        warm = sum(len(ready) for ready in self._warm.values())
-        busy = len(self._all) - warm - len(self.parking) - len(self._ending)
+        waiting = [process for ready in self._warm.values() for process, _ in ready]
+        warm = sum(not process.inbox.empty() for process in waiting)  # it has answered the rehearsal
+        busy = len(self._all) - len(waiting) - len(self.parking) - len(self._ending)
         return {
+            "starting": len(waiting) - warm,
             "warm": warm,
             "busy": busy,
             "parked": len(self.parking),
@@ -232,6 +235,7 @@ class Pool:
                     return
                 self._reserved += 1
                 process = await self._spawn(kind)
+                await process.send(protocol.rehearsal())
                 self._warm[kind].append((process, time.monotonic()))
         except ProxyError as error:
             self._back_off(kind)

@@ -142,6 +142,13 @@ class Line(msgspec.Struct):
     attempt: int = 0
 
 
+class ContextUsage(msgspec.Struct):
+    """The answer to ``get_context_usage``: the model, and how large its window is."""
+
+    model: str = ""
+    window: int | None = msgspec.field(default=None, name="rawMaxTokens")
+
+
 class OfferedModel(msgspec.Struct):
     """One row of what the CLI offers, from its answer to ``initialize``."""
 
@@ -170,6 +177,7 @@ class Initialized(msgspec.Struct):
 
 _line_decoder = msgspec.json.Decoder(Line)
 _head_decoder = msgspec.json.Decoder(dict[str, Any])
+_context_decoder = msgspec.json.Decoder(ContextUsage)
 _initialized_decoder = msgspec.json.Decoder(Initialized)
 _known = frozenset({"stream_event", "control_request", "control_response", "result", "assistant"})
 _ids = itertools.count(1)
@@ -201,6 +209,22 @@ def decode_initialized(response: msgspec.Raw) -> Initialized:
         return _initialized_decoder.decode(response)
     except msgspec.MsgspecError:
         return Initialized()
+
+
+REHEARSAL = "proxy-rehearsal"
+
+
+def rehearsal() -> bytes:
+    """Write a request that makes a new process load what its first answer needs; nothing goes upstream."""
+    return line("control_request", request_id=REHEARSAL, request={"subtype": "get_context_usage"})
+
+
+def decode_context(response: msgspec.Raw) -> ContextUsage:
+    """Decode the answer to a rehearsal; what cannot be read is left out."""
+    try:
+        return _context_decoder.decode(response)
+    except msgspec.MsgspecError:
+        return ContextUsage()
 
 
 def control_request(subtype: str, **fields: Any) -> tuple[str, bytes]:

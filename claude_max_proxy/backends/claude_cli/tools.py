@@ -31,15 +31,18 @@ class Names:
         self.upstream: dict[str, str] = {}
         self.client: dict[str, str] = {}
         for tool in tools:
-            self._add(tool.name)
+            mapped = upstream_name(tool.name)
+            self.upstream[tool.name] = mapped
+            self.client[mapped] = tool.name
 
-    def _add(self, name: str) -> None:
-        mapped = name
-        if not _ALLOWED.fullmatch(name):
-            digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
-            mapped = f"{_NOT_ALLOWED.sub('_', name)[:119]}_{digest}"
-        self.upstream[name] = mapped
-        self.client[mapped] = name
+
+def upstream_name(name: str) -> str:
+    """Give the name that the upstream knows a client's tool by."""
+    if _ALLOWED.fullmatch(name):
+        return name
+
+    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+    return f"{_NOT_ALLOWED.sub('_', name)[:119]}_{digest}"
 
 
 def serve(message: RpcMessage, tools: Sequence[Tool], names: Names) -> dict[str, Any]:

@@ -24,7 +24,9 @@ from claude_max_proxy import (
     ToolCall,
     ToolResult,
 )
+from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
 from claude_max_proxy.backends.claude_cli.protocol import line
+from claude_max_proxy.backends.claude_cli.tools import upstream_name
 
 
 Block = dict[str, Any]
@@ -34,7 +36,7 @@ GUARD: Block = {"type": "text", "text": ""}
 def history_lines(message: Message, names: dict[str, str]) -> bytes | None:
     """Write one message of the history; a user's is appended without asking the model.
 
-    ``names`` maps the client's tool names to the upstream's, where they differ. A message of white space
+    ``names`` maps the names of the client's tools to the upstream's. A message of white space
     alone says nothing, and the upstream refuses it: ``None``.
     """
     content = blocks(message, names)
@@ -76,8 +78,8 @@ def _block(part: Part, names: dict[str, str]) -> Block | None:
         case ToolCall():
             return {
                 "type": "tool_use",
-                "id": part.id,
-                "name": names.get(part.name, part.name),
+                "id": normal_id(part.id),
+                "name": names.get(part.name) or upstream_name(part.name),
                 "input": call_input(part),
             }
         case ToolResult():
@@ -124,7 +126,7 @@ def _result(result: ToolResult) -> Block:
         for part in result.parts
         if isinstance(part, Image) or part.text
     ]
-    block: Block = {"type": "tool_result", "tool_use_id": result.id, "content": content}
+    block: Block = {"type": "tool_result", "tool_use_id": normal_id(result.id), "content": content}
     if result.is_error:
         block["is_error"] = True
     return block

@@ -29,8 +29,13 @@ class FakeProcess:
         self.alive = True
         self.killed = False
         self.exited = asyncio.Event()
+        self.inbox: asyncio.Queue[Any] = asyncio.Queue()
         self._on_exit = on_exit
         self._linger = linger
+
+    async def send(self, lines: bytes) -> None:
+        """Answer whatever is asked."""
+        self.inbox.put_nowait([lines])
 
     def die(self) -> None:
         if self.alive:
@@ -120,7 +125,7 @@ def started(work: Any) -> asyncio.Task[Any]:
 
 def counts(**given: int) -> dict[str, int]:
     """How a pool stands, the rest being nothing."""
-    return {"warm": 0, "busy": 0, "parked": 0, "ending": 0, "queued": 0, **given}
+    return {"starting": 0, "warm": 0, "busy": 0, "parked": 0, "ending": 0, "queued": 0, **given}
 
 
 async def test_a_cold_start() -> None:
