@@ -24,7 +24,7 @@ while read -r sign group; do
         groups=$kept
     fi
 done
-for one in $groups; do kill -9 -- "-$one" 2>/dev/null; done
+for one in $groups; do kill -s KILL -- "-$one" 2>/dev/null; done
 """
 _STOP_TIMEOUT = 2.0
 
