@@ -6,7 +6,7 @@ PYTHON ?= $(shell $(FIND_PYTHON))
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install
 ARGS =
-CLI = newest
+CLI = 2.1.197
 SAMPLES = 9
 
 .DEFAULT_GOAL := help
@@ -40,7 +40,7 @@ format: .venv/developing ## put the code into the one format
 docs: .venv/developing ## write the parts of docs/ that come from the code
 	@$(BIN)/python -m tests.docs.generated
 
-bench: .venv/developing ## compare with the npm proxy, side by side (CLI=2.1.197, SAMPLES=15)
+bench: .venv/developing ## compare with the npm proxy, side by side (CLI=newest, SAMPLES=15)
 	@$(BIN)/python -m benchmarks --cli "$(CLI)" --samples "$(SAMPLES)"
 
 clean: ## remove everything that can be made again

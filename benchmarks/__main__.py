@@ -1,7 +1,7 @@
 """Compare this proxy with the npm tool that it replaces, side by side in one run.
 
-    make bench                              the newest CLI, 9 samples of everything
-    make bench CLI=2.1.197 SAMPLES=15       another CLI (a version that the tests know, or a path)
+    make bench                            the CLI that npm gives on Node 20, 9 samples of everything
+    make bench CLI=newest SAMPLES=15      another CLI (one that the tests know, or a path)
 
 Both drive the same CLI against the same scripted API on this machine, each in a home of its own, in turns.
 Linux only: times and sizes come from /proc.
@@ -21,7 +21,7 @@ from benchmarks.sides import PEER, PEER_VERSION, ours, peer
 from benchmarks.table import table
 from benchmarks.upstream import Upstream
 from claude_max_proxy import __version__
-from tests.installed_cli import NEWEST, command, version
+from tests.installed_cli import PINNED, command, version
 
 
 _INHERITED = ("LANG", "PATH", "TMPDIR")
@@ -47,7 +47,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--cli", default=NEWEST, help="version that the tests know, or path")
+    parser.add_argument("--cli", default=PINNED, help="version that the tests know, or path")
     parser.add_argument("--samples", type=int, default=9)
     return parser.parse_args()
 
