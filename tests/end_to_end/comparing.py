@@ -21,9 +21,14 @@ _NOTE = "<system-reminder>\nAs you answer the user's questions, you can use the 
 
 def seen(upstream: ScriptedUpstream, index: int = -1) -> list[Turn]:
     """Give the conversation of one of the upstream's requests, without what the CLI added."""
+    return seen_in(upstream.requests[index].body)
+
+
+def seen_in(body: dict[str, Any]) -> list[Turn]:
+    """Give the conversation of a request of the Messages API, without what the CLI added."""
     numbers: dict[str, int] = {}
     turns = []
-    for message in upstream.requests[index].body["messages"]:
+    for message in body["messages"]:
         if message["role"] == "system":
             continue
         content = message["content"]

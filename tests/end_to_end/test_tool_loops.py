@@ -25,6 +25,7 @@ from tests.end_to_end.working import (
     Message,
     Worker,
     as_heard,
+    by_call,
     fragments_of,
     function,
     hear,
@@ -40,9 +41,7 @@ from tests.end_to_end.working import (
 
 PROXY_TOML = MODELS
 # 1 x 1 pixel
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
 TOOLS = [function("look", "Looks."), function("take", "Takes."), function("Bash", "Is the client's own.")]
 LOOK, TAKE = ToolUse("look", {"where": "here", "deep": True}), ToolUse("take", {"count": 2, "of": ["a", "ü"]})
@@ -90,7 +89,7 @@ def worker(sdk: AsyncOpenAI, hand_back: Callable[[Message], Message] = as_heard)
 
 async def called(sdk: AsyncOpenAI, model: str, upstream: ScriptedUpstream, *calls: ToolUse) -> list[Message]:
     """Ask so that these calls wait for their results; give the messages so far."""
-    upstream.script(Reply(calls))
+    upstream.script(Reply(calls), DONE)
     messages = [user("work")]
     heard = await hear(sdk, model, messages, tools=TOOLS)
     assert heard.reason == "tool_calls"
@@ -119,7 +118,7 @@ async def test_ten_steps(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: Script
         ]
         assert ("tool_calls" if calls else "stop") == heard.reason
         assert len(upstream.requests) == number
-        assert work.conversation() == seen(upstream)
+        assert work.conversation() == by_call(seen(upstream))
 
     assert await live(proxy, work.model, 10) == [False] + [True] * 9
     made = [call["id"] for message in work.messages for call in message.get("tool_calls", [])]
@@ -164,7 +163,7 @@ async def test_normalised(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: Scrip
     work = worker(sdk, openclaw)
     for _ in TEN_STEPS:
         await work.step()
-        assert work.conversation() == seen(upstream)
+        assert work.conversation() == by_call(seen(upstream))
 
     assert await live(proxy, work.model, 10) == [False] + [True] * 9
     assert len(upstream.requests) == 10
@@ -183,7 +182,7 @@ async def test_whole_replies(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: Sc
     assert (first.finish_reason, first.message.content) == ("tool_calls", "I shall look.")
     assert [json.loads(call.function.arguments) for call in calls] == [LOOK.input, {}]
     assert (second.finish_reason, second.message.content) == ("stop", "Done.")
-    assert asked(messages) == seen(upstream)
+    assert asked(messages) == by_call(seen(upstream))
     assert await live(proxy, model, 2) == [False, True]
 
 
@@ -212,7 +211,7 @@ async def test_results_in_place(
 
     await hear(sdk, model, messages, tools=TOOLS)
 
-    assert asked(messages) == seen(upstream)
+    assert asked(messages) == by_call(seen(upstream))
     assert await live(proxy, model, 2) == [False, True]
     assert len(upstream.requests) == 2
 
@@ -228,9 +227,8 @@ async def test_results_in_another_order(
 
     await hear(sdk, model, messages, tools=TOOLS)
 
-    assert asked(in_order) == seen(upstream)
+    assert asked(in_order) == by_call(seen(upstream))
     assert await live(proxy, model, 2) == [False, True]
-
 
 
 def text_after(messages: list[Message]) -> list[Message]:
@@ -399,6 +397,85 @@ async def test_odd_names(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: Script
     assert replayed == upstream_calls
 
 
+async def test_names_and_ids_of_the_past(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
+    """Calls of tools that are no longer offered, under anybody's ids, arrive as the API takes them."""
+    call_ids = ["functions.look:0", "functions.look:1", "é", "call_1", "x" * 60 + ":0", "x" * 60 + ":1"]
+    names = ["files.read", "größe", "look", "a b", "a.b", "x" * 200]
+    calls = [
+        {"id": one, "type": "function", "function": {"name": name, "arguments": "{}"}}
+        for one, name in zip(call_ids, names, strict=True)
+    ]
+    messages = [
+        user("work"),
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        *(result(one, f"result of {one}") for one in reversed(call_ids)),
+        user("go on"),
+    ]
+
+    await hear(sdk, new_model(), messages)
+
+    _, (_, made), (_, results) = seen(upstream)
+    blocks = upstream.requests[0].body["messages"]
+    uses = [block for turn in blocks for block in turn["content"] if isinstance(block, dict)]
+    uses = [block for block in uses if block["type"] == "tool_use"]
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", block["id"]) for block in uses)
+    assert all(re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", block["name"]) for block in uses)
+    assert [block[1] for block in made] == list(range(6))
+    assert len({block[2] for block in made}) == 6
+    expected = [("result", 5 - n, [("text", f"result of {call_ids[5 - n]}")]) for n in range(6)]
+    assert results == [*expected, ("text", "go on")]
+
+
+# What a CLI of its own has tools for; it must not take a client's for one of those.
+BUILT_IN = [
+    "Agent",
+    "AskUserQuestion",
+    "Bash",
+    "BashOutput",
+    "Edit",
+    "EnterPlanMode",
+    "ExitPlanMode",
+    "Glob",
+    "Grep",
+    "KillShell",
+    "LS",
+    "MultiEdit",
+    "NotebookEdit",
+    "Read",
+    "Skill",
+    "SlashCommand",
+    "StructuredOutput",
+    "Task",
+    "TaskCreate",
+    "TaskList",
+    "TaskUpdate",
+    "TodoWrite",
+    "ToolSearch",
+    "WebFetch",
+    "WebSearch",
+    "Write",
+]
+
+
+async def test_named_like_the_clis_own(
+    sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream
+) -> None:
+    """Tools named like all of the CLI's own are the client's, and bring none of the CLI's words along."""
+    replies = [Reply((ToolUse(name, {"command": "exit 1", "file_path": "/etc/hosts"}),)) for name in BUILT_IN]
+    upstream.script(*replies, DONE)
+    work = Worker(sdk, new_model(), [function(name, "The client's.") for name in BUILT_IN], [user("work")])
+    for name in BUILT_IN:
+        heard = await work.step()
+        assert [call["function"]["name"] for call in heard.calls] == [name]
+    await work.step()
+
+    assert work.conversation() == seen(upstream)
+    assert await live(proxy, work.model, len(BUILT_IN) + 1) == [False] + [True] * len(BUILT_IN)
+    assert [tool["description"] for tool in upstream.requests[-1].body["tools"]] == ["The client's."] * len(
+        BUILT_IN
+    )
+
+
 async def test_a_hundred_tools(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
     """A hundred tools with 200 kB of schemas arrive unchanged, and with them none of the CLI's own."""
     tools = [
@@ -492,7 +569,11 @@ async def test_legacy_functions(stream: bool, sdk: AsyncOpenAI, upstream: Script
     ]
     _, last = await _legacy(sdk, messages, functions, stream=stream)
 
-    assert (call["name"], json.loads(call["arguments"]), reason) == ("look", {"where": "here"}, "function_call")
+    assert (call["name"], json.loads(call["arguments"]), reason) == (
+        "look",
+        {"where": "here"},
+        "function_call",
+    )
     assert last == "stop"
     assert seen(upstream) == [
         ("user", [("text", "work")]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from claude_max_proxy.testing import ScriptedUpstream
-from tests.end_to_end.comparing import Turn, asked
+from tests.end_to_end.comparing import Block, Turn, asked
 from tests.end_to_end.running import RunningProxy, until
 
 
@@ -131,6 +132,18 @@ class Worker:
     def conversation(self) -> list[Turn]:
         """Give what was asked last, to be compared with what the upstream saw."""
         return asked(self.asked_last)
+
+
+def by_call(turns: list[Turn]) -> list[Turn]:
+    """Put the results of a turn's calls in the order of the calls.
+
+    2.1.197 hands the results of parallel calls on in an order of its own, which the API allows.
+    """
+    return [(role, sorted(blocks, key=_place)) for role, blocks in turns]
+
+
+def _place(block: Block) -> int:
+    return block[1] if block[0] == "result" else sys.maxsize
 
 
 async def live(proxy: RunningProxy, model: str, count: int) -> list[bool]:

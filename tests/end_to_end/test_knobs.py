@@ -1,0 +1,302 @@
+"""Every parameter of a chat completion: what the API received for it, or what the client was told instead."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, ToolUse
+from tests.end_to_end.chatting import answer, ask, chunks
+from tests.end_to_end.comparing import seen_system, text_turns
+from tests.end_to_end.running import RunningProxy
+from tests.end_to_end.working import MODELS, function, live, new_model, result, user
+
+
+PROXY_TOML = (
+    MODELS
+    + """
+lazy = { to = "claude/sonnet", effort = "low", max_tokens = 5000 }
+prefixed = { to = "claude/sonnet", system = "House rules." }
+sampled = { to = "claude/sonnet", temperature = "forward" }
+unsampled = { to = "claude/sonnet", temperature = "ignore" }
+"""
+)
+KNOBS = ("max_tokens", "stop_sequences", "thinking", "temperature", "top_p", "tool_choice")
+TOOLS = [function("look"), function("take")]
+NAMED = {"type": "function", "function": {"name": "take"}}
+CALL = "[[tool take {}]]"
+OFF = {"thinking": None}
+
+# name: (fields, what the API receives other than for a plain request, what x-proxy-ignored names)
+TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
+    "nothing": ({}, {}, None),
+    "max_tokens": ({"max_tokens": 5000}, {"max_tokens": 5000}, None),
+    "max_completion_tokens": ({"max_completion_tokens": 6000}, {"max_tokens": 6000}, None),
+    "both limits": ({"max_tokens": 5000, "max_completion_tokens": 6000}, {"max_tokens": 6000}, None),
+    "small limit": ({"max_tokens": 8}, {"max_tokens": 8} | OFF, None),
+    "smallest limit": ({"max_tokens": 1}, {"max_tokens": 1} | OFF, None),
+    "stop string": ({"stop": "\nEND"}, {"stop_sequences": ["\nEND"]}, None),
+    "stop list": ({"stop": ["a", "/b", "ü"]}, {"stop_sequences": ["a", "/b", "ü"]}, None),
+    "effort low": ({"reasoning_effort": "low"}, {"effort": "low"}, None),
+    "effort minimal": ({"reasoning_effort": "minimal"}, {"effort": "low"}, None),
+    "effort medium": ({"reasoning_effort": "medium"}, {"effort": "medium"}, None),
+    "effort high": ({"reasoning_effort": "high"}, {"effort": "high"}, None),
+    "effort xhigh": ({"reasoning_effort": "xhigh"}, {"effort": "xhigh"}, None),
+    "effort none": ({"reasoning_effort": "none"}, OFF, None),
+    "temperature": ({"temperature": 0.3}, {}, "temperature"),
+    "default temperature": ({"temperature": 1, "top_p": 1}, {}, None),
+    "temperature without thinking": (
+        {"temperature": 0.3, "reasoning_effort": "none"},
+        {"temperature": 0.3} | OFF,
+        None,
+    ),
+    "temperature zero": (
+        {"temperature": 0, "max_tokens": 9},
+        {"temperature": 0, "max_tokens": 9} | OFF,
+        None,
+    ),
+    "temperature too high": ({"temperature": 1.7, "max_tokens": 9}, {"max_tokens": 9} | OFF, "temperature"),
+    "top_p": ({"top_p": 0.5, "reasoning_effort": "none"}, {"top_p": 0.5} | OFF, None),
+    "both samplings": (
+        {"temperature": 0.3, "top_p": 0.5, "reasoning_effort": "none"},
+        {"temperature": 0.3} | OFF,
+        "top_p",
+    ),
+    "choice auto": ({"tools": TOOLS, "tool_choice": "auto"}, {}, None),
+    "choice none": ({"tools": TOOLS, "tool_choice": "none"}, {"tool_choice": {"type": "none"}}, None),
+    "choice required": (
+        {"tools": TOOLS, "tool_choice": "required"},
+        {"tool_choice": {"type": "any"}} | OFF,
+        None,
+    ),
+    "choice named": (
+        {"tools": TOOLS, "tool_choice": NAMED},
+        {"tool_choice": {"type": "tool", "name": "take"}} | OFF,
+        None,
+    ),
+    "one at a time": (
+        {"tools": TOOLS, "parallel_tool_calls": False},
+        {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+        None,
+    ),
+    "one, required": (
+        {"tools": TOOLS, "tool_choice": "required", "parallel_tool_calls": False},
+        {"tool_choice": {"type": "any", "disable_parallel_tool_use": True}} | OFF,
+        None,
+    ),
+    "hints": ({"seed": 7, "presence_penalty": 0.5, "frequency_penalty": -0.5, "verbosity": "low"}, {}, "*"),
+    "bookkeeping": (
+        {"user": "u", "metadata": {"a": "b"}, "store": True, "service_tier": "auto"},
+        {},
+        None,
+    ),
+    "defaults said": ({"n": 1, "logprobs": False, "modalities": ["text"]}, {}, None),
+    "entry": ({"model": "lazy"}, {"effort": "low", "max_tokens": 5000}, None),
+    "entry overridden": (
+        {"model": "lazy", "reasoning_effort": "high", "max_tokens": 7000},
+        {"effort": "high", "max_tokens": 7000},
+        None,
+    ),
+    "entry forwards": ({"model": "sampled", "temperature": 0.2}, {"temperature": 0.2} | OFF, None),
+    "entry forwards nothing": ({"model": "sampled"}, {}, None),
+    "entry ignores": (
+        {"model": "unsampled", "temperature": 0.2, "top_p": 0.1, "reasoning_effort": "none"},
+        OFF,
+        "temperature, top_p",
+    ),
+}
+HINTS = "frequency_penalty, presence_penalty, seed, verbosity"
+
+
+def received(upstream: ScriptedUpstream, index: int = -1) -> dict[str, Any]:
+    """Give the settings of one of the upstream's requests; the effort by that name."""
+    body = upstream.requests[index].body
+    given = {name: body.get(name) for name in KNOBS}
+    return given | {"effort": body.get("output_config", {}).get("effort")}
+
+
+@pytest.fixture(scope="module")
+def plain(cli: str) -> dict[str, Any]:
+    """Keep what the API receives when nothing is asked, once it is known."""
+    return {}
+
+
+async def ordinary(
+    client: httpx.AsyncClient, upstream: ScriptedUpstream, plain: dict[str, Any]
+) -> dict[str, Any]:
+    """Give what the API receives when nothing is asked."""
+    if not plain:
+        await answer(client, "hi")
+        plain.update(received(upstream))
+        upstream.clear()
+    return plain
+
+
+@pytest.mark.parametrize("name", TABLE)
+async def test_knob(
+    name: str, client: httpx.AsyncClient, upstream: ScriptedUpstream, plain: dict[str, Any]
+) -> None:
+    """A parameter changes exactly what it should in the API's request, and what cannot be is named."""
+    fields, changed, ignored = TABLE[name]
+    expected = await ordinary(client, upstream, plain) | changed
+
+    response = await ask(client, "hi", **fields)
+
+    assert response.status_code == 200, response.text
+    assert expected == received(upstream)
+    assert (HINTS if ignored == "*" else ignored) == response.headers.get("x-proxy-ignored")
+    assert len(upstream.requests) == 1
+
+
+async def test_nothing_sticks(
+    client: httpx.AsyncClient, proxy: RunningProxy, upstream: ScriptedUpstream, plain: dict[str, Any]
+) -> None:
+    """In one live conversation every turn has its own settings, and none when it asks for none."""
+    turns: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        (
+            {"max_tokens": 5000, "stop": "END", "reasoning_effort": "low"},
+            {"max_tokens": 5000, "stop_sequences": ["END"], "effort": "low"},
+        ),
+        ({}, {}),
+        ({"max_tokens": 9, "temperature": 0.5}, {"max_tokens": 9, "temperature": 0.5} | OFF),
+        ({"reasoning_effort": "high", "stop": ["A"]}, {"effort": "high", "stop_sequences": ["A"]}),
+        ({"reasoning_effort": "none"}, OFF),
+        ({}, {}),
+    ]
+    ordinarily = await ordinary(client, upstream, plain)
+    model, messages = new_model(), []
+    for fields, changed in turns:
+        messages.append(user("go on"))
+        said = await answer(client, messages, **{**fields, "model": model})
+        messages.append({"role": "assistant", "content": said})
+        assert ordinarily | changed == received(upstream)
+
+    assert await live(proxy, model, len(turns)) == [False] + [True] * (len(turns) - 1)
+
+
+async def test_tool_choice_does_not_stick(
+    client: httpx.AsyncClient, proxy: RunningProxy, upstream: ScriptedUpstream, plain: dict[str, Any]
+) -> None:
+    """A tool that must be called once need not be called again when its result comes."""
+    ordinarily = await ordinary(client, upstream, plain)
+    model, messages = new_model(), [user(CALL)]
+
+    first = await ask(client, messages, model=model, tools=TOOLS, tool_choice="required")
+    message = first.json()["choices"][0]["message"]
+    messages += [message, result(message["tool_calls"][0]["id"], "taken")]
+    await answer(client, messages, model=model, tools=TOOLS)
+
+    assert received(upstream, 0) == ordinarily | {"tool_choice": {"type": "any"}} | OFF
+    assert received(upstream) == ordinarily
+    assert len(upstream.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "in_place"), [((5000, 6000), True), ((None, 7000), True), ((6000, None), False)]
+)
+async def test_limit_between_call_and_result(
+    limits: tuple[int | None, int | None],
+    in_place: bool,
+    client: httpx.AsyncClient,
+    proxy: RunningProxy,
+    upstream: ScriptedUpstream,
+    plain: dict[str, Any],
+) -> None:
+    """A limit that changes between a call and its result arrives, in place unless it is taken away."""
+    ordinarily = await ordinary(client, upstream, plain)
+    model, messages = new_model(), [user(CALL)]
+
+    first = await ask(client, messages, model=model, tools=TOOLS, max_tokens=limits[0])
+    message = first.json()["choices"][0]["message"]
+    messages += [message, result(message["tool_calls"][0]["id"], "taken")]
+    await answer(client, messages, model=model, tools=TOOLS, max_tokens=limits[1])
+
+    assert [received(upstream, index)["max_tokens"] for index in (0, 1)] == [
+        limit or ordinarily["max_tokens"] for limit in limits
+    ]
+    assert await live(proxy, model, 2) == [False, in_place]
+
+
+async def test_system_of_an_entry(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
+    """An entry's instructions stand before the client's, and alone where it has none."""
+    for system, expected in [([], "House rules."), (["/be brief"], "House rules.\n\n/be brief")]:
+        messages = [{"role": "system", "content": text} for text in system] + text_turns("hi")
+        await answer(client, messages, model="prefixed")
+        assert expected == seen_system(upstream)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply((Text("half of"),), stop_reason="max_tokens"), "length"),
+        (Reply((), stop_reason="max_tokens"), "length"),
+        (Reply((Text("I"),), stop_reason="refusal"), "content_filter"),
+        (Reply((), stop_reason="refusal"), "content_filter"),
+    ],
+)
+async def test_ended_early(
+    reply: Reply, reason: str, stream: bool, client: httpx.AsyncClient, upstream: ScriptedUpstream
+) -> None:
+    """An answer cut off by its limit or refused ends with its reason, and is asked and billed once."""
+    upstream.script(reply)
+
+    response = await ask(client, "hi", stream=stream)
+
+    assert response.status_code == 200, response.text
+    choices = [chunk["choices"][0] for chunk in chunks(response)] if stream else response.json()["choices"]
+    said = "".join((choice.get("message") or choice["delta"]).get("content") or "" for choice in choices)
+    assert said == "".join(block.text for block in reply.blocks if isinstance(block, Text))
+    assert choices[-1]["finish_reason"] == reason
+    await asyncio.sleep(0.5)
+    assert len(upstream.requests) == 1
+
+
+async def test_cut_off_in_a_call(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
+    """A call cut off by the limit ends with `length`, is asked once, and the next turn works."""
+    upstream.script(Reply((ToolUse("take", raw='{"count": 1'),), stop_reason="max_tokens"))
+
+    response = await ask(client, "hi", tools=TOOLS)
+    await asyncio.sleep(0.5)
+    once = len(upstream.requests)
+    said = await answer(client, text_turns("hi", "…", "go on"), tools=TOOLS)
+
+    assert response.json()["choices"][0]["finish_reason"] == "length"
+    assert once == 1
+    assert said == "You said: go on"
+
+
+REFUSED = {
+    "n": {"n": 2},
+    "logprobs": {"logprobs": True},
+    "top_logprobs": {"top_logprobs": 3},
+    "logit_bias": {"logit_bias": {"50256": -100}},
+    "audio": {"audio": {"voice": "alloy", "format": "mp3"}},
+    "modalities": {"modalities": ["text", "audio"]},
+    "web_search_options": {"web_search_options": {"search_context_size": "low"}},
+    "max_tokens": {"max_tokens": 0},
+    "temperature": {"temperature": 3},
+    "tool_choice": {"tools": TOOLS, "tool_choice": {"type": "function", "function": {"name": "rm"}}},
+    "reasoning_effort": {"reasoning_effort": "huge"},
+    "tools[0].type": {"tools": [{"type": "custom", "custom": {"name": "x"}}]},
+    "tools[1]": {"tools": [TOOLS[0], TOOLS[0]]},
+    "response_format.json_schema.schema": {
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x"}}
+    },
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("param", REFUSED)
+async def test_refused(
+    param: str, stream: bool, client: httpx.AsyncClient, upstream: ScriptedUpstream
+) -> None:
+    """What cannot be honoured and would change the meaning is refused by name, and nothing is asked."""
+    response = await ask(client, "hi", stream=stream, **REFUSED[param])
+
+    error = response.json()["error"]
+    assert (response.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param)
+    assert upstream.requests == []
