@@ -43,8 +43,6 @@ _SETTLE_TIMEOUT = 10.0
 _CALL_TIMEOUT = 5.0
 # The CLI let the model try a few times, and no answer followed the schema.
 _NEVER_RIGHT = "error_max_structured_output_retries"
-# After these, and after a call of a tool that it does not know, the CLI would ask, and bill, again.
-_FINAL = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"})
 
 
 class Conversation:
@@ -194,8 +192,8 @@ class Conversation:
         return turn.read(event)
 
     def _ended(self, event: StreamEvent, turn: Turn) -> bool:
-        if event.type == "message_delta" and (turn.stop_reason in _FINAL or turn.stray):
-            self.process.kill()
+        if event.type == "message_delta" and (turn.stop_reason in protocol.FINAL or turn.stray):
+            self.process.kill()  # it would answer a stray call by itself, and ask again
             return True
 
         # Without a reason the message was cut off: the result that follows says why.

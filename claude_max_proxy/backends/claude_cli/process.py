@@ -18,7 +18,7 @@ from pathlib import Path
 from claude_max_proxy import BackendUnavailable, UpstreamFailed
 from claude_max_proxy.backends.claude_cli.framing import LineFramer
 from claude_max_proxy.backends.claude_cli.kind import Kind
-from claude_max_proxy.backends.claude_cli.protocol import Garbage, Line, decode
+from claude_max_proxy.backends.claude_cli.protocol import Garbage, Line, decode, is_final
 from claude_max_proxy.tasks import Tasks
 
 
@@ -168,6 +168,8 @@ class CliProcess:
         try:
             while chunk := await stdout.read(_CHUNK):
                 lines = [line for raw in framer.feed(chunk) if (line := self._decode(raw))]
+                if any(map(is_final, lines)):
+                    self.kill()  # here, for whoever reads the inbox may be late
                 if lines:
                     await self.inbox.put(lines)
         except ValueError as error:  # beyond a bound: nothing more that it says can be trusted

@@ -149,6 +149,19 @@ class ContextUsage(msgspec.Struct):
     window: int | None = msgspec.field(default=None, name="rawMaxTokens")
 
 
+# After these the CLI would ask, and bill, again.
+FINAL = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"})
+
+
+def is_final(line: Line) -> bool:
+    """Tell whether an answer ends with this line for good, though the CLI would go on by itself."""
+    event = line.event
+    if event is None or event.type != "message_delta" or event.delta is None or line.parent_tool_use_id:
+        return False
+
+    return event.delta.stop_reason in FINAL
+
+
 class OfferedModel(msgspec.Struct):
     """One row of what the CLI offers, from its answer to ``initialize``."""
 

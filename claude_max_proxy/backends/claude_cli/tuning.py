@@ -29,8 +29,12 @@ class Tuning(msgspec.Struct, frozen=True):
     body: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def may_follow(self, before: Tuning) -> bool:
-        """Tell whether it can take over in the middle of a turn: newer CLIs fix these when a turn begins."""
-        return self.effort == before.effort and self.thinking == before.thinking
+        """Tell whether it can take over in the middle of a turn: newer CLIs fix these when a turn begins.
+
+        A limit can be changed there, but not be taken away.
+        """
+        limited = self.max_tokens is not None or before.max_tokens is None
+        return limited and self.effort == before.effort and self.thinking == before.thinking
 
     def settings(self, before: Tuning | None = None) -> dict[str, Any]:
         """Write it for ``apply_flag_settings``; ``before`` is what a turn that runs began with."""
