@@ -40,13 +40,25 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The base of every table: unknown keys are errors, every key has a default."""
 
 
+class ApiKey(Settings, frozen=True):
+    """A key in its long form: the models (names or ``*`` patterns) it may ask for, and how often."""
+
+    key: Annotated[str, msgspec.Meta(min_length=1)]
+    models: list[str] = []
+    requests_per_minute: Count | None = None
+
+
 class ServerConfig(Settings, frozen=True):
     """``[server]``: where to listen, who may ask, and for how long."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 3456
-    api_keys: dict[str, Annotated[str, msgspec.Meta(min_length=1)]] = {}
+    unix_socket: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    api_keys: dict[str, Annotated[str, msgspec.Meta(min_length=1)] | ApiKey] = {}
     allowed_hosts: list[str] = []
+    allowed_origins: list[str] = []
     max_body_bytes: Count = 100_000_000
     keep_alive: Seconds = 10.0
     hold: Seconds = 60.0
@@ -56,10 +68,14 @@ class ServerConfig(Settings, frozen=True):
 class ModelEntry(Settings, frozen=True):
     """One line of ``[models]`` in its long form: where a name leads, and what it sets.
 
-    ``effort`` and ``max_tokens`` hold unless the client sets its own; ``system`` stands before the client's.
+    ``to`` is ``"backend/model"`` or another name of ``[models]``. ``fallback`` is asked, in order, when it
+    fails before its first word. ``effort`` and ``max_tokens`` hold unless the client sets its own; ``system``
+    stands before the client's. A ``hidden`` name works and is not listed.
     """
 
     to: str
+    fallback: list[str] = []
+    hidden: bool = False
     effort: Effort | None = None
     max_tokens: Count | None = None
     system: str = ""
@@ -162,11 +178,7 @@ _POLICY_KEYS = frozenset(PluginPolicy.__struct_fields__)
 def _model(entry: Any, path: str) -> ModelEntry:
     if isinstance(entry, str):
         entry = {"to": entry}
-    model = convert(entry, ModelEntry, path)
-    backend, _, name = model.to.partition("/")
-    if not backend or not name:
-        raise ConfigError(f'{path}: {model.to!r} must be "backend/model", as in "claude/sonnet"')
-    return model
+    return convert(entry, ModelEntry, path)
 
 
 def _backends(table: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ from claude_max_proxy.events import (
     Started,
     Usage,
 )
+from claude_max_proxy.fallback import Breakers, held
 from claude_max_proxy.plugins import Plugins
 from claude_max_proxy.record import CLIENT_LEFT, Record
 from claude_max_proxy.request import Request
@@ -31,8 +32,15 @@ logger = logging.getLogger(__name__)
 class Gateway:
     """Answers requests with one configuration's plugins and backends."""
 
-    def __init__(self, config: Config, plugins: Plugins, backends: Mapping[str, Backend]) -> None:
-        """Use what the runtime built."""
+    def __init__(
+        self,
+        config: Config,
+        plugins: Plugins,
+        backends: Mapping[str, Backend],
+        breakers: Breakers | None = None,
+    ) -> None:
+        """Use what the runtime built, and the breakers of the configuration before, if there was one."""
+        self.breakers = breakers or Breakers()
         self._config = config
         self._plugins = plugins
         self._backends = backends
@@ -65,10 +73,36 @@ class Gateway:
         _apply(target, request)
         await self._plugins.rewrite_request(request)
         target = await self._override(request, target)
-        watch.record.backend, watch.record.upstream_model = target.backend, target.model
-        async with aclosing(self._backends[target.backend].answer(request, target.model)) as events:
+        events = await self._plugins.wrap_events(request, self._answer(request, target, watch))
+        async with aclosing(events):
             async for event in events:
                 yield event
+
+    async def _answer(self, request: Request, target: Target, watch: _Watch) -> Events:
+        """Ask the target, and its fallbacks as long as nothing was said."""
+        candidates = self.breakers.candidates(target)
+        for candidate in candidates:
+            watch.record.backend, watch.record.upstream_model = candidate.backend, candidate.model
+            request.agent = candidate.agent
+            events = self._backends[candidate.backend].answer(request, candidate.model)
+            last, begun = candidate is candidates[-1], False
+            try:
+                async with aclosing(events if last else held(events)) as answer:
+                    async for event in answer:
+                        begun = True
+                        if isinstance(event, Failed):
+                            self.breakers.note(candidate, event.error)
+                        yield event
+                break
+            except ProxyError as error:
+                self.breakers.note(candidate, error)
+                if begun or last or not error.falls_back:
+                    raise
+                logger.warning(
+                    "%s/%s failed, asking the next: %s", candidate.backend, candidate.model, error.message
+                )
+            finally:
+                await events.aclose()
 
     async def _target(self, request: Request) -> Target:
         answer = await self._plugins.map_model(request, self._config)
@@ -110,7 +144,6 @@ def _apply(target: Target, request: Request) -> None:
         request.max_tokens = target.max_tokens
     if target.system:
         request.system = "\n\n".join(text for text in (target.system, request.system) if text)
-    request.agent = target.agent
     _apply_temperature(target, request)
 
 

@@ -1,14 +1,19 @@
 """The built-in model map: ``[models]`` of ``proxy.toml``, exact names first, then the most specific pattern.
 
-``*`` in a name matches any text, and ``*`` in its target stands for what was matched.
+``*`` in a name matches any text, and ``*`` in its target stands for what was matched. A target is
+``"backend/model"``, or another name of ``[models]``, whose settings then hold where this one has none.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 
-from claude_max_proxy import Config, ModelEntry, Request, Target, hookimpl
+import msgspec
+
+from claude_max_proxy import Config, ConfigError, ModelEntry, Request, Target, hookimpl
+from claude_max_proxy.config import near_miss, quoted
 
 
 @hookimpl(trylast=True)
@@ -18,32 +23,81 @@ def map_model(request: Request, config: Config) -> Target | None:
 
 
 def resolve(model: str, config: Config) -> Target | None:
-    """Say what ``model`` means, or ``None`` when no line of ``[models]`` matches."""
-    if entry := config.models.get(model):
-        return _target(entry, "*")
+    """Say what ``model`` means, or ``None`` when no line of ``[models]`` matches.
 
-    for pattern in sorted((name for name in config.models if "*" in name), key=_specificity):
+    Raises :class:`ConfigError` for names that lead in a circle or nowhere.
+    """
+    return _resolve(model, config, ())
+
+
+def check_models(config: Config, backends: Collection[str]) -> None:
+    """Follow every line of ``[models]``; raise :class:`ConfigError` for the first that leads nowhere."""
+    for name in config.models:
+        path = f"models.{quoted(name)}"
+        target = _resolve(name.replace("*", "x"), config, ())
+        for one in (target, *target.fallback) if target else ():
+            if one.backend not in backends:
+                raise ConfigError(
+                    f"{path}: there is no backend {one.backend!r}{near_miss(one.backend, backends)}"
+                )
+
+
+def _resolve(model: str, config: Config, seen: tuple[str, ...]) -> Target | None:
+    if model in seen:
+        circle = " → ".join((*seen, model))
+        raise ConfigError(f"models.{quoted(seen[0])}: the names lead in a circle: {circle}")
+    if entry := config.models.get(model):
+        return _target(entry, "*", config, (*seen, model))
+
+    for pattern in _patterns(tuple(config.models)):
         if match := _compiled(pattern).fullmatch(model):
-            return _target(config.models[pattern], match[1])
+            return _target(config.models[pattern], match[1], config, (*seen, model))
 
     return None
 
 
-def _target(entry: ModelEntry, matched: str) -> Target:
-    backend, _, model = entry.to.partition("/")
-    return Target(
-        backend,
-        model.replace("*", matched),
-        entry.effort,
-        entry.max_tokens,
-        entry.system,
-        entry.temperature,
-        entry.agent,
+def _target(entry: ModelEntry, matched: str, config: Config, seen: tuple[str, ...]) -> Target:
+    target = _follow(entry.to.replace("*", matched), config, seen)
+    fallback = [_follow(name.replace("*", matched), config, seen) for name in entry.fallback]
+    return msgspec.structs.replace(
+        target,
+        fallback=tuple(fallback) or target.fallback,
+        effort=entry.effort or target.effort,
+        max_tokens=entry.max_tokens or target.max_tokens,
+        system="\n\n".join(text for text in (entry.system, target.system) if text),
+        temperature=target.temperature if entry.temperature == "auto" else entry.temperature,
+        agent=entry.agent or target.agent,
     )
 
 
-def _specificity(pattern: str) -> tuple[int, str]:
-    return (-len(pattern), pattern)
+def _follow(to: str, config: Config, seen: tuple[str, ...]) -> Target:
+    """Follow a target: an exact name of ``[models]``, a backend's model, or what a pattern makes of it."""
+    backend, _, model = to.partition("/")
+    if to not in config.models and model and backend in config.backends:
+        return Target(backend, model)
+    if target := _resolve(to, config, seen):
+        return target
+
+    what = (
+        f"there is no backend {backend!r}{near_miss(backend, config.backends)}"
+        if model
+        else (
+            f'{to!r} is neither "backend/model", as in "claude/sonnet", nor another name'
+            f"{near_miss(to, config.models)}"
+        )
+    )
+    raise ConfigError(f"models.{quoted(seen[0])}: {what}")
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Tell whether ``name`` is ``pattern``, in which ``*`` is any text."""
+    return pattern == name or ("*" in pattern and _compiled(pattern).fullmatch(name) is not None)
+
+
+@lru_cache(maxsize=16)
+def _patterns(names: tuple[str, ...]) -> list[str]:
+    """Give the names that are patterns, the most specific first: the one with the most text of its own."""
+    return sorted((name for name in names if "*" in name), key=lambda name: (-len(name), name))
 
 
 @lru_cache(maxsize=1024)
