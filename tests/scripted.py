@@ -1,4 +1,4 @@
-"""A runtime whose only backend is the scripted one of ``drop_ins/scripted.py``, as every unit test may use it."""
+"""A runtime whose only backend is the scripted one of ``drop_ins/scripted.py``, for any test to use."""
 
 from __future__ import annotations
 

@@ -122,5 +122,5 @@ def test_an_installed_package(site: Path) -> None:
 def test_a_package_that_cannot_be_imported(site: Path) -> None:
     """A broken package is named with what is wrong."""
     package(site, "1 / 0")
-    with pytest.raises(ConfigError, match="plugin 'extra' of some-package .*ZeroDivisionError"):
+    with pytest.raises(ConfigError, match=r"plugin 'extra' of some-package .*ZeroDivisionError"):
         load_entry_points()

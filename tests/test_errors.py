@@ -50,7 +50,7 @@ def test_status_and_fault_agree(cls: type[ProxyError]) -> None:
 def test_an_error_carries_its_details() -> None:
     """A message, the field's path, a code of its own and the time to wait go with an error."""
     error = InvalidRequest("n is wrong", param="n", code="odd", retry_after=3)
-    assert ("n is wrong", "n", "odd", 3) == (error.message, error.param, error.code, error.retry_after)
+    assert (error.message, error.param, error.code, error.retry_after) == ("n is wrong", "n", "odd", 3)
     assert str(error) == "n is wrong"
 
 

@@ -103,7 +103,7 @@ async def test_an_answer(tmp_path: Path) -> None:
     [("claude-opus-5x", None), ("gpt-4o", "known here: "), ("sonet", "did you mean 'sonnet'?")],
 )
 async def test_a_model_that_nobody_knows(tmp_path: Path, model: str, hint: str | None) -> None:
-    """An unknown model is a 404 of code model_not_found that suggests a known one; a pattern may catch it."""
+    """An unknown model is a 404 of code model_not_found that suggests a known one."""
     observer = Observer()
     gateway, backend = scripted_gateway(tmp_path, observer)
     events = await collect(gateway, question(model))
@@ -203,7 +203,7 @@ ENTRY = {"to": "claude/haiku", "effort": "low", "max_tokens": 9, "system": "Be b
     ],
 )
 async def test_what_an_entry_sets(tmp_path: Path, fields: dict[str, Any], asked: tuple[Any, ...]) -> None:
-    """An entry's effort and limit hold where the client set none; its instructions stand before the client's."""
+    """An entry's effort and limit hold where the client set none; its instructions stand first."""
     gateway, backend = scripted_gateway(tmp_path, table={"models": {"cheap": ENTRY}})
     await collect(gateway, question("cheap", **fields))
     request, model = backend.asked[0]

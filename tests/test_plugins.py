@@ -243,7 +243,7 @@ def test_a_registration_that_fails() -> None:
     def register_dialects(register: Any) -> None:
         raise ConfigError("as it is")
 
-    with pytest.raises(ConfigError, match="^as it is$"):
+    with pytest.raises(ConfigError, match=r"^as it is$"):
         plugins(module("a", register_dialects)).register_dialects(print)
 
 

@@ -71,7 +71,7 @@ async def test_start_and_stop(tmp_path: Path) -> None:
 async def test_a_start_that_fails(tmp_path: Path) -> None:
     """When one backend cannot start, all are stopped again, also those that cannot even stop."""
     runtime = scripted_runtime(tmp_path, {"backends": {"bad": {"type": "failing"}}}, failing=FAILING)
-    with pytest.raises(OSError, match="^no$"):
+    with pytest.raises(OSError, match=r"^no$"):
         await runtime.start()
     first: Any = runtime.backends["claude"]
     bad: Any = runtime.backends["bad"]
@@ -101,7 +101,9 @@ def test_the_models_on_offer(tmp_path: Path) -> None:
 )
 def test_health_is_the_worst(tmp_path: Path, statuses: list[str], worst: str) -> None:
     """The health of all is that of the worst backend."""
-    tables = {name: {"type": "scripted", "status": status} for name, status in zip("ab", statuses, strict=True)}
+    tables = {
+        name: {"type": "scripted", "status": status} for name, status in zip("ab", statuses, strict=True)
+    }
     health = scripted_runtime(tmp_path, {"backends": tables}).health()
     assert health["status"] == worst
     assert health["backends"]["a"] == {"status": statuses[0]}

@@ -21,7 +21,7 @@ def line(record: Record) -> str:
     usage = record.usage
     words = [
         str(record.status),
-        record.model,
+        _plain(record.model),
         f"→ {record.backend}/{record.upstream_model}" if record.backend else "",
         "live" if record.live else "",
         f"{usage.prompt_tokens}+{usage.output_tokens} tokens" if usage else "",
@@ -29,6 +29,11 @@ def line(record: Record) -> str:
         f"total {record.total * 1000:.0f} ms",
         f"queued {record.queued * 1000:.0f} ms" if record.queued >= 0.001 else "",
         f"client {record.client.key}" if record.client.key else "",
-        f"· {record.error}" if record.error else "",
+        f"· {_plain(record.error)}" if record.error else "",
     ]
     return "  ".join(word for word in words if word)
+
+
+def _plain(text: str) -> str:
+    """What others wrote, as one line of printable characters: nobody can forge a line of the log."""
+    return text if text.isprintable() else repr(text)[1:-1]

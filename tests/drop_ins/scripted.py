@@ -1,4 +1,4 @@
-"""A drop-in plugin: the backend type "scripted", which answers as it is told and remembers what it was asked."""
+"""A drop-in plugin: the backend type "scripted", which answers as it is told and remembers its questions."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ class Scripted:
             self.closed += 1
 
     def describe(self, model: str) -> ModelInfo:
-        return ModelInfo(f"scripted-{model}", 200_000, 32_000, ("text", "image"), reasoning=True, efforts=("low",))
+        return ModelInfo(
+            f"scripted-{model}", 200_000, 32_000, ("text", "image"), reasoning=True, efforts=("low",)
+        )
 
     def health(self) -> dict[str, Any]:
         return {"status": self.settings.status}

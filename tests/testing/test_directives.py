@@ -20,6 +20,7 @@ from claude_max_proxy.testing import (
     system_text,
 )
 
+
 REMINDER = {"type": "text", "text": "<system-reminder>[[drop]]</system-reminder>"}
 
 
@@ -37,7 +38,7 @@ def result(text: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        ("[[tool read {\"path\": \"a]]b\"}]]", Reply((ToolUse("read", {"path": "a]]b"}),))),
+        ('[[tool read {"path": "a]]b"}]]', Reply((ToolUse("read", {"path": "a]]b"}),))),
         ("[[tool a]] and [[tool b {}]]", Reply((ToolUse("a"), ToolUse("b")))),
         ("[[say one moment]] [[tool a]]", Reply((Text("one moment"), ToolUse("a")))),
         ("[[deltas 3]]", Reply((Text("w0 w1 w2"),))),

@@ -54,9 +54,7 @@ async def read_into(heard: bytearray, response: httpx.Response) -> None:
         heard += part
 
 
-async def test_it_streams_and_records(
-    upstream: ScriptedUpstream, client: httpx.AsyncClient
-) -> None:
+async def test_it_streams_and_records(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
     """A request is answered as a stream of events and recorded with all that belongs to it."""
     before = time.monotonic()
     response = await post(client, "hello")
@@ -130,9 +128,7 @@ async def test_a_limit_has_its_headers(client: httpx.AsyncClient) -> None:
     assert response.headers["anthropic-ratelimit-unified-status"] == "rejected"
 
 
-async def test_a_drop_before_the_answer(
-    upstream: ScriptedUpstream, client: httpx.AsyncClient
-) -> None:
+async def test_a_drop_before_the_answer(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
     """A drop closes the connection without a byte, and is not the client's doing."""
     with pytest.raises(httpx.RemoteProtocolError):
         await post(client, "[[drop]]")
@@ -156,9 +152,7 @@ async def test_a_drop_after_some_deltas(
     assert b"message_stop" not in heard
 
 
-async def test_an_error_event_ends_the_stream(
-    upstream: ScriptedUpstream, client: httpx.AsyncClient
-) -> None:
+async def test_an_error_event_ends_the_stream(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
     """An error in the middle comes as the last event of a proper response."""
     upstream.script(ErrorEvent(2))
     text = (await post(client, "x")).text
@@ -235,15 +229,13 @@ async def test_without_recording_it_only_counts() -> None:
 async def test_many_at_once(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
     """Requests are served side by side, one that hangs holding up no other."""
     upstream.script(Hang())
-    hanging = asyncio.create_task(post(client, "x"))
+    hanging = asyncio.get_running_loop().create_task(post(client, "x"))
     answers = await asyncio.gather(*(post(client, f"n{number}") for number in range(20)))
     assert all(answer.status_code == 200 for answer in answers)
     hanging.cancel()
 
 
-async def test_a_large_request_arrives_whole(
-    upstream: ScriptedUpstream, client: httpx.AsyncClient
-) -> None:
+async def test_a_large_request_arrives_whole(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
     """A body of megabytes is read to its end."""
     text = "x" * 3_000_000
     assert (await post(client, text)).status_code == 200
@@ -264,7 +256,7 @@ async def test_it_stops_quickly_with_open_streams() -> None:
         assert time.monotonic() - begun < 0.1
         async with httpx.AsyncClient(base_url=upstream.url, trust_env=False) as client:
             upstream.script(Hang(1), Hang(), Reply((Text("a b"),), pace=60))
-            tasks = [asyncio.create_task(post(client, "x")) for _ in range(3)]
+            tasks = [asyncio.get_running_loop().create_task(post(client, "x")) for _ in range(3)]
             await asyncio.wait(tasks, timeout=0.2)
             assert upstream.count == 3
             begun = time.monotonic()

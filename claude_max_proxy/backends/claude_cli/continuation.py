@@ -55,5 +55,5 @@ def are_sound(calls: Iterable[ToolCall]) -> bool:
 def _is_object(arguments: str) -> bool:
     try:
         return isinstance(msgspec.json.decode(arguments or "{}"), dict)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False

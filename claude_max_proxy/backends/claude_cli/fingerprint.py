@@ -85,5 +85,5 @@ def _meaning(part: Part) -> list[Any]:
 def _arguments(arguments: str) -> Any:
     try:
         return msgspec.json.decode(arguments or "{}")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return arguments

@@ -94,7 +94,7 @@ def call_input(call: ToolCall) -> dict[str, Any]:
     """
     try:
         value = msgspec.json.decode(call.arguments or "{}")
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(
             f"the arguments of the tool call {call.id!r} are not valid JSON: {error}"
         ) from error

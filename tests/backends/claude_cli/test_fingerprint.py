@@ -1,0 +1,190 @@
+"""Fingerprints: equal for what a client hands back in its own way, different for everything else."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from claude_max_proxy import (
+    File,
+    Image,
+    Message,
+    Reasoning,
+    Request,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
+from claude_max_proxy.backends.claude_cli.fingerprint import extend, normal_id, root
+from claude_max_proxy.backends.claude_cli.kind import Kind
+
+
+KIND = Kind("opus")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+OBJECTS = st.dictionaries(st.text(max_size=4), JSON, max_size=4)
+IDS = st.from_regex(r"call[A-Za-z0-9]{24}", fullmatch=True)
+TEXTS = st.builds(Text, st.text(max_size=8))
+CALLS = st.builds(ToolCall, IDS, st.text(min_size=1, max_size=5), OBJECTS.map(json.dumps))
+RESULTS = st.builds(
+    lambda identity, texts, failed: ToolResult(identity, tuple(texts), failed),
+    IDS,
+    st.lists(TEXTS, max_size=2),
+    st.booleans(),
+)
+USERS = st.builds(lambda parts: Message("user", parts), st.lists(TEXTS | RESULTS, max_size=3))
+ASSISTANTS = st.builds(lambda parts: Message("assistant", parts), st.lists(TEXTS | CALLS, max_size=3))
+HISTORIES = st.lists(USERS | ASSISTANTS, max_size=5)
+
+
+def of(messages: list[Message]) -> bytes:
+    """The fingerprint of a conversation."""
+    return extend(root(Request("m"), KIND), messages)
+
+
+def handed_back(message: Message) -> Message:
+    """A message as a client hands it back: other spelling, same meaning."""
+    if message.role == "user":
+        return Message(
+            "user",
+            [
+                msgspec.structs.replace(part, id=re.sub(r"[^A-Za-z0-9]", "", part.id) + "-_")
+                if isinstance(part, ToolResult)
+                else part
+                for part in message.parts
+            ],
+        )
+
+    text = "".join(part.text for part in message.parts if isinstance(part, Text))
+    calls = [
+        ToolCall(
+            f"{part.id[:10]}_{part.id[10:]}",
+            part.name,
+            json.dumps(dict(reversed(json.loads(part.arguments).items())), indent=2, ensure_ascii=False),
+        )
+        for part in message.parts
+        if isinstance(part, ToolCall)
+    ]
+    return Message("assistant", [Reasoning("dropped or not"), Text(text), *calls])
+
+
+@settings(max_examples=50)
+@given(HISTORIES)
+def test_what_clients_do_to_a_history(messages: list[Message]) -> None:
+    """Joined texts, re-serialised arguments, stripped ids and other reasoning change nothing."""
+    assert of(messages) == of([handed_back(message) for message in messages])
+
+
+@settings(max_examples=50)
+@given(HISTORIES, HISTORIES)
+def test_a_prefix_can_be_continued(before: list[Message], after: list[Message]) -> None:
+    """A fingerprint extended is the fingerprint of the whole."""
+    assert extend(of(before), after) == of(before + after)
+
+
+@settings(max_examples=50)
+@given(HISTORIES, st.integers(0, 5), TEXTS)
+def test_ephemeral_messages_do_not_count(messages: list[Message], place: int, text: Text) -> None:
+    """A message marked ephemeral may stand anywhere, or nowhere."""
+    floating = Message("user", [text], ephemeral=True)
+    assert of(messages) == of([*messages[:place], floating, *messages[place:]])
+
+
+def meaning(messages: list[Message]) -> Any:
+    """What a history says, by a rule of its own: the oracle for inequality."""
+    said = []
+    for message in messages:
+        if message.role == "assistant":
+            text = "".join(part.text for part in message.parts if isinstance(part, Text))
+            calls = [
+                [part.id, part.name, json.dumps(json.loads(part.arguments), sort_keys=True)]
+                for part in message.parts
+                if isinstance(part, ToolCall)
+            ]
+            said.append(["assistant", text, calls])
+        else:
+            said.append(["user", repr(message.parts)])
+    return said
+
+
+@settings(max_examples=50)
+@given(HISTORIES, HISTORIES)
+def test_other_histories_differ(first: list[Message], second: list[Message]) -> None:
+    """Two histories have one fingerprint exactly when they say the same."""
+    assert (of(first) == of(second)) is (meaning(first) == meaning(second))
+
+
+USER = Message("user", [Text("ab")])
+VARIANTS = [
+    [],
+    [USER],
+    [USER, USER],
+    [Message("assistant", [Text("ab")])],
+    [Message("user", [Text("a"), Text("b")])],
+    [Message("user", [Text("a")]), Message("user", [Text("b")])],
+    [Message("user", [Text("ab ")])],
+    [Message("user", [Image("image/png", "ab")])],
+    [Message("user", [Image("image/gif", "ab")])],
+    [Message("user", [Image(url="ab")])],
+    [Message("user", [File("a", "ab")])],
+    [Message("user", [File("a", "ab", "name")])],
+    [Message("user", [ToolResult("c", (Text("ab"),))])],
+    [Message("user", [ToolResult("d", (Text("ab"),))])],
+    [Message("user", [ToolResult("c", (Text("ab"),), is_error=True)])],
+    [Message("user", [ToolResult("c", (Text("a"), Text("b")))])],
+    [Message("assistant", [ToolCall("c", "ab", "{}")])],
+    [Message("assistant", [ToolCall("d", "ab", "{}")])],
+    [Message("assistant", [ToolCall("c", "ab", '{"a":1}')])],
+    [Message("assistant", [ToolCall("c", "ab", '{"a":"1"}')])],
+    [Message("assistant", [ToolCall("c", "ab", '{"a":true}')])],
+    [Message("assistant", [ToolCall("c", "ab", "{")])],
+    [Message("assistant", [ToolCall("c", "ab", "{}"), ToolCall("d", "ab", "{}")])],
+    [Message("assistant", [ToolCall("d", "ab", "{}"), ToolCall("c", "ab", "{}")])],
+]
+
+
+def test_no_two_alike() -> None:
+    """Every difference in what was said is a difference in the fingerprint."""
+    assert len({of(messages) for messages in VARIANTS}) == len(VARIANTS)
+
+
+def test_every_way_to_begin_is_its_own() -> None:
+    """A process's kind, instructions, tools and schema are part of what a conversation is."""
+    requests = [
+        (Request("m"), KIND),
+        (Request("m"), Kind("sonnet")),
+        (Request("m", system="s"), KIND),
+        (Request("m", tools=[Tool("a")]), KIND),
+        (Request("m", tools=[Tool("a", "d")]), KIND),
+        (Request("m", tools=[Tool("a", parameters={"x": 1})]), KIND),
+        (Request("m", tools=[Tool("a"), Tool("b")]), KIND),
+        (Request("m", tools=[Tool("b"), Tool("a")]), KIND),
+        (Request("m", response_schema={}), KIND),
+        (Request("m", response_schema={"x": 1}), KIND),
+    ]
+    assert len({root(request, kind) for request, kind in requests}) == len(requests)
+
+
+def test_what_does_not_shape_a_process() -> None:
+    """The client's name for the model, and how schemas are spelled, are no difference."""
+    one = Request("opus", tools=[Tool("a", parameters={"x": 1, "y": 2})], stream=True)
+    two = Request("claude-opus-4", tools=[Tool("a", parameters={"y": 2, "x": 1})])
+    assert root(one, KIND) == root(two, KIND)
+
+
+@pytest.mark.parametrize(
+    ("given", "normal"), [("call_a-1", "calla1"), ("x" * 50, "x" * 40), ("", ""), ("_" * 9 + "a", "a")]
+)
+def test_ids(given: str, normal: str) -> None:
+    """An id counts by its letters and digits, at most 40 of them."""
+    assert normal == normal_id(given)

@@ -1,0 +1,115 @@
+"""Messages as the CLI takes them."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+import pytest
+
+from claude_max_proxy import (
+    File,
+    Image,
+    InvalidRequest,
+    Message,
+    Part,
+    Reasoning,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+from claude_max_proxy.backends.claude_cli.translation import GUARD, blocks, history_lines, user_line
+
+
+PARTS: list[tuple[Part, list[dict[str, Any]]]] = [
+    (Text("a"), [{"type": "text", "text": "a"}]),
+    (Text("/clear @x\n"), [{"type": "text", "text": "/clear @x\n"}]),
+    (Text(""), []),
+    (Reasoning("hm"), []),
+    (
+        Image("image/png", "AA"),
+        [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA"}}],
+    ),
+    (Image(url="https://a"), [{"type": "image", "source": {"type": "url", "url": "https://a"}}]),
+    (
+        File("application/pdf", "AA", "a.pdf"),
+        [
+            {
+                "type": "document",
+                "source": {"type": "base64", "media_type": "application/pdf", "data": "AA"},
+                "title": "a.pdf",
+            }
+        ],
+    ),
+    (
+        File("text/plain", base64.b64encode("grüße".encode()).decode()),
+        [{"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "grüße"}}],
+    ),
+    (
+        ToolCall("c", "read file", '{"a": 1}'),
+        [{"type": "tool_use", "id": "c", "name": "read_file", "input": {"a": 1}}],
+    ),
+    (ToolCall("c", "now", ""), [{"type": "tool_use", "id": "c", "name": "now", "input": {}}]),
+    (
+        ToolResult("c", (Text("x"), Text(""), Image("image/png", "AA"))),
+        [
+            {
+                "type": "tool_result",
+                "tool_use_id": "c",
+                "content": [
+                    {"type": "text", "text": "x"},
+                    {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA"}},
+                ],
+            }
+        ],
+    ),
+    (
+        ToolResult("c", (), is_error=True),
+        [{"type": "tool_result", "tool_use_id": "c", "content": [], "is_error": True}],
+    ),
+]
+
+
+@pytest.mark.parametrize(("part", "written"), PARTS)
+def test_parts(part: Part, written: list[dict[str, Any]]) -> None:
+    """Each part is written as the block that the API has for it."""
+    assert written == blocks(Message("user", [part]), {"read file": "read_file"})
+
+
+@pytest.mark.parametrize("ask", [True, False])
+def test_what_a_user_says(ask: bool) -> None:
+    """A user's message ends with an empty block, so that nothing the client wrote is taken for a command."""
+    line = msgspec.json.decode(user_line(Message("user", [Text("/clear")]), {}, ask=ask))
+    assert line["message"] == {"role": "user", "content": [{"type": "text", "text": "/clear"}, GUARD]}
+    assert line.get("shouldQuery", True) is ask
+
+
+def test_what_the_assistant_said() -> None:
+    """The assistant's messages have ids of their own, so that neighbours stay apart."""
+    message = Message("assistant", [Reasoning("hm"), Text("yes")])
+    lines = [msgspec.json.decode(history_lines(message, {}) or b"") for _ in range(2)]
+    assert lines[0]["message"]["content"] == [{"type": "text", "text": "yes"}]
+    assert lines[0]["message"]["role"] == "assistant"
+    assert lines[0]["message"]["id"] != lines[1]["message"]["id"]
+    assert lines[0]["uuid"] != lines[1]["uuid"]
+
+
+def test_history_does_not_ask() -> None:
+    """A user's message of the history is appended and not answered."""
+    line = msgspec.json.decode(history_lines(Message("user", [Text("a")]), {}) or b"")
+    assert line["shouldQuery"] is False
+
+
+@pytest.mark.parametrize("role", ["user", "assistant"])
+@pytest.mark.parametrize("parts", [[], [Text("")], [Text(" \n")], [Reasoning("hm")]])
+def test_what_says_nothing(role: Any, parts: list[Part]) -> None:
+    """A message without content, which the upstream refuses, is left out of the history."""
+    assert history_lines(Message(role, parts), {}) is None
+
+
+@pytest.mark.parametrize(("arguments", "message"), [("{", "not valid JSON"), ("[]", "not a JSON object")])
+def test_arguments_that_are_no_object(arguments: str, message: str) -> None:
+    """A call that the API cannot take is the client's error."""
+    with pytest.raises(InvalidRequest, match=rf"'c' are {message}"):
+        blocks(Message("assistant", [ToolCall("c", "x", arguments)]), {})

@@ -1,0 +1,60 @@
+"""The annotated ``proxy.toml``: it says the defaults, all of them, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.config import (
+    DEFAULT_MODELS,
+    Config,
+    PluginsConfig,
+    ServerConfig,
+    convert,
+    parse,
+)
+
+
+TEXT = (Path(__file__).parents[2] / "proxy.toml").read_text("utf-8")
+UNCOMMENTED = re.sub(r"^#(?! )", "", TEXT, flags=re.MULTILINE)
+
+
+def loaded(text: str) -> Config:
+    """Read a file's text as the proxy does."""
+    return parse(tomllib.loads(text), None)
+
+
+def backend(config: Config) -> ClaudeCliSettings:
+    """Give the CLI backend's settings."""
+    table: dict[str, Any] = {**config.backends["claude"]}
+    assert table.pop("type") == "claude-cli"
+    return convert(table, ClaudeCliSettings, "backends.claude")
+
+
+@pytest.mark.parametrize("text", [TEXT, UNCOMMENTED], ids=["as it is", "uncommented"])
+def test_says_the_defaults(text: str) -> None:
+    """The file changes nothing, with its keys commented and without."""
+    config, defaults = loaded(text), parse({}, None)
+    assert config.server == defaults.server
+    assert config.models == defaults.models
+    assert config.plugins == defaults.plugins
+    assert backend(config) == ClaudeCliSettings()
+
+
+def test_names_every_key() -> None:
+    """No key is missing from the file."""
+    table = tomllib.loads(UNCOMMENTED)
+    assert set(table["server"]) == set(ServerConfig.__struct_fields__)
+    assert set(table["models"]) == set(DEFAULT_MODELS)
+    assert set(table["backends"]["claude"]) == {"type", *ClaudeCliSettings.__struct_fields__}
+    assert set(table["plugins"]) == set(PluginsConfig.__struct_fields__) - {"tables"}
+
+
+def test_every_key_is_a_comment() -> None:
+    """As it is, the file sets nothing, so that a later default is not held back by a copy of it."""
+    assert tomllib.loads(TEXT) == {"server": {}, "models": {}, "backends": {"claude": {}}, "plugins": {}}

@@ -1,0 +1,174 @@
+"""The program as a user runs it: a process of its own, with a private home, watched from outside."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+
+START_TIMEOUT = 20.0
+STOP_TIMEOUT = 20.0
+_ADDRESS = re.compile(r"address +(http://\S+)/v1")
+_ACCESS = re.compile(r"^[\d:]+ INFO +(?P<status>\d{3})  (?P<rest>.*)")
+_INHERITED = ("PATH", "LANG")
+
+
+class RunningProxy:
+    """`claude-max-proxy serve` from :meth:`start` to :meth:`stop`.
+
+    `home` is its HOME, its working directory is `home/work`, and both are nobody else's: a process whose
+    environment names `home` is the proxy or was started by it.
+    """
+
+    def __init__(self, home: Path, environment: dict[str, str]) -> None:
+        """Prepare; nothing runs before :meth:`start`."""
+        self.home = home
+        self.work = home / "work"
+        self.url = ""
+        self.printed: list[str] = []
+        self.log: list[str] = []
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        own = {"HOME": str(home), "TMPDIR": str(home / "tmp"), "COVERAGE_PROCESS_START": ""}
+        self.environment = {**inherited, **own, **environment}
+        self._process: asyncio.subprocess.Process | None = None
+        self._readers: list[asyncio.Task[None]] = []
+
+    async def start(self, config: str) -> None:
+        """Write `config` as proxy.toml, run the program, and wait until it names its address."""
+        for folder in (self.work, self.home / "tmp"):
+            folder.mkdir(parents=True, exist_ok=True)
+        path = self.work / "proxy.toml"
+        path.write_text(config)
+        self._process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "claude_max_proxy", "serve", "--config", str(path), "--port", "0"),
+            cwd=self.work,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        loop = asyncio.get_running_loop()
+        self._readers = [
+            loop.create_task(_collect(self._process.stdout, self.printed)),
+            loop.create_task(_collect(self._process.stderr, self.log)),
+        ]
+        await until(lambda: self._announced() or self._process.returncode is not None, START_TIMEOUT)
+        assert self._announced(), self.transcript()
+
+    @property
+    def process(self) -> asyncio.subprocess.Process:
+        """The proxy's own process."""
+        assert self._process is not None
+        return self._process
+
+    @property
+    def pid(self) -> int:
+        """The proxy's process id."""
+        return self.process.pid
+
+    def client(self, **options: Any) -> httpx.AsyncClient:
+        """Give an HTTP client for this proxy."""
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+        return httpx.AsyncClient(base_url=self.url, timeout=60, limits=limits, trust_env=False, **options)
+
+    async def health(self) -> dict[str, Any]:
+        """Ask how the CLI backend stands."""
+        async with self.client() as client:
+            return (await client.get("/health")).json()["backends"]["claude"]
+
+    def access(self) -> list[tuple[int, str]]:
+        """Give the access log so far: each request's status, and the rest of its line."""
+        found = (_ACCESS.match(line) for line in self.log)
+        return [(int(line["status"]), line["rest"]) for line in found if line]
+
+    def descendants(self) -> list[int]:
+        """Give the processes that the proxy started, directly or not, and that have not ended."""
+        return [pid for pid in _processes() if pid != self.pid and self._is_ours(pid)]
+
+    def descriptors(self) -> int:
+        """Count the proxy's open file descriptors."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    async def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send the signal, wait for the end, and give the exit status."""
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        try:
+            async with asyncio.timeout(STOP_TIMEOUT):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            raise AssertionError(f"the proxy did not end within {STOP_TIMEOUT} s\n{self.transcript()}") from None
+        finally:
+            await asyncio.wait(self._readers, timeout=STOP_TIMEOUT)
+        return self.process.returncode or 0
+
+    async def end(self) -> None:
+        """Stop it as a service manager does, and check that nothing is left behind."""
+        running = self.process.returncode is None
+        status = await self.stop()
+        if running:
+            assert status == 0, self.transcript()
+        await until(lambda: not self.descendants(), 2)
+        assert self.descendants() == [], "processes outlived the proxy"
+
+    def transcript(self) -> str:
+        """Give all that it wrote, for a failure's message."""
+        return "\n".join(["--- printed", *self.printed, "--- log", *self.log])
+
+    def _announced(self) -> bool:
+        for line in self.printed:
+            if found := _ADDRESS.search(line):
+                self.url = found[1]
+        return bool(self.url)
+
+    def _is_ours(self, pid: int) -> bool:
+        return f"HOME={self.home}".encode() in read_environment(pid)
+
+
+def proxy_toml(command: str | list[str], backend: dict[str, Any], server: dict[str, Any]) -> str:
+    """Write a proxy.toml for these settings; JSON's scalars and lists are TOML's too."""
+    values = {"type": "claude-cli", "command": command, "warm_models": ["sonnet"], **backend}
+    tables = [("server", server), ("backends.claude", values)]
+    lines = []
+    for name, table in tables:
+        lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items()), ""]
+    return "\n".join(lines)
+
+
+async def until(condition: Callable[[], object], within: float = 5.0) -> bool:
+    """Wait for a condition, at most so many seconds; say whether it came."""
+    deadline = time.monotonic() + within
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        await asyncio.sleep(0.02)
+    return True
+
+
+def read_environment(pid: int) -> list[bytes]:
+    """Give a process's environment as NAME=VALUE; a process that has ended has none."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def _processes() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+
+
+async def _collect(stream: asyncio.StreamReader | None, lines: list[str]) -> None:
+    assert stream is not None
+    async for line in stream:
+        lines.append(line.decode(errors="replace").rstrip("\n"))

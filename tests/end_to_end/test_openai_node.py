@@ -1,0 +1,72 @@
+"""OpenAI's own Node client, whole and streamed, over conversations of ten turns."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from claude_max_proxy.testing import ScriptedUpstream
+from tests.end_to_end.chatting import MODEL
+from tests.end_to_end.comparing import asked, seen
+from tests.end_to_end.running import RunningProxy, until
+from tests.installed_cli import ROOT
+
+
+TURNS = 10
+SCRIPT = Path(__file__).with_name("chat.mjs")
+CACHE = ROOT / ".cache" / "node"
+
+
+@pytest.fixture(scope="module")
+def packages() -> Path:
+    """Give the folder of Node packages with OpenAI's client, installed on first use."""
+    folder = CACHE / "node_modules"
+    if not (folder / "openai").is_dir():
+        npm = shutil.which("npm")
+        assert npm, "npm is needed to install the OpenAI client"
+        CACHE.mkdir(parents=True, exist_ok=True)
+        arguments = [npm, "install", "--no-audit", "--no-fund", "--prefix", str(CACHE), "openai@6"]
+        asyncio.run(_run(*arguments))
+    return folder
+
+
+async def _run(*arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(100):
+        output, errors = await process.communicate()
+    assert process.returncode == 0, errors.decode()
+    return output.decode()
+
+
+@pytest.mark.parametrize("mode", ["whole", "streamed"])
+async def test_ten_turns(
+    mode: str, packages: Path, proxy: RunningProxy, upstream: ScriptedUpstream
+) -> None:
+    """Each turn goes upstream once, as the client has it; each but the first goes on in place."""
+    before = len(proxy.access())
+    node = shutil.which("node")
+    assert node, "node is needed"
+
+    output = await _run(node, str(SCRIPT), proxy.url, MODEL, str(TURNS), mode, str(packages))
+
+    talk: dict[str, Any] = json.loads(output)
+    messages = talk["messages"]
+    for number, reply in enumerate(talk["replies"]):
+        assert reply["text"] == f"You said: {mode} /turn {number} @file\n"
+        assert reply["finish"] == "stop"
+        assert reply["usage"]["prompt_tokens"] > 0
+        assert asked(messages[: 2 + 2 * number]) == seen(upstream, number)
+    assert len(upstream.requests) == TURNS
+    await until(lambda: len(proxy.access()) == before + TURNS)
+    lines = [(status, "  live  " in rest) for status, rest in proxy.access()[before:]]
+    assert lines == [(200, False), *[(200, True)] * (TURNS - 1)]

@@ -1,0 +1,177 @@
+"""A client that works with tools: it asks, streamed, hears what the model calls, and hands results back."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+from claude_max_proxy.testing import ScriptedUpstream
+from tests.end_to_end.comparing import Turn, asked
+from tests.end_to_end.running import RunningProxy, until
+
+
+MODELS = '[models]\n"sonnet-*" = "claude/sonnet"\n'
+"""What a module's `PROXY_TOML` says so that each test can ask for a name of its own, see `new_model`."""
+CALL_ID = re.compile(r"call[A-Za-z0-9]{24}")
+
+Message = dict[str, Any]
+_numbers = itertools.count(1)
+
+
+def new_model() -> str:
+    """Give a model's name that nobody asked for yet, so that its lines in the log can be told apart."""
+    return f"sonnet-{next(_numbers)}"
+
+
+def openai_client(proxy: RunningProxy, **options: Any) -> AsyncOpenAI:
+    """Give the OpenAI SDK's client for this proxy; it never tries again by itself."""
+    client = DefaultAsyncHttpxClient(trust_env=False)
+    return AsyncOpenAI(
+        base_url=f"{proxy.url}/v1", api_key="none", max_retries=0, http_client=client, **options
+    )
+
+
+def function(name: str, description: str = "", parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Make a tool as a client offers it; without `parameters` it takes any object."""
+    parameters = {"type": "object", "properties": {}} if parameters is None else parameters
+    return {
+        "type": "function",
+        "function": {"name": name, "description": description, "parameters": parameters},
+    }
+
+
+def user(content: Any) -> Message:
+    """Make a user's message."""
+    return {"role": "user", "content": content}
+
+
+def result(call_id: str, content: Any) -> Message:
+    """Make the message that answers a call."""
+    return {"role": "tool", "tool_call_id": call_id, "content": content}
+
+
+@dataclass
+class Heard:
+    """One streamed reply, put together as a client does it.
+
+    `fragments` are the pieces of tool calls as they came: index, id, name, arguments.
+    """
+
+    text: str = ""
+    reason: str | None = None
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    fragments: list[tuple[int, str | None, str | None, str]] = field(default_factory=list)
+
+    @property
+    def message(self) -> Message:
+        """Give the reply as the message that the client sends along from now on."""
+        message: Message = {"role": "assistant", "content": self.text or None}
+        return {**message, "tool_calls": self.calls} if self.calls else message
+
+    def _take(self, index: int, call_id: str | None, name: str | None, arguments: str) -> None:
+        self.fragments.append((index, call_id, name, arguments))
+        if index == len(self.calls):
+            assert call_id is not None, "a call begins with its id"
+            opened = {"name": name, "arguments": ""}
+            self.calls.append({"id": call_id, "type": "function", "function": opened})
+        self.calls[index]["function"]["arguments"] += arguments
+
+
+async def hear(client: AsyncOpenAI, model: str, messages: list[Message], **fields: Any) -> Heard:
+    """Ask, streamed, and listen to the end."""
+    heard = Heard()
+    stream = await client.chat.completions.create(model=model, messages=messages, stream=True, **fields)
+    async for chunk in stream:
+        for choice in chunk.choices:
+            heard.text += choice.delta.content or ""
+            heard.reason = choice.finish_reason or heard.reason
+            for call in choice.delta.tool_calls or []:
+                assert call.function is not None
+                heard._take(call.index, call.id, call.function.name, call.function.arguments or "")
+    return heard
+
+
+def as_heard(message: Message) -> Message:
+    """Hand an answer back as it was heard."""
+    return message
+
+
+def run(call: dict[str, Any]) -> str:
+    """Run a call: what it gives depends on all of it, so that no two results can be confused."""
+    return f"/{call['function']['name']} gave {call['function']['arguments']} for {call['id'][-6:]}"
+
+
+@dataclass
+class Worker:
+    """Works step by step: asks, keeps the answer, and runs what was called."""
+
+    client: AsyncOpenAI
+    model: str
+    tools: list[dict[str, Any]]
+    messages: list[Message]
+    hand_back: Callable[[Message], Message] = as_heard
+    asked_last: list[Message] = field(default_factory=list)
+
+    async def step(self, **fields: Any) -> Heard:
+        """Ask once; add the answer, and the results of its calls, to the messages."""
+        self.asked_last = list(self.messages)
+        heard = await hear(self.client, self.model, self.messages, tools=self.tools, **fields)
+        message = self.hand_back(heard.message)
+        self.messages.append(message)
+        for call in message.get("tool_calls", []):
+            self.messages.append(result(call["id"], run(call)))
+        return heard
+
+    def conversation(self) -> list[Turn]:
+        """Give what was asked last, to be compared with what the upstream saw."""
+        return asked(self.asked_last)
+
+
+async def live(proxy: RunningProxy, model: str, count: int) -> list[bool]:
+    """Say of each of the `count` requests for `model`, in order, whether it went on in place."""
+
+    def lines() -> list[list[str]]:
+        words = [rest.split() for status, rest in proxy.access() if status == 200]
+        return [line for line in words if line[0] == model]
+
+    assert await until(lambda: len(lines()) >= count), proxy.transcript()
+    return ["live" in line for line in lines()]
+
+
+def offered(upstream: ScriptedUpstream, index: int = -1) -> list[str]:
+    """Name the tools that one of the upstream's requests offers to the model."""
+    return [tool["name"] for tool in upstream.requests[index].body.get("tools", [])]
+
+
+def openclaw(message: Message) -> Message:
+    """Hand an answer back as OpenClaw does: ids stripped, arguments written anew, no content but null."""
+    calls = [
+        {
+            "id": re.sub(r"[^A-Za-z0-9]", "", call["id"])[:40],
+            "type": "function",
+            "function": {"name": call["function"]["name"], "arguments": _written_anew(call)},
+        }
+        for call in message.get("tool_calls", [])
+    ]
+    return {**message, "tool_calls": calls} if calls else message
+
+
+def _written_anew(call: dict[str, Any]) -> str:
+    arguments = json.loads(call["function"]["arguments"])
+    return json.dumps(dict(reversed(_items(arguments))), indent=1, ensure_ascii=True)
+
+
+def _items(arguments: dict[str, Any]) -> list[tuple[str, Any]]:
+    return list(arguments.items())
+
+
+def fragments_of(heard: Heard) -> Iterator[list[tuple[int, str | None, str | None, str]]]:
+    """Give the pieces of each call, in the order in which they came."""
+    for _, pieces in itertools.groupby(heard.fragments, key=lambda fragment: fragment[0]):
+        yield list(pieces)
