@@ -67,6 +67,7 @@ from claude_max_proxy.request import (
     ToolChoice,
     ToolResult,
 )
+from claude_max_proxy.tasks import Tasks
 
 
 __version__ = "0.1.0"
@@ -121,6 +122,7 @@ __all__ = [
     "Settings",
     "Started",
     "Target",
+    "Tasks",
     "Text",
     "TooManyRequests",
     "Tool",

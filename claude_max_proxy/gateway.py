@@ -118,7 +118,7 @@ class Gateway:
         return self._checked(target)
 
     async def _override(self, request: Request, target: Target) -> Target:
-        answer = await self._plugins.select_backend(request, self._backends)
+        answer = await self._plugins.select_backend(request, target, self._backends)
         if answer is None:
             return target
 

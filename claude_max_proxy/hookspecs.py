@@ -78,8 +78,10 @@ def map_model(request: Request, config: Config, settings: Any) -> Target | str |
 
 
 @hookspec(firstresult=True)
-def select_backend(request: Request, backends: Mapping[str, Backend], settings: Any) -> str | None:
-    """Override where a request goes, by a backend's name or ``"backend/model"``."""
+def select_backend(
+    request: Request, target: Target, backends: Mapping[str, Backend], settings: Any
+) -> str | None:
+    """Override where a request goes, ``target`` so far, by a backend's name or ``"backend/model"``."""
 
 
 # --- Changes: all are called, in order; each may change the request in place --------------------------------

@@ -93,9 +93,13 @@ class Plugins:
         async for _ in self._call("rewrite_request", request=request):
             pass
 
-    async def select_backend(self, request: Request, backends: Mapping[str, Backend]) -> str | None:
+    async def select_backend(
+        self, request: Request, target: Target, backends: Mapping[str, Backend]
+    ) -> str | None:
         """Ask in order; the first answer wins."""
-        answer: str | None = await self._first("select_backend", request=request, backends=backends)
+        answer: str | None = await self._first(
+            "select_backend", request=request, target=target, backends=backends
+        )
         return answer
 
     async def wrap_events(self, request: Request, events: Events) -> Events:
