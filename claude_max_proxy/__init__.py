@@ -46,6 +46,7 @@ from claude_max_proxy.events import (
     Reply,
     Started,
     Usage,
+    collect,
     fold,
 )
 from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
@@ -138,6 +139,7 @@ __all__ = [
     "UsageLimitReached",
     "Writer",
     "__version__",
+    "collect",
     "fold",
     "hookimpl",
 ]

@@ -188,3 +188,8 @@ def fold(events: Iterable[Event]) -> Reply:
     if not folding.ended:
         raise InternalError("the events stopped before Finished or Failed")
     return folding.reply
+
+
+async def collect(events: Events) -> Reply:
+    """Add events up to one reply as they come."""
+    return fold([event async for event in events])

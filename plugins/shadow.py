@@ -2,12 +2,11 @@
 
 import copy
 import logging
-from collections.abc import AsyncIterator, Mapping
 
 import claude_max_proxy as proxy
 
 
-tasks, logger = proxy.Tasks(), logging.getLogger(__name__)
+tasks, log = proxy.Tasks(), logging.getLogger(__name__)
 
 
 class Settings(proxy.Settings, frozen=True):
@@ -17,27 +16,26 @@ class Settings(proxy.Settings, frozen=True):
 
 
 @proxy.hookimpl
-def select_backend(request: proxy.Request, backends: Mapping[str, proxy.Backend], settings: Settings) -> None:
-    """Have the copy of the request ready."""
+def select_backend(request: proxy.Request, backends: dict[str, proxy.Backend], settings: Settings) -> None:
+    """Have a copy of the request ready."""
     name, _, model = settings.to.partition("/")
     if name in backends:
         request.state["shadow"] = backends[name].answer(copy.deepcopy(request), model)
 
 
 @proxy.hookimpl
-async def wrap_events(request: proxy.Request, events: proxy.Events) -> AsyncIterator[proxy.Event]:
-    """Pass the answer on, and compare when it is complete: what was said, and what it cost."""
-    seen = []
+def wrap_events(request: proxy.Request, events: proxy.Events) -> proxy.Events | None:
+    """Stay out unless there is a copy."""
+    return compare(events, request.state.pop("shadow")) if "shadow" in request.state else None
+
+
+async def compare(events: proxy.Events, shadow: proxy.Events) -> proxy.Events:
+    """Pass the answer on while the other model answers too; log whether both say the same, never what."""
+    ours, other = proxy.Folding(), tasks.start(proxy.collect(shadow), "shadow")
     async for event in events:
-        seen.append(event)
+        ours.add(event)
         yield event
-    if shadow := request.state.pop("shadow", None):
-        tasks.start(compare(proxy.fold(seen), shadow), "shadow")
-
-
-async def compare(ours: proxy.Reply, shadow: proxy.Events) -> None:
-    """Log whether both say the same; never what."""
-    theirs = proxy.fold([event async for event in shadow])
-    logger.info(
-        "shadow %s: %s | %s", "same" if ours.text == theirs.text else "differs", ours.usage, theirs.usage
+    said, paid = ours.reply.text, ours.reply.usage
+    other.add_done_callback(
+        lambda t: log.info("shadow: same %s, %s, %s", t.result().text == said, paid, t.result().usage)
     )
