@@ -28,8 +28,7 @@ def select_backend(target: proxy.Target, settings: Settings) -> str | None:
     if settings.reroute:
         return settings.reroute
 
-    text = f"usage limit reached: today's own budget for {target.model!r} is spent"
-    raise proxy.UsageLimitReached(text, retry_after=DAY - second)
+    raise proxy.UsageLimitReached(f"usage limit reached: {target.model!r} today", retry_after=DAY - second)
 
 
 @proxy.hookimpl
