@@ -37,5 +37,5 @@ async def compare(events: proxy.Events, shadow: proxy.Events) -> proxy.Events:
         yield event
     said, paid = ours.reply.text, ours.reply.usage
     other.add_done_callback(
-        lambda t: log.info("same %s: %s, %s", t.result().text == said, paid, t.result().usage)
+        lambda t: log.info("same %s %s %s", t.result().text == said, paid, t.result().usage)
     )
