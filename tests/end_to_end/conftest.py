@@ -40,9 +40,7 @@ async def shared_upstream() -> AsyncIterator[ScriptedUpstream]:
 @pytest.fixture
 def upstream(shared_upstream: ScriptedUpstream) -> ScriptedUpstream:
     """Give the scripted API with nothing recorded and nothing scripted."""
-    shared_upstream.requests.clear()
-    shared_upstream.others.clear()
-    shared_upstream.answer_with(None)
+    shared_upstream.clear()
     return shared_upstream
 
 
@@ -71,14 +69,14 @@ async def client(proxy: RunningProxy) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def start_proxy(
-    cli: str, upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
+    upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[StartProxy]:
     """Give a function that runs the program with settings of the test's own."""
     started: list[RunningProxy] = []
 
     async def start(
+        command: str | list[str],
         *,
-        command: str | list[str] = cli,
         home: Path | None = None,
         server: dict[str, Any] | None = None,
         environment: dict[str, str] | None = None,
@@ -86,7 +84,7 @@ async def start_proxy(
         **backend: Any,
     ) -> RunningProxy:
         environment = upstream.environment() if environment is None else environment
-        running = RunningProxy(home or tmp_path_factory.mktemp("home"), environment)
+        running = RunningProxy(home or tmp_path_factory.mktemp("home"), environment, shared_tmp)
         started.append(running)
         await running.start(proxy_toml(command, backend, server or {}) + more)
         return running

@@ -30,22 +30,23 @@ class RunningProxy:
     environment names `home` is the proxy or was started by it.
     """
 
-    def __init__(self, home: Path, environment: dict[str, str]) -> None:
-        """Prepare; nothing runs before :meth:`start`."""
+    def __init__(self, home: Path, environment: dict[str, str], temporary: Path | None = None) -> None:
+        """Prepare; nothing runs before :meth:`start`. Its temporary files go to `temporary`, or its home."""
         self.home = home
         self.work = home / "work"
+        self.temporary = temporary or home / "tmp"
         self.url = ""
         self.printed: list[str] = []
         self.log: list[str] = []
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        own = {"HOME": str(home), "TMPDIR": str(home / "tmp"), "COVERAGE_PROCESS_START": ""}
+        own = {"HOME": str(home), "TMPDIR": str(self.temporary)}
         self.environment = {**inherited, **own, **environment}
         self._process: asyncio.subprocess.Process | None = None
         self._readers: list[asyncio.Task[None]] = []
 
     async def start(self, config: str) -> None:
         """Write `config` as proxy.toml, run the program, and wait until it names its address."""
-        for folder in (self.work, self.home / "tmp"):
+        for folder in (self.work, self.temporary):
             folder.mkdir(parents=True, exist_ok=True)
         path = self.work / "proxy.toml"
         path.write_text(config)

@@ -302,7 +302,7 @@ async def test_restart(start_proxy: StartProxy, upstream: ScriptedUpstream) -> N
     await before.end()
     messages += [result(one, "found") for one in ids(messages)]
 
-    after = await start_proxy(home=before.home)
+    after = await start_proxy()
     async with openai_client(after) as sdk:
         heard = await hear(sdk, "claude-sonnet-4", messages, tools=TOOLS)
 
