@@ -46,7 +46,7 @@ def _resolve(model: str, config: Config, seen: tuple[str, ...]) -> Target | None
     if model in seen:
         circle = " → ".join((*seen, model))
         raise ConfigError(f"models.{quoted(seen[0])}: the names lead in a circle: {circle}")
-    if entry := config.models.get(model):
+    if "*" not in model and (entry := config.models.get(model)):
         return _target(entry, "*", config, (*seen, model))
 
     for pattern in _patterns(tuple(config.models)):
