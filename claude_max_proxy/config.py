@@ -7,6 +7,7 @@ struct of its own, so that every error, anybody's, names its whole path and sugg
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -68,9 +69,10 @@ class ServerConfig(Settings, frozen=True):
 class ModelEntry(Settings, frozen=True):
     """One line of ``[models]`` in its long form: where a name leads, and what it sets.
 
-    ``to`` is ``"backend/model"`` or another name of ``[models]``. ``fallback`` is asked, in order, when it
-    fails before its first word. ``effort`` and ``max_tokens`` hold unless the client sets its own; ``system``
-    stands before the client's. A ``hidden`` name works and is not listed.
+    ``to`` is ``"backend/model"`` or another name of ``[models]``. Each ``fallback`` is one of these too; they
+    are asked in order, each when those before it failed before their first word. ``effort`` and
+    ``max_tokens`` hold unless the client sets its own; ``system`` stands before the client's. A ``hidden``
+    name works and is not listed.
     """
 
     to: str
@@ -121,7 +123,7 @@ def load(path: Path | None) -> Config:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers and nesting beyond Python's limits, too
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     return parse(table, path)
 
@@ -158,7 +160,9 @@ def convert(value: Any, type_: type[T], path: str) -> T:
 
 def quoted(key: str) -> str:
     """``key`` as TOML would write it in a dotted path."""
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'
+    if re.fullmatch(r"[A-Za-z0-9_-]+", key):
+        return key
+    return json.dumps(key, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def near_miss(name: str, known: Any) -> str:

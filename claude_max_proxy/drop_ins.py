@@ -5,6 +5,7 @@ A folder or file that somebody else could write to is refused: whoever can write
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import logging
@@ -13,8 +14,9 @@ import stat
 import sys
 import traceback
 from collections.abc import Iterable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 import msgspec
 
@@ -66,7 +68,8 @@ class DropIns:
                 _refuse_if_writable_by_others(folder)
                 for path in sorted(folder.glob("*.py")):
                     if not path.name.startswith("_"):
-                        self._load(path, before.files.get(path) if before else None)
+                        with contextlib.suppress(FileNotFoundError):  # deleted just now
+                            self._load(path, before)
 
     def plugins(self) -> list[Plugin]:
         """Give them as plugins."""
@@ -79,22 +82,23 @@ class DropIns:
             *(Plugin(path.stem, None, str(path), problem=self.problems[path]) for path in broken),
         ]
 
-    def _load(self, path: Path, before: DropIn | None) -> None:
+    def _load(self, path: Path, before: DropIns | None) -> None:
         _refuse_if_writable_by_others(path)
         stamp = stamp_of(path)
-        if before is not None and before.stamp == stamp:
-            self.files[path] = before
+        old = before.files.get(path) if before else None
+        if before and old and old.stamp == stamp:
+            self.files[path] = old
+            if problem := before.problems.get(path):
+                self.problems[path] = problem
             return
 
         try:
-            module = _import(path)
-            check_hooks(Plugin(path.stem, module, str(path)))
-            self.files[path] = DropIn(module, stamp)
+            self.files[path] = DropIn(_import(path), stamp)
         except ConfigError as error:
             self.problems[path] = str(error)
-            logger.error("%s%s", error, "; the version before stays in use" if before else "")
-            if before is not None:
-                self.files[path] = DropIn(before.module, stamp)
+            logger.error("%s%s", error, "; the version before stays in use" if old else "")
+            if old:
+                self.files[path] = DropIn(old.module, stamp)
 
 
 def stamp_of(path: Path) -> Stamp:
@@ -108,20 +112,34 @@ def stamp_of(path: Path) -> Stamp:
 
 def _import(path: Path) -> ModuleType:
     name = f"claude_max_proxy_drop_in_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"plugin {path} cannot be imported")
+    loader = _Source(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None  # the loader is given
     module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever an import raises is the plugin's fault
+        loader.exec_module(module)
+        check_hooks(Plugin(path.stem, module, str(path)))
+    except (Exception, SystemExit) as error:  # whatever an import raises is the plugin's fault
         del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
+        if isinstance(error, ConfigError):
+            raise
         raise ConfigError(f"plugin {path}{_line(error, path)} cannot be imported: {error!r}") from error
     return module
 
 
-def _line(error: Exception, path: Path) -> str:
+class _Source(SourceFileLoader):
+    """Reads the file itself: cached bytecode would hide a change within the same second."""
+
+    def get_code(self, fullname: str) -> CodeType | None:  # noqa: ARG002  # the loader's interface
+        """Compile it, and write nothing beside it."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def _line(error: BaseException, path: Path) -> str:
     """Say where in the file it failed, as ``:12``."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f":{error.lineno}"

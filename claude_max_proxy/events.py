@@ -191,5 +191,13 @@ def fold(events: Iterable[Event]) -> Reply:
 
 
 async def collect(events: Events) -> Reply:
-    """Add events up to one reply as they come."""
-    return fold([event async for event in events])
+    """Add events up to one reply as they come; a failure that is raised is like one that is told."""
+    folding = Folding()
+    try:
+        async for event in events:
+            folding.add(event)
+    except ProxyError as error:
+        folding.add(Failed(error))
+    if not folding.ended:
+        raise InternalError("the events stopped before Finished or Failed")
+    return folding.reply

@@ -7,6 +7,8 @@ import time
 from collections.abc import Mapping
 from contextlib import aclosing
 
+import msgspec
+
 from claude_max_proxy.backend import Backend, Target
 from claude_max_proxy.config import Config, near_miss
 from claude_max_proxy.errors import InternalError, NotFound, ProxyError
@@ -61,10 +63,10 @@ class Gateway:
         except ProxyError as error:
             if not watch.ended:
                 yield watch.fail(error)
-        except Exception:  # the boundary: a bug in a backend must still end the answer
-            logger.exception("a request for %r failed", request.model)
+        except Exception as error:  # the boundary: a bug of ours must still end the answer
+            failure = _bug(request, error)
             if not watch.ended:
-                yield watch.fail(InternalError("the proxy failed; its log has the details"))
+                yield watch.fail(failure)
         finally:
             await self._plugins.log_request(watch.close())
 
@@ -79,12 +81,20 @@ class Gateway:
                 yield event
 
     async def _answer(self, request: Request, target: Target, watch: _Watch) -> Events:
-        """Ask the target, and its fallbacks as long as nothing was said."""
+        """Ask the target, and its fallbacks as long as nothing was said.
+
+        Each fallback is asked the same, and what its own entry sets holds where nobody set anything.
+        """
+        ignored = len(request.ignored)
         candidates = self.breakers.candidates(target)
         for candidate in candidates:
             watch.record.backend, watch.record.upstream_model = candidate.backend, candidate.model
-            request.agent = candidate.agent
-            events = self._backends[candidate.backend].answer(request, candidate.model)
+            asked = request
+            if candidate is not target:
+                asked = msgspec.structs.replace(request)
+                _apply(candidate, asked)
+            asked.agent = candidate.agent
+            events = self._backends[candidate.backend].answer(asked, candidate.model)
             last, begun = candidate is candidates[-1], False
             try:
                 async with aclosing(events if last else held(events)) as answer:
@@ -98,9 +108,12 @@ class Gateway:
                 self.breakers.note(candidate, error)
                 if begun or last or not error.falls_back:
                     raise
+                del request.ignored[ignored:]
                 logger.warning(
                     "%s/%s failed, asking the next: %s", candidate.backend, candidate.model, error.message
                 )
+            except Exception as error:  # a backend's bug, which no plugin around it shall be blamed for
+                raise _bug(request, error) from error
             finally:
                 await events.aclose()
 
@@ -129,6 +142,12 @@ class Gateway:
         if target.backend not in self._backends:
             raise InternalError(f"a plugin chose the backend {target.backend!r}, which is not configured")
         return target
+
+
+def _bug(request: Request, error: Exception) -> InternalError:
+    """Log an exception that is nobody's failure but ours, and give what the client is told of it."""
+    logger.error("a request for %r failed", request.model, exc_info=error)
+    return InternalError("the proxy failed; its log has the details")
 
 
 def _parsed(answer: str) -> Target:

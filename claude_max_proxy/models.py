@@ -16,6 +16,9 @@ from claude_max_proxy import Config, ConfigError, ModelEntry, Request, Target, h
 from claude_max_proxy.config import near_miss, quoted
 
 
+_ANY = "\ue000"  # stands for what a pattern would match, where a pattern is told and not asked
+
+
 @hookimpl(trylast=True)
 def map_model(request: Request, config: Config) -> Target | None:
     """Look the model up in ``[models]``."""
@@ -32,36 +35,57 @@ def resolve(model: str, config: Config) -> Target | None:
 
 def check_models(config: Config, backends: Collection[str]) -> None:
     """Follow every line of ``[models]``; raise :class:`ConfigError` for the first that leads nowhere."""
-    for name in config.models:
+    for name, entry in config.models.items():
         path = f"models.{quoted(name)}"
-        target = _resolve(name.replace("*", "x"), config, ())
-        for one in (target, *target.fallback) if target else ():
+        target = _target(entry, "x", config, (name,))
+        for one in (target, *target.fallback):
             if one.backend not in backends:
                 raise ConfigError(
                     f"{path}: there is no backend {one.backend!r}{near_miss(one.backend, backends)}"
                 )
 
 
-def _resolve(model: str, config: Config, seen: tuple[str, ...]) -> Target | None:
-    if model in seen:
-        circle = " → ".join((*seen, model))
-        raise ConfigError(f"models.{quoted(seen[0])}: the names lead in a circle: {circle}")
-    if "*" not in model and (entry := config.models.get(model)):
-        return _target(entry, "*", config, (*seen, model))
-
-    for pattern in _patterns(tuple(config.models)):
-        if match := _compiled(pattern).fullmatch(model):
-            return _target(config.models[pattern], match[1], config, (*seen, model))
-
-    return None
+def meaning(name: str, config: Config) -> Target:
+    """Say where a line of ``[models]`` leads, by its own name, which may be a pattern."""
+    target = _target(config.models[name], _ANY, config, (name,))
+    return msgspec.structs.replace(target, model=target.model.replace(_ANY, "*"))
 
 
-def _target(entry: ModelEntry, matched: str, config: Config, seen: tuple[str, ...]) -> Target:
-    target = _follow(entry.to.replace("*", matched), config, seen)
-    fallback = [_follow(name.replace("*", matched), config, seen) for name in entry.fallback]
+def _resolve(model: str, config: Config, seen: tuple[str, ...], *, alone: bool = False) -> Target | None:
+    """Follow a name; ``seen`` are the lines that led to it, ``alone`` leaves its fallbacks out."""
+    line = _line_for(model, config)
+    if line is None:
+        return None
+    if line not in seen:
+        match = _compiled(line).fullmatch(model)
+        matched = match[1] if match and "*" in line else "*"
+        return _target(config.models[line], matched, config, (*seen, line), alone=alone)
+    if "/" in model and "*" in line:
+        return None  # a pattern for everything also matches a backend that is not there
+
+    circle = " → ".join((*seen, line))
+    raise ConfigError(f"models.{quoted(seen[0])}: the names lead in a circle: {circle}")
+
+
+def _line_for(model: str, config: Config) -> str | None:
+    """Give the line of ``[models]`` for a name. A pattern is not a name."""
+    if "*" in model:
+        return None
+    if model in config.models:
+        return model
+    patterns = _patterns(tuple(config.models))
+    return next((pattern for pattern in patterns if _compiled(pattern).fullmatch(model)), None)
+
+
+def _target(
+    entry: ModelEntry, matched: str, config: Config, seen: tuple[str, ...], *, alone: bool = False
+) -> Target:
+    target = _follow(entry.to.replace("*", matched), config, seen, alone=alone)
+    # A fallback's own fallbacks are not asked, so two names may stand in for each other.
+    names = [] if alone else [name.replace("*", matched) for name in entry.fallback]
     return msgspec.structs.replace(
         target,
-        fallback=tuple(fallback) or target.fallback,
+        fallback=tuple(_follow(name, config, seen, alone=True) for name in names) or target.fallback,
         effort=entry.effort or target.effort,
         max_tokens=entry.max_tokens or target.max_tokens,
         system="\n\n".join(text for text in (entry.system, target.system) if text),
@@ -70,12 +94,12 @@ def _target(entry: ModelEntry, matched: str, config: Config, seen: tuple[str, ..
     )
 
 
-def _follow(to: str, config: Config, seen: tuple[str, ...]) -> Target:
+def _follow(to: str, config: Config, seen: tuple[str, ...], *, alone: bool) -> Target:
     """Follow a target: an exact name of ``[models]``, a backend's model, or what a pattern makes of it."""
     backend, _, model = to.partition("/")
     if to not in config.models and model and backend in config.backends:
         return Target(backend, model)
-    if target := _resolve(to, config, seen):
+    if target := _resolve(to, config, seen, alone=alone):
         return target
 
     what = (

@@ -113,18 +113,18 @@ class Plugins:
 
     async def _guarded(self, plugin: Plugin, wrapped: AsyncIterator[Event], inner: Events) -> Events:
         """Give a plugin's events; what it raises ends the answer, in the plugin's name."""
-        try:
-            async with aclosing(inner):
+        async with aclosing(inner):
+            try:
                 async for event in wrapped:
                     yield event
-        except ProxyError:
-            raise
-        except Exception as error:  # half an answer cannot be skipped
-            self._failed(plugin, "wrap_events", error)
-            raise _fatal(plugin, "wrap_events") from error
-        finally:
-            if isinstance(wrapped, AsyncGenerator):
-                await wrapped.aclose()
+            except ProxyError:
+                raise
+            except Exception as error:  # half an answer cannot be skipped
+                self._failed(plugin, "wrap_events", error)
+                raise _fatal(plugin, "wrap_events") from error
+            finally:
+                if isinstance(wrapped, AsyncGenerator):
+                    await wrapped.aclose()
 
     async def configured(self, old: Config | None, new: Config) -> None:
         """Tell every plugin what is in force now."""
@@ -231,7 +231,10 @@ def _fatal(plugin: Plugin, hook: str) -> InternalError:
 
 
 def _own_frames(module: ModuleType, error: Exception) -> list[traceback.FrameSummary]:
-    frames = traceback.extract_tb(error.__traceback__)
     path = getattr(module, "__file__", None)
-    own = [index for index, frame in enumerate(frames) if frame.filename == path]
-    return list(frames[own[0] :]) if own else list(frames)
+    for raised in (error, error.__cause__):  # a timeout's cause says where the plugin waited
+        frames = traceback.extract_tb(raised.__traceback__) if raised else []
+        own = [index for index, frame in enumerate(frames) if frame.filename == path]
+        if own:
+            return list(frames[own[0] :])
+    return list(traceback.extract_tb(error.__traceback__))

@@ -21,7 +21,8 @@ CONFIG = parse(
             "a-*-b-*": "two/*",
             "dot.*": "dot/*",
             "cheap-*": {"to": "claude/haiku", "effort": "low", "max_tokens": 5, "system": "s"},
-        }
+        },
+        "backends": {name: {"type": "any"} for name in ("other", "ollama", "fast", "two", "dot")},
     },
     None,
 )

@@ -23,7 +23,8 @@ from claude_max_proxy import (
     hookimpl,
 )
 from claude_max_proxy.config import PluginsConfig
-from claude_max_proxy.plugins import BUILT_INS, Plugin, Plugins, load_built_ins
+from claude_max_proxy.plugin import Plugin
+from claude_max_proxy.plugins import BUILT_INS, Plugins, load_built_ins
 
 
 def module(name: str, *functions: Any, **members: Any) -> Plugin:
@@ -127,7 +128,7 @@ async def test_the_first_answer_wins() -> None:
 async def test_nobody_answers() -> None:
     """Without an implementation there is no answer."""
     assert await plugins().map_model(Request("m"), Config()) is None
-    assert await plugins().select_backend(Request("m"), {}) is None
+    assert await plugins().select_backend(Request("m"), Target("a", "m"), {}) is None
 
 
 async def test_arguments_by_name() -> None:
@@ -144,7 +145,7 @@ async def test_arguments_by_name() -> None:
         seen.append("none")
 
     used = plugins(module("a", select_backend, rewrite_request))
-    assert await used.select_backend(Request("m"), {}) == "x"
+    assert await used.select_backend(Request("m"), Target("a", "m"), {}) == "x"
     await used.rewrite_request(Request("m"))
     assert seen == [(None, {}), "none"]
 

@@ -138,6 +138,33 @@ def test_health_is_the_worst(tmp_path: Path, statuses: list[str], worst: str) ->
             "models.x: there is no backend 'cloude'; did you mean 'claude'?",
         ),
         (
+            {"models": {"x": "sonet"}},
+            {},
+            'models.x: \'sonet\' is neither "backend/model", as in "claude/sonnet", nor another name; '
+            "did you mean 'sonnet'?",
+        ),
+        ({"models": {"x": "/sonnet"}}, {}, "models.x: there is no backend ''"),
+        ({"models": {"x": "claude/"}}, {}, "models.x: 'claude/' is neither"),
+        (
+            {"models": {"x": {"to": "opus", "fallback": ["cloude/y"]}}},
+            {},
+            "models.x: there is no backend 'cloude'",
+        ),
+        ({"models": {"x": {"to": "opus", "fallback": ["sonet"]}}}, {}, "models.x: 'sonet' is neither"),
+        (
+            {"models": {"*": "cloude/*"}},
+            {},
+            "models.\"*\": there is no backend 'cloude'; did you mean 'claude'?",
+        ),
+        ({"models": {"x": "y", "y": "x"}}, {}, "models.x: the names lead in a circle: x → y → x"),
+        ({"models": {"a-*": "b-*", "b-*": "a-*"}}, {}, 'models."a-*": the names lead in a circle: a-* → b-*'),
+        ({"models": {"a-*": "a-a-*"}}, {}, 'models."a-*": the names lead in a circle: a-* → a-*'),
+        (
+            {"models": {"x": {"to": "opus", "fallback": ["x"]}}},
+            {},
+            "models.x: the names lead in a circle: x → x",
+        ),
+        (
             {"plugins": {"redactor": {}}},
             {"redact": ""},
             "plugins.redactor: there is no plugin 'redactor'; did you mean 'redact'?",

@@ -14,6 +14,7 @@ import msgspec
 import tomli_w
 
 from claude_max_proxy import ConfigError
+from claude_max_proxy.cli.listening import tls_options
 from claude_max_proxy.cli.locating import line_of
 from claude_max_proxy.cli.schema import config_schema
 from claude_max_proxy.config import DEFAULT_MODELS, ServerConfig, load, quoted
@@ -23,9 +24,12 @@ from claude_max_proxy.server.guards import check_reach
 from claude_max_proxy.server.keys import Keys
 
 
-_SECRET_WORDS = ("key", "token", "secret", "password")
+_SECRET_WORDS = ("key", "token", "secret", "password", "auth", "credential")
+_ANYTHING = "env"  # whose names say nothing
+_PUBLIC = frozenset({"tls_key"})  # a path
 _PATH_END = ": "
 _UNKNOWN_KEY = re.compile(r": unknown key '([^']+)'")
+_UNKNOWN_TABLE = re.compile(r"^unknown table \[([^\]]+)\]")
 
 
 def check(config_file: str | None) -> None:
@@ -34,6 +38,7 @@ def check(config_file: str | None) -> None:
     try:
         runtime = Runtime(load(path))
         check_reach(runtime.config.server)
+        tls_options(runtime.config.server)
         Keys(runtime.config.server.api_keys, runtime.rates)
     except ConfigError as error:
         raise ConfigError(_with_line(str(error), path)) from error
@@ -50,10 +55,10 @@ def show(config_file: str | None) -> None:
     runtime = Runtime(load(path))
     written = tomllib.loads(path.read_text("utf-8")) if path else {}
     for table, values in _tables(runtime):
-        click.echo(f"[{table}]")
+        click.echo(f"[{'.'.join(map(quoted, table))}]")
         for name, value in values.items():
-            line = f"{quoted(name)} = {_inline(_shown(name, value))}"
-            click.echo(f"{line}  # {_source(written, [*table.split('.'), name], path)}")
+            shown = value if table == ("models",) else _shown(name, value)
+            click.echo(f"{quoted(name)} = {_inline(shown)}  # {_source(written, [*table, name], path)}")
         click.echo()
 
 
@@ -92,24 +97,26 @@ def _with_line(message: str, path: Path | None) -> str:
         return message
 
     key = message.partition(_PATH_END)[0]
-    if unknown := _UNKNOWN_KEY.search(message):
+    if unknown := _UNKNOWN_TABLE.search(message):
+        key = unknown[1]
+    elif unknown := _UNKNOWN_KEY.search(message):
         key = f"{key}.{quoted(unknown[1])}"
     line = line_of(path.read_text("utf-8"), key)
     return f"{path}:{line}: {message}" if line else message
 
 
-def _tables(runtime: Runtime) -> Iterator[tuple[str, dict[str, Any]]]:
+def _tables(runtime: Runtime) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     config = runtime.config
-    yield "server", _server(config.server)
-    yield "models", {name: _plain(entry) for name, entry in config.models.items()}
+    yield ("server",), _server(config.server)
+    yield ("models",), {name: _plain(entry) for name, entry in config.models.items()}
     for name, (_, settings) in runtime.recipes.items():
         table = {"type": config.backends[name]["type"], **msgspec.to_builtins(settings)}
-        yield f"backends.{name}", table
-    yield "plugins", {"paths": config.plugins.paths, "order": config.plugins.order}
+        yield ("backends", name), table
+    yield ("plugins",), {"paths": config.plugins.paths, "order": config.plugins.order}
     for plugin in runtime.plugins.found:
         own = msgspec.to_builtins(plugin.settings) if plugin.settings is not None else {}
         if own or plugin.name in config.plugins.tables:
-            yield f"plugins.{plugin.name}", {**msgspec.to_builtins(plugin.policy), **own}
+            yield ("plugins", plugin.name), {**msgspec.to_builtins(plugin.policy), **own}
 
 
 def _server(config: ServerConfig) -> dict[str, Any]:
@@ -135,11 +142,20 @@ def _plain(entry: Any) -> Any:
 
 def _shown(name: str, value: Any) -> Any:
     """Mask what may be a secret, also inside tables; TOML has no null, so what is not set is empty."""
-    if isinstance(value, dict):
-        return {key: _shown(key, one) for key, one in value.items() if one is not None}
-    if isinstance(value, str) and value and any(word in name.lower() for word in _SECRET_WORDS):
-        return masked(value)
-    return "" if value is None else value
+    match value:
+        case dict():
+            inside = {key: name if name == _ANYTHING else key for key in value}
+            return {key: _shown(inside[key], one) for key, one in value.items() if one is not None}
+        case list() | tuple():
+            return [_shown(name, one) for one in value]
+        case str() if value and _may_be_secret(name.lower()):
+            return masked(value)
+        case _:
+            return "" if value is None else value
+
+
+def _may_be_secret(name: str) -> bool:
+    return name not in _PUBLIC and (name == _ANYTHING or any(word in name for word in _SECRET_WORDS))
 
 
 def _inline(value: Any) -> str:

@@ -1,13 +1,18 @@
-"""Where the server listens: an address and port, or a Unix socket."""
+"""Where the server listens: an address and port, or a Unix socket; and with which certificate."""
 
 from __future__ import annotations
 
+import os
 import socket
-import stat
+import ssl
 from pathlib import Path
+from typing import Any
 
 from claude_max_proxy import ConfigError
 from claude_max_proxy.config import ServerConfig
+
+
+_OWNER_ALONE = 0o177
 
 
 def bind(config: ServerConfig) -> socket.socket:
@@ -42,8 +47,11 @@ def bind_unix(path: Path) -> socket.socket:
     try:
         if _is_dead_socket(path):
             path.unlink()
-        listener.bind(str(path))
-        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        before = os.umask(_OWNER_ALONE)  # not chmod, which would come a moment too late
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
     except OSError as error:
         listener.close()
         raise ConfigError(
@@ -63,6 +71,27 @@ def url_of(listener: socket.socket, config: ServerConfig) -> str:
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
+def tls_options(config: ServerConfig) -> dict[str, Any]:
+    """Give uvicorn's options for TLS; raise :class:`ConfigError` for files that cannot serve it."""
+    if not (config.tls_certificate or config.tls_key):
+        return {}
+
+    for name in ("tls_certificate", "tls_key"):
+        if not getattr(config, name):
+            raise ConfigError(f"server.{name}: is not set; TLS needs a certificate and its key")
+        if not Path(getattr(config, name)).expanduser().is_file():
+            raise ConfigError(f"server.{name}: there is no file {getattr(config, name)!r}")
+    certificate = Path(config.tls_certificate).expanduser()
+    key = Path(config.tls_key).expanduser()
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except OSError as error:
+        raise ConfigError(
+            f"server.tls_certificate: {certificate} and {key} are no PEM certificate and its key: {error}"
+        ) from error
+    return {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
+
+
 def _is_dead_socket(path: Path) -> bool:
     if not path.is_socket():
         return False
@@ -71,6 +100,8 @@ def _is_dead_socket(path: Path) -> bool:
         probe.settimeout(1)
         try:
             probe.connect(str(path))
-        except OSError:
+        except ConnectionRefusedError:
             return True
+        except OSError:  # somebody else's, or too busy to answer
+            return False
     return False

@@ -7,7 +7,7 @@ import msgspec
 
 from claude_max_proxy.cli.table import print_table
 from claude_max_proxy.config import DEFAULT_MODELS, ModelEntry, load
-from claude_max_proxy.models import resolve
+from claude_max_proxy.models import meaning
 from claude_max_proxy.plugin import Plugin
 from claude_max_proxy.runtime import Runtime, find_config, load_plugins
 
@@ -17,15 +17,14 @@ def list_models(config_file: str | None) -> None:
     runtime = Runtime(load(find_config(config_file)))
     rows = []
     for name, entry in runtime.config.models.items():
-        target = resolve(name, runtime.config)
-        info = runtime.describe(name)
-        window = info.context_window if info else None
+        target = meaning(name, runtime.config)
+        window = runtime.backends[target.backend].describe(target.model).context_window
         built_in = DEFAULT_MODELS.get(name) == entry.to and not _settings(entry)
         rows.append(
             (
                 name,
-                target.backend if target else "",
-                target.model if target else "",
+                target.backend,
+                target.model,
                 f"{window:,}" if window else "",
                 _settings(entry),
                 "built in" if built_in else str(runtime.config.source),

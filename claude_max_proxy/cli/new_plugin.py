@@ -72,12 +72,15 @@ def write(name: str, folder: str) -> None:
         raise ConfigError(f"{name!r} cannot be a plugin's name: use small letters, digits and underscores")
 
     directory = Path(folder)
-    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
     plugin, test = directory / f"{name}.py", directory / f"_test_{name}.py"
     for path in (plugin, test):
         if path.exists():
             raise ConfigError(f"{path} is there already")
-    plugin.write_text(_PLUGIN.format(name=name), "utf-8")
-    test.write_text(_TEST.format(name=name, path=test), "utf-8")
-    plugin.chmod(0o644)
+    try:
+        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        test.write_text(_TEST.format(name=name, path=test), "utf-8")
+        plugin.write_text(_PLUGIN.format(name=name), "utf-8")
+        plugin.chmod(0o644)
+    except OSError as error:
+        raise ConfigError(f"{plugin} cannot be written: {error.strerror}") from error
     click.echo(f"{plugin} and {test} are written; a proxy that runs beside them has it live within a second")

@@ -18,6 +18,7 @@ def config_schema() -> dict[str, Any]:
     (server, model, policy, *backends), components = msgspec.json.schema_components(
         structs, ref_template="#/$defs/{name}"
     )
+    plugins = {"type": {"type": "string", "not": {"enum": list(types)}}}  # what drop-ins and packages offer
     for definition, name in zip(backends, types, strict=True):
         components[definition["$ref"].rpartition("/")[2]]["properties"]["type"] = {"const": name}
     return {
@@ -28,7 +29,12 @@ def config_schema() -> dict[str, Any]:
         "properties": {
             "server": server,
             "models": {"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, model]}},
-            "backends": {"type": "object", "additionalProperties": {"anyOf": backends}},
+            "backends": {
+                "type": "object",
+                "additionalProperties": {
+                    "anyOf": [*backends, {"type": "object", "properties": plugins, "required": ["type"]}]
+                },
+            },
             "plugins": {
                 "type": "object",
                 "properties": {

@@ -17,8 +17,8 @@ import msgspec
 import uvicorn
 
 from claude_max_proxy import ConfigError, __version__
-from claude_max_proxy.cli.listening import bind, url_of
-from claude_max_proxy.config import Config, ServerConfig, load
+from claude_max_proxy.cli.listening import bind, tls_options, url_of
+from claude_max_proxy.config import Config, load
 from claude_max_proxy.runtime import Runtime, find_config
 from claude_max_proxy.server.live import Live
 from claude_max_proxy.tasks import Tasks
@@ -26,19 +26,22 @@ from claude_max_proxy.tasks import Tasks
 
 _BACKLOG = 1024
 _ANNOUNCE_TIMEOUT = 30.0
+_LONGEST_DRAIN = 86_400.0
 
 
 def run(config_file: str | None, host: str | None, port: int | None, *, verbose: bool = False) -> None:
     """Serve until a signal says otherwise."""
     _set_up_logging(verbose=verbose)
-    live = Live(partial(_load, config_file, host, port))
+    live = Live(partial(_load, find_config(config_file), host, port))
     config = live.runtime.config.server
-    listener = bind(config)
-    server = Server(live, listener)
-    with listener:
-        server.run([listener])
-    if config.unix_socket:
-        Path(config.unix_socket).expanduser().unlink(missing_ok=True)
+    tls = tls_options(config)
+    with bind(config) as listener:
+        server = Server(live, listener, tls)
+        try:
+            server.run([listener])
+        finally:
+            if config.unix_socket:
+                Path(config.unix_socket).expanduser().unlink(missing_ok=True)
     if not server.started:
         raise ConfigError("the server did not start; the log says why")
 
@@ -46,21 +49,19 @@ def run(config_file: str | None, host: str | None, port: int | None, *, verbose:
 class Server(uvicorn.Server):
     """uvicorn, which announces itself once it listens and ends without a signal of its own."""
 
-    def __init__(self, live: Live, listener: socket.socket) -> None:
+    def __init__(self, live: Live, listener: socket.socket, tls: dict[str, Any]) -> None:
         """Prepare to serve ``live`` on ``listener``."""
         self._live = live
         self._listener = listener
         self._tasks = Tasks()
-        config = live.runtime.config.server
         super().__init__(
             uvicorn.Config(
                 live,
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=int(config.drain_timeout) or 1,
                 backlog=_BACKLOG,
-                **_tls(config),
+                **tls,
             )
         )
 
@@ -74,6 +75,8 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let running answers finish, within ``[server] drain_timeout``; then end everything."""
         await self._tasks.close()
+        drain = self._live.runtime.config.server.drain_timeout
+        self.config.timeout_graceful_shutdown = max(1, int(min(drain, _LONGEST_DRAIN)))
         click.echo("stopping: running answers may finish; again to stop at once", err=True)
         await super().shutdown(sockets)
 
@@ -135,27 +138,11 @@ def _summary(facts: dict[str, Any]) -> str:
     return " · ".join(word for word in words if word) or str(facts.get("status", "ok"))
 
 
-def _load(config_file: str | None, host: str | None, port: int | None) -> Config:
+def _load(path: Path | None, host: str | None, port: int | None) -> Config:
     """Read the configuration; what the command line says goes before what the file says."""
-    config = load(find_config(config_file))
+    config = load(path)
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     return msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **given))
-
-
-def _tls(config: ServerConfig) -> dict[str, Any]:
-    """Give uvicorn's options for TLS; raise :class:`ConfigError` for files that are not there."""
-    if not (config.tls_certificate or config.tls_key):
-        return {}
-
-    options = {}
-    for name, option in (("tls_certificate", "ssl_certfile"), ("tls_key", "ssl_keyfile")):
-        path = Path(getattr(config, name)).expanduser()
-        if not path.is_file():
-            raise ConfigError(
-                f"server.{name}: there is no file {str(path)!r}; TLS needs a certificate and its key"
-            )
-        options[option] = str(path)
-    return options
 
 
 def _set_up_logging(*, verbose: bool) -> None:

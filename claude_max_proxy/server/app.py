@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import litestar
@@ -49,16 +48,7 @@ class _Answering(Response[None]):
 
 
 def build_app(runtime: Runtime) -> Litestar:
-    """Build the application that serves ``runtime``, and starts and stops it."""
-
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        await runtime.start()
-        try:
-            yield
-        finally:
-            await runtime.stop()
-
+    """Build the application that serves ``runtime``; who builds it starts and stops what is behind it."""
     dialects = list(runtime.dialects.values())
     render = _renderer(dialects)
     config = runtime.config.server
@@ -72,7 +62,6 @@ def build_app(runtime: Runtime) -> Litestar:
         guards=[Guard(config, keys)],
         cors_config=_cors(config) if config.allowed_origins else None,
         exception_handlers={ProxyError: render, HTTPException: render, Exception: render},
-        lifespan=[lifespan],
         request_max_body_size=config.max_body_bytes,
         logging_config=None,
         openapi_config=None,
@@ -84,7 +73,7 @@ def _cors(config: ServerConfig) -> CORSConfig:
     return CORSConfig(
         allow_origins=config.allowed_origins,
         allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["authorization", "content-type", "x-api-key"],
+        allow_headers=["*"],  # an allowed page may send what it likes, as the OpenAI library does
         expose_headers=["retry-after", "x-proxy-ignored", "x-request-id"],
         max_age=600,
     )

@@ -69,12 +69,17 @@ class Guard:
 
 
 def check_reach(config: ServerConfig) -> None:
-    """Refuse to be reachable from other machines without API keys."""
+    """Refuse to be reachable from other machines without API keys, and from web pages that are not named."""
     if not config.api_keys and not config.unix_socket and not is_loopback(config.host):
         raise ConfigError(
             f"server.host: {config.host!r} is reachable from other machines, so [server] api_keys must be "
             'set, as in api_keys = { me = "a long random text" }'
         )
+    for origin in config.allowed_origins:
+        if "*" in origin:
+            raise ConfigError(
+                f'server.allowed_origins: {origin!r} is no origin; list each, as in "https://app.example"'
+            )
 
 
 def is_loopback(host: str) -> bool:

@@ -36,7 +36,9 @@ class Keys:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         given = token.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
         found = [
-            name for name, secret in self._secrets.items() if hmac.compare_digest(secret, given.encode())
+            name
+            for name, secret in self._secrets.items()
+            if hmac.compare_digest(secret, given.encode("latin-1"))  # as it stood in the header
         ]
         if not found:
             raise InvalidKey(

@@ -26,7 +26,9 @@ from claude_max_proxy.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
-_POLL = 0.5
+_POLL = 0.4
+_SETTLE = 0.1
+_MOST_ROUNDS = 20
 # What is fixed while the process runs.
 _FIXED = ("host", "port", "unix_socket", "tls_certificate", "tls_key")
 
@@ -49,9 +51,11 @@ class Live:
     def __init__(self, load: Callable[[], Config]) -> None:
         """Build the first configuration; nothing is started before the server's own start."""
         self._load = load
+        self._watched = load()
         self._seen: dict[Path, Stamp] = {}
         self._tasks = Tasks()
         self._changing = asyncio.Lock()
+        self._ending = asyncio.Lock()
         self._current = self._build(None)
         self._alive = [self._current]
 
@@ -78,19 +82,23 @@ class Live:
     async def reload(self) -> None:
         """Put what is on disk in force; what cannot be changes nothing and is logged."""
         async with self._changing:
+            await self._settled()
             old = self._current
             try:
                 new = self._build(old.runtime)
                 await new.runtime.start()
-            except ConfigError as error:
-                old.runtime.problem = str(error)
-                logger.error("the configuration stays as it was: %s", error)
+            except Exception as error:  # the boundary: what is in force must go on, and be watched
+                old.runtime.problem = str(error) if isinstance(error, ConfigError) else repr(error)
+                logger.error(
+                    "the configuration stays as it was: %s",
+                    old.runtime.problem,
+                    exc_info=None if isinstance(error, ConfigError) else error,
+                )
                 return
 
             self._current = new
             self._alive.append(new)
             await new.runtime.plugins.configured(old.runtime.config, new.runtime.config)
-            self._warn_of_fixed(old.runtime.config.server, new.runtime.config.server)
             logger.info("the configuration is reloaded")
             self._tasks.start(self._retire(old), "retire")
 
@@ -101,27 +109,40 @@ class Live:
     # --- a generation's life
 
     def _build(self, before: Runtime | None) -> Generation:
+        self._seen = self._stamps(self._watched)
+        self._watched = self._load()
+        self._seen = self._stamps(self._watched)
+        config = self._load()  # once more, now that we know that what we know of it is not newer
         if before is not None:
-            self._seen = self._stamps(before.config)
-        config = self._load()
-        self._seen = self._stamps(config)
+            config = _with_fixed(config, before.config.server)
         check_reach(config.server)
         runtime = Runtime(config, before)
-        return Generation(runtime, build_app(runtime))
+        application = build_app(runtime)
+        if before is not None and self._stamps(self._watched) != self._seen:
+            raise ConfigError("a file changed while it was read")  # so it is read again
+        return Generation(runtime, application)
 
     async def _retire(self, generation: Generation) -> None:
-        """Let its requests finish, however long they take, then stop what only it uses."""
+        """Let its requests finish, however long they take, then end it."""
         while generation.requests:
             generation.idle.clear()
             await generation.idle.wait()
-        self._alive.remove(generation)
-        others = [other.runtime for other in self._alive]
-        await generation.runtime.plugins.shutdown(
-            [plugin.module for runtime in others for plugin in runtime.plugins]
-        )
-        await generation.runtime.stop(
-            [backend for runtime in others for backend in runtime.backends.values()]
-        )
+        await asyncio.shield(self._end(generation))  # what has begun to end is ended whole
+
+    async def _end(self, generation: Generation) -> None:
+        """Stop what no other generation uses."""
+        async with self._ending:
+            if generation not in self._alive:
+                return
+
+            self._alive.remove(generation)
+            others = [other.runtime for other in self._alive]
+            await generation.runtime.plugins.shutdown(
+                [plugin.module for runtime in others for plugin in runtime.plugins]
+            )
+            await generation.runtime.stop(
+                [backend for runtime in others for backend in runtime.backends.values()]
+            )
 
     async def _live(
         self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
@@ -140,8 +161,7 @@ class Live:
         await receive()
         await self._tasks.close()
         for generation in list(self._alive):
-            await generation.runtime.plugins.shutdown()
-            await generation.runtime.stop()
+            await self._end(generation)
         await send({"type": "lifespan.shutdown.complete"})
 
     # --- watching
@@ -150,16 +170,29 @@ class Live:
         """Reload whenever a file that matters has changed."""
         while True:
             await asyncio.sleep(_POLL)
-            if self._stamps(self.runtime.config) != self._seen:
+            if self._stamps(self._watched) != self._seen:
                 await self.reload()
+
+    async def _settled(self) -> None:
+        """Wait until nobody writes: a file that is cut short just now can be a valid one."""
+        stamps = self._stamps(self._watched)
+        for _ in range(_MOST_ROUNDS):
+            await asyncio.sleep(_SETTLE)
+            before, stamps = stamps, self._stamps(self._watched)
+            if stamps == before:
+                return
 
     def _stamps(self, config: Config) -> dict[Path, Stamp]:
         paths = [config.source] if config.source else []
         for folder in plugin_folders(config):
-            paths += [folder, *folder.glob("*.py")]
+            paths += folder.glob("*.py")
         return {path: stamp_of(path) for path in paths}
 
-    def _warn_of_fixed(self, old: ServerConfig, new: ServerConfig) -> None:
-        for name in _FIXED:
-            if getattr(old, name) != getattr(new, name):
-                logger.warning("server.%s changes when the proxy is started again, not before", name)
+
+def _with_fixed(config: Config, fixed: ServerConfig) -> Config:
+    """Keep what cannot change while the process runs, and say so."""
+    for name in _FIXED:
+        if getattr(config.server, name) != getattr(fixed, name):
+            logger.warning("server.%s changes when the proxy is started again, not before", name)
+    kept = {name: getattr(fixed, name) for name in _FIXED}
+    return msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **kept))
