@@ -140,8 +140,10 @@ def test_health_is_the_worst(tmp_path: Path, statuses: list[str], worst: str) ->
         (
             {"models": {"x": "sonet"}},
             {},
-            'models.x: \'sonet\' is neither "backend/model", as in "claude/sonnet", nor another name; '
-            "did you mean 'sonnet'?",
+            (
+                'models.x: \'sonet\' is neither "backend/model", as in "claude/sonnet", nor another name; '
+                "did you mean 'sonnet'?"
+            ),
         ),
         ({"models": {"x": "/sonnet"}}, {}, "models.x: there is no backend ''"),
         ({"models": {"x": "claude/"}}, {}, "models.x: 'claude/' is neither"),
