@@ -27,7 +27,6 @@ from claude_max_proxy.tasks import Tasks
 logger = logging.getLogger(__name__)
 
 _POLL = 0.4
-_SETTLE = 0.1
 _MOST_ROUNDS = 20
 # What is fixed while the process runs.
 _FIXED = ("host", "port", "unix_socket", "tls_certificate", "tls_key")
@@ -45,12 +44,14 @@ class Generation(msgspec.Struct, eq=False):
 class Live:
     """An ASGI application that serves the newest good configuration.
 
-    ``load`` reads the configuration anew; it raises :class:`ConfigError` for one that cannot be.
+    ``load`` reads the configuration anew; it raises :class:`ConfigError` for one that cannot be. Every
+    ``poll`` seconds the files are looked at; they are read when they stay the same for a quarter of that.
     """
 
-    def __init__(self, load: Callable[[], Config]) -> None:
+    def __init__(self, load: Callable[[], Config], *, poll: float = _POLL) -> None:
         """Build the first configuration; nothing is started before the server's own start."""
         self._load = load
+        self._poll = poll
         self._watched = load()
         self._seen: dict[Path, Stamp] = {}
         self._tasks = Tasks()
@@ -169,7 +170,7 @@ class Live:
     async def _watch(self) -> None:
         """Reload whenever a file that matters has changed."""
         while True:
-            await asyncio.sleep(_POLL)
+            await asyncio.sleep(self._poll)
             if self._stamps(self._watched) != self._seen:
                 await self.reload()
 
@@ -177,7 +178,7 @@ class Live:
         """Wait until nobody writes: a file that is cut short just now can be a valid one."""
         stamps = self._stamps(self._watched)
         for _ in range(_MOST_ROUNDS):
-            await asyncio.sleep(_SETTLE)
+            await asyncio.sleep(self._poll / 4)
             before, stamps = stamps, self._stamps(self._watched)
             if stamps == before:
                 return
