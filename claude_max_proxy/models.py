@@ -121,7 +121,8 @@ def matches(pattern: str, name: str) -> bool:
 @lru_cache(maxsize=16)
 def _patterns(names: tuple[str, ...]) -> list[str]:
     """Give the names that are patterns, the most specific first: the one with the most text of its own."""
-    return sorted((name for name in names if "*" in name), key=lambda name: (-len(name), name))
+    patterns = [name for name in names if "*" in name]
+    return sorted(patterns, key=lambda name: (name.count("*") - len(name), name.count("*"), name))
 
 
 @lru_cache(maxsize=1024)
