@@ -163,7 +163,7 @@ def test_patterns(pattern: str, name: str, fits: bool) -> None:
     ],
 )
 def test_the_most_specific_pattern(patterns: list[str], winner: str) -> None:
-    """Of the patterns that match, the one with the most text of its own wins, in whatever order they stand."""
+    """Of the patterns that match, the one with the most text of its own wins, in any order."""
     for order in (patterns, patterns[::-1]):
         models = {pattern: "a/one" if pattern == winner else "b/two" for pattern in order}
         assert meant(models, "gpt-4o") == Target("a", "one")
