@@ -24,6 +24,7 @@ from claude_max_proxy.errors import (
     ProxyError,
     ProxyFault,
     RateLimited,
+    TooManyRequests,
     UnsupportedMediaType,
     UpstreamError,
     UpstreamFailed,
@@ -45,6 +46,7 @@ from claude_max_proxy.events import (
     Reply,
     Started,
     Usage,
+    collect,
     fold,
 )
 from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
@@ -66,6 +68,7 @@ from claude_max_proxy.request import (
     ToolChoice,
     ToolResult,
 )
+from claude_max_proxy.tasks import Tasks
 
 
 __version__ = "0.1.0"
@@ -120,7 +123,9 @@ __all__ = [
     "Settings",
     "Started",
     "Target",
+    "Tasks",
     "Text",
+    "TooManyRequests",
     "Tool",
     "ToolCall",
     "ToolChoice",
@@ -134,6 +139,7 @@ __all__ = [
     "UsageLimitReached",
     "Writer",
     "__version__",
+    "collect",
     "fold",
     "hookimpl",
 ]

@@ -11,7 +11,7 @@ from claude_max_proxy.request import Agent, Effort, Request
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where a request goes, and what its entry in ``[models]`` sets unless the client does."""
+    """Where a request goes, what its entry in ``[models]`` sets, and what is asked if it fails at once."""
 
     backend: str
     model: str
@@ -20,6 +20,7 @@ class Target(msgspec.Struct, frozen=True):
     system: str = ""
     temperature: Literal["auto", "forward", "ignore"] = "auto"
     agent: Agent | None = None
+    fallback: tuple[Target, ...] = ()
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
