@@ -3,7 +3,7 @@
 What is exported here is the plugin API: the built-in dialects, backends and observers use nothing else.
 """
 
-from claude_max_proxy.backend import Backend, ModelInfo, Target
+from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target
 from claude_max_proxy.config import Config, ModelEntry, Settings
 from claude_max_proxy.dialect import Dialect, Writer
 from claude_max_proxy.errors import (
@@ -48,6 +48,7 @@ from claude_max_proxy.events import (
     fold,
 )
 from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
+from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream, Secret, resolve_secret, upstream_error
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
     Agent,
@@ -66,6 +67,7 @@ from claude_max_proxy.request import (
     ToolChoice,
     ToolResult,
 )
+from claude_max_proxy.sse import Decoder as SseDecoder
 
 
 __version__ = "0.1.0"
@@ -83,6 +85,7 @@ __all__ = [
     "ContextLengthExceeded",
     "Dialect",
     "Effort",
+    "Embedder",
     "Event",
     "Events",
     "Failed",
@@ -91,6 +94,8 @@ __all__ = [
     "Finished",
     "Folding",
     "Forbidden",
+    "HttpSettings",
+    "HttpUpstream",
     "Image",
     "InternalError",
     "InvalidKey",
@@ -117,7 +122,9 @@ __all__ = [
     "Reply",
     "Request",
     "Role",
+    "Secret",
     "Settings",
+    "SseDecoder",
     "Started",
     "Target",
     "Text",
@@ -136,4 +143,6 @@ __all__ = [
     "__version__",
     "fold",
     "hookimpl",
+    "resolve_secret",
+    "upstream_error",
 ]

@@ -26,6 +26,7 @@ from claude_max_proxy.errors import (
 from claude_max_proxy.request import Client
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.answers import Answer, error_headers
+from claude_max_proxy.server.embeddings import embeddings_route
 from claude_max_proxy.server.guards import Guard
 from claude_max_proxy.server.routes import health_routes, model_routes
 
@@ -61,6 +62,7 @@ def build_app(runtime: Runtime) -> Litestar:
     return Litestar(
         route_handlers=[
             *(_dialect_route(runtime, dialect) for dialect in dialects),
+            embeddings_route(runtime),
             *model_routes(runtime),
             *health_routes(runtime),
         ],
