@@ -6,7 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from claude_max_proxy.config import Count, Seconds, Settings
+from claude_max_proxy.config import Count, Seconds, Settings, quoted
+from claude_max_proxy.http_upstream.secret import Secret, resolve_secret
 
 
 class ModelFacts(Settings, frozen=True):
@@ -37,6 +38,10 @@ class HttpSettings(Settings, frozen=True):
     max_connections: Count = 100
     http2: bool = False
     models: dict[str, ModelFacts] = msgspec.field(default_factory=dict)
+
+    def key(self, name: str) -> Secret:
+        """Find the key of ``[backends.<name>]``; raise :class:`ConfigError` where it cannot be had."""
+        return resolve_secret(self.api_key, f"backends.{quoted(name)}.api_key")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r}, …)"

@@ -42,10 +42,8 @@ def _check(body: bytes) -> EmbeddingsRequest:
         wire = _decode(body)
     except msgspec.ValidationError as error:
         text = str(error)
-        missing = next(
-            (name for name in ("model", "input") if f"`{name}`" in text or f"$.{name}" in text), None
-        )
-        raise InvalidRequest(f"{missing or 'the body'}: {text}", param=missing) from error
+        wrong = next((name for name in EmbeddingsRequest.__struct_fields__ if f"{name}`" in text), None)
+        raise InvalidRequest(f"{wrong or 'the body'}: {text[0].lower()}{text[1:]}", param=wrong) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
     for name in ("model", "input"):

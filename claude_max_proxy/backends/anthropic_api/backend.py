@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from claude_max_proxy import Events, HttpUpstream, ModelInfo, Request, resolve_secret
+from claude_max_proxy import Events, HttpUpstream, ModelInfo, Request
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.anthropic_api.writing import answer_tool, write
@@ -17,7 +17,7 @@ class AnthropicApi:
         """Prepare; nothing is opened before :meth:`start`."""
         self.name = name
         self._settings = settings
-        key = resolve_secret(settings.api_key, f"backends.{name}.api_key")
+        key = settings.key(name)
         headers = {"anthropic-version": settings.version}
         self._upstream = HttpUpstream(name, settings, headers | ({"x-api-key": key.reveal()} if key else {}))
 

@@ -94,7 +94,7 @@ def _tool_choice(request: Request) -> Block:
             written: Block = {"type": "tool", "name": choice.name}
         case "required":
             written = {"type": "any"}
-        case "auto":
+        case _:
             written = {"type": "auto"}
     if not choice.parallel:
         written["disable_parallel_tool_use"] = True

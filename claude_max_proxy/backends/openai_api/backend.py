@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import Events, HttpUpstream, InvalidRequest, ModelInfo, Request, resolve_secret
+from claude_max_proxy import Events, HttpUpstream, InvalidRequest, ModelInfo, Request
 from claude_max_proxy.backends.openai_api.reading import AnswerReader
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
 from claude_max_proxy.backends.openai_api.writing import write
@@ -19,7 +19,7 @@ class OpenAIApi:
         """Prepare; nothing is opened before :meth:`start`."""
         self.name = name
         self._settings = settings
-        key = resolve_secret(settings.api_key, f"backends.{name}.api_key")
+        key = settings.key(name)
         self._upstream = HttpUpstream(
             name, settings, {"authorization": f"Bearer {key.reveal()}"} if key else {}
         )
