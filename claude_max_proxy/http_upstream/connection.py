@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import cast
 
 import httptools
 
@@ -104,9 +105,8 @@ class Connection(asyncio.Protocol):
     # --- what the event loop tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        """Take the transport, which need not be derived from asyncio's: uvloop's is not."""
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; whatever is not an answer that was asked for ends the connection."""

@@ -1,6 +1,6 @@
 """A scripted OpenAI-compatible server on loopback: what the backend of type "openai" talks to in tests.
 
-It is scripted, asked and recorded exactly like `ScriptedUpstream`, and speaks chat completions and embeddings.
+It is scripted, asked and recorded like `ScriptedUpstream`, and speaks chat completions and embeddings.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from typing import Any
 from claude_max_proxy.testing import openai_events
 from claude_max_proxy.testing.answers import Answer, Reply, Text, fault
 from claude_max_proxy.testing.delivery import Delivery, Receive, Scope, Send
-from claude_max_proxy.testing.directives import answer_for
 from claude_max_proxy.testing.upstream import ScriptedUpstream, read_body, record_request
 
 
@@ -55,11 +54,9 @@ class ScriptedOpenAI(ScriptedUpstream):
                 await delivery.give(fault(404, "Not found"), {})
 
     def choose(self, body: dict[str, Any]) -> Answer:
-        """What was scripted, else what the newest user message asks for, else an echo."""
-        if self.scripted or not isinstance(body.get("messages"), list):
-            return super().choose(body)
-
-        last = body["messages"][-1]
-        if last.get("role") == "tool":
-            return Reply((Text(f"Results: {last.get('content')}"),))
-        return super().choose(body) if last.get("role") == "user" else answer_for(body)
+        """As everywhere, but that results of tools are messages of their own here."""
+        messages = body.get("messages") or [{}]
+        results = [one.get("content") for one in messages if one.get("role") == "tool"]
+        if not self.scripted and messages[-1].get("role") == "tool":
+            return Reply((Text(f"Results: {' | '.join(map(str, results))}"),))
+        return super().choose(body)

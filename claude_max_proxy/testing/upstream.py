@@ -163,6 +163,7 @@ async def read_body(receive: Receive) -> bytes | None:
 
 
 def record_request(scope: Scope, content: bytes) -> RecordedRequest:
+    """Keep a request as it came."""
     headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
     return RecordedRequest(
         method=scope["method"],
