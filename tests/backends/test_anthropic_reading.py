@@ -53,7 +53,10 @@ CASES: list[tuple[str, bytes, list[Any], str]] = [
     (
         "a call at once",
         START
-        + event("content_block_start", content_block={"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}})
+        + event(
+            "content_block_start",
+            content_block={"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}},
+        )
         + event("content_block_stop")
         + STOP,
         [ToolCall("t", "f", '{"a":1}')],
@@ -95,7 +98,9 @@ def test_usage() -> None:
     """The tokens are those of the last event that speaks of each."""
     reply = read(wire(Said("a"), input_tokens=3, output_tokens=9, cache_read=5, cache_write=7), 100)
     assert reply.usage == Usage(3, 9, 5, 7)
-    counted = event("message_delta", usage={"output_tokens": 9, "output_tokens_details": {"thinking_tokens": 4}})
+    counted = event(
+        "message_delta", usage={"output_tokens": 9, "output_tokens_details": {"thinking_tokens": 4}}
+    )
     assert read(START + counted + STOP, 100).usage == Usage(1, 9, 0, 0, 4)
 
 

@@ -36,7 +36,9 @@ def chunk(delta: dict[str, Any] | None = None, reason: str | None = None, **fiel
     return b"data: " + json.dumps({"model": "m", "choices": choices, **fields}).encode() + b"\n\n"
 
 
-def call(index: int | None = None, id: str | None = None, name: str | None = None, arguments: Any = None) -> Any:
+def call(
+    index: int | None = None, id: str | None = None, name: str | None = None, arguments: Any = None
+) -> Any:
     """The delta of one fragment of a call."""
     fragment: dict[str, Any] = {"type": "function", "function": {}}
     if index is not None:
@@ -124,7 +126,12 @@ CASES: list[tuple[str, bytes, list[Any], str, Usage | None]] = [
     ),
     (
         "a call",
-        stream({"content": "Hello"}, call(0, "c1", "f", ""), call(0, None, None, '{"a":'), call(0, None, None, "1}")),
+        stream(
+            {"content": "Hello"},
+            call(0, "c1", "f", ""),
+            call(0, None, None, '{"a":'),
+            call(0, None, None, "1}"),
+        ),
         [Text("Hello"), ToolCall("c1", "f", '{"a":1}')],
         "tool_calls",
         None,
@@ -140,7 +147,10 @@ CASES: list[tuple[str, bytes, list[Any], str, Usage | None]] = [
     (
         "calls one after the other",
         stream(
-            call(0, "c1", "f", ""), call(0, None, None, '{"a":1}'), call(1, "c2", "g", ""), call(1, None, None, "{}")
+            call(0, "c1", "f", ""),
+            call(0, None, None, '{"a":1}'),
+            call(1, "c2", "g", ""),
+            call(1, None, None, "{}"),
         ),
         [ToolCall("c1", "f", '{"a":1}'), ToolCall("c2", "g", "{}")],
         "tool_calls",
@@ -247,7 +257,9 @@ def reply(wire: bytes, size: int = 10**9) -> Reply:
 
 
 @pytest.mark.parametrize("size", [10**9, 1, 7])
-@pytest.mark.parametrize(("wire", "parts", "reason", "usage"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
+@pytest.mark.parametrize(
+    ("wire", "parts", "reason", "usage"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
+)
 def test_answers(wire: bytes, parts: list[Any], reason: str, usage: Usage | None, size: int) -> None:
     """Every form of answer reads as the parts it stands for, wherever it is cut."""
     read = reply(wire, size)

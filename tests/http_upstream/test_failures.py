@@ -74,7 +74,10 @@ def test_by_status(status: int, body: Any, kind: type[ProxyError], text: str) ->
         ({"error": {"type": "overloaded_error", "message": "m"}}, Overloaded),
         ({"error": {"code": 429, "message": "m"}}, RateLimited),
         ({"error": {"code": "rate_limit_exceeded", "message": "m"}}, RateLimited),
-        ({"error": {"type": "invalid_request_error", "message": "prompt is too long"}}, ContextLengthExceeded),
+        (
+            {"error": {"type": "invalid_request_error", "message": "prompt is too long"}},
+            ContextLengthExceeded,
+        ),
         ({"error": "plain"}, UpstreamFailed),
         ({"error": None}, UpstreamFailed),
         ({}, UpstreamFailed),

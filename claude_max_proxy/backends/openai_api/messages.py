@@ -57,18 +57,14 @@ def _call(call: ToolCall) -> Wire:
 
 
 def _user(message: Message) -> list[Wire]:
-    written: list[Wire] = []
-    said: list[Part] = []
-    for part in message.parts:
-        if isinstance(part, ToolResult):
-            written.append(_result(part))
-            said += [image for image in part.parts if isinstance(image, Image)]
-    shown = len(said)
-    said += [part for part in message.parts if not isinstance(part, ToolResult)]
+    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    said = [part for part in message.parts if not isinstance(part, ToolResult)]
+    shown: list[Part] = [part for result in results for part in result.parts if isinstance(part, Image)]
+    written = [_result(result) for result in results]
+    if shown:
+        written.append({"role": "user", "content": _content(shown)})
     if said or not written:
-        for parts in (said[:shown], said[shown:]):
-            if parts or not written:
-                written.append({"role": "user", "content": _content(parts)})
+        written.append({"role": "user", "content": _content(said)})
     return written
 
 
