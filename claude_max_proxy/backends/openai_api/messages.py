@@ -7,6 +7,7 @@ come first, their images after all of them in a user's message, and then what th
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 from claude_max_proxy import (
@@ -79,7 +80,7 @@ def _result(result: ToolResult) -> Wire:
     }
 
 
-def _content(parts: list[Part]) -> str | list[Wire]:
+def _content(parts: Sequence[Part]) -> str | list[Wire]:
     """Write content; text alone is a string, which every server understands."""
     match parts:
         case []:
