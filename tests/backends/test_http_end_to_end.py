@@ -73,6 +73,7 @@ class House:
     """The proxy, a client of it, and both upstreams."""
 
     def __init__(self, url: str, runtime: Runtime, upstreams: dict[str, ScriptedUpstream]) -> None:
+        """Make the client."""
         self.url = url
         self.runtime = runtime
         self.upstreams = upstreams

@@ -21,6 +21,7 @@ from claude_max_proxy import (
     Text,
     ToolCall,
     UpstreamFailed,
+    UpstreamRefused,
     Usage,
     fold,
 )
@@ -273,7 +274,7 @@ BROKEN: list[tuple[str, bytes, type[ProxyError], str]] = [
     ("only [DONE]", DONE, UpstreamFailed, "empty"),
     ("an error", text("Hel") + b'data: {"error":{"code":429,"message":"slow"}}\n\n', RateLimited, "slow"),
     ("a named error", b'event: error\ndata: {"message":"m","code":503}\n\n', Overloaded, "m"),
-    ("a bare error", b'data: {"object":"error","message":"m","code":400}\n\n', UpstreamFailed, "m"),
+    ("a bare error", b'data: {"object":"error","message":"m","code":400}\n\n', UpstreamRefused, "m"),
     ("an error and [DONE]", b'data: {"error":"m"}\n\n' + DONE, UpstreamFailed, "m"),
     ("an error as the reason", chunk({}, "error") + DONE, UpstreamFailed, "in the middle"),
     ("an error for a document", b'{"error":{"message":"m"}}', UpstreamFailed, "m"),

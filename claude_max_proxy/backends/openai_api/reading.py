@@ -95,8 +95,9 @@ class AnswerReader:
     def _chunk(self, chunk: Chunk, events: list[Event]) -> None:
         """Take one chunk; what it means is added to ``events``."""
         if chunk.error is not None or chunk.object == "error":
-            value = chunk.message if chunk.error is None else chunk.error
-            events.append(self._fail(upstream_error({"error": value}, self._backend)))
+            bare = {"message": chunk.message, "code": chunk.code}
+            value = bare if chunk.error is None else {"error": chunk.error}
+            events.append(self._fail(upstream_error(value, self._backend)))
             return
 
         if not self._started:

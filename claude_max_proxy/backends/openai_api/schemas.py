@@ -71,3 +71,4 @@ class Chunk(msgspec.Struct):
     error: Any = None
     object: str | None = None
     message: str | None = None
+    code: int | str | None = None
