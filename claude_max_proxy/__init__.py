@@ -3,7 +3,7 @@
 What is exported here is the plugin API: the built-in dialects, backends and observers use nothing else.
 """
 
-from claude_max_proxy.backend import Backend, ModelInfo, Target
+from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target
 from claude_max_proxy.config import Config, ModelEntry, Settings
 from claude_max_proxy.dialect import Dialect, Writer
 from claude_max_proxy.errors import (
@@ -50,6 +50,7 @@ from claude_max_proxy.events import (
     fold,
 )
 from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
+from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream, Secret, resolve_secret, upstream_error
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
     Agent,
@@ -68,6 +69,7 @@ from claude_max_proxy.request import (
     ToolChoice,
     ToolResult,
 )
+from claude_max_proxy.sse import Decoder as SseDecoder
 from claude_max_proxy.tasks import Tasks
 
 
@@ -86,6 +88,7 @@ __all__ = [
     "ContextLengthExceeded",
     "Dialect",
     "Effort",
+    "Embedder",
     "Event",
     "Events",
     "Failed",
@@ -94,6 +97,8 @@ __all__ = [
     "Finished",
     "Folding",
     "Forbidden",
+    "HttpSettings",
+    "HttpUpstream",
     "Image",
     "InternalError",
     "InvalidKey",
@@ -120,7 +125,9 @@ __all__ = [
     "Reply",
     "Request",
     "Role",
+    "Secret",
     "Settings",
+    "SseDecoder",
     "Started",
     "Target",
     "Tasks",
@@ -142,4 +149,6 @@ __all__ = [
     "collect",
     "fold",
     "hookimpl",
+    "resolve_secret",
+    "upstream_error",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -55,3 +55,14 @@ class Backend(Protocol):
 
     def health(self) -> dict[str, Any]:
         """Say how it stands, without I/O: ``status`` ("ok", "degraded" or "unavailable") and details."""
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """What a backend offers beside, when its upstream gives embeddings."""
+
+    async def embed(self, body: bytes, model: str) -> bytes:
+        """Answer the body of ``POST /v1/embeddings`` for the upstream's ``model``, in the same API's form.
+
+        Raises :class:`ProxyError`.
+        """

@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from claude_max_proxy.backend import Backend, Target
+from claude_max_proxy.backend import Backend, Embedder, Target
 from claude_max_proxy.config import Config, near_miss
 from claude_max_proxy.errors import InternalError, NotFound, ProxyError
 from claude_max_proxy.events import (
@@ -67,6 +67,30 @@ class Gateway:
             failure = _bug(request, error)
             if not watch.ended:
                 yield watch.fail(failure)
+        finally:
+            await self._plugins.log_request(watch.close())
+
+    async def embed(self, request: Request, body: bytes) -> bytes:
+        """Answer the body of an embeddings request by the backend of its model, and announce the record."""
+        watch = _Watch(request, "openai-embeddings")
+        try:
+            target = await self._target(request)
+            watch.record.backend, watch.record.upstream_model = target.backend, target.model
+            backend = self._backends[target.backend]
+            if not isinstance(backend, Embedder):
+                raise NotFound(
+                    f"the model {request.model!r} leads to [backends.{target.backend}], which gives no "
+                    'embeddings; in [models], lead it to a backend of type "openai"',
+                    param="model",
+                    code="embeddings_not_supported",
+                )
+            answer = await backend.embed(body, target.model)
+        except ProxyError as error:
+            watch.fail(error)
+            raise
+        else:
+            watch.record.status = 200
+            return answer
         finally:
             await self._plugins.log_request(watch.close())
 

@@ -34,6 +34,8 @@ BUILT_INS = (
     "claude_max_proxy.models",
     "claude_max_proxy.dialects.openai_chat",
     "claude_max_proxy.backends.claude_cli",
+    "claude_max_proxy.backends.openai_api",
+    "claude_max_proxy.backends.anthropic_api",
     "claude_max_proxy.observers.access_log",
     "claude_max_proxy.cli.commands",
 )

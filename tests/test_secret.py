@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from claude_max_proxy import ConfigError
-from claude_max_proxy.secret import MASK, masked, resolve_secret
+from claude_max_proxy.secret import MASK, find_secret, masked
 
 
 def test_where_a_secret_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,12 +15,12 @@ def test_where_a_secret_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SOME_SECRET", "from the environment")
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "secret").write_text("from a file\n")
-    assert resolve_secret("as it is", "x") == "as it is"
-    assert resolve_secret("a:b", "x") == "a:b"
-    assert resolve_secret("env:", "x") == "env:"
-    assert resolve_secret("env:SOME_SECRET", "x") == "from the environment"
-    assert resolve_secret(f"file:{tmp_path}/secret", "x") == "from a file"
-    assert resolve_secret("file:~/secret", "x") == "from a file"
+    assert find_secret("as it is", "x") == "as it is"
+    assert find_secret("a:b", "x") == "a:b"
+    assert find_secret("env:", "x") == "env:"
+    assert find_secret("env:SOME_SECRET", "x") == "from the environment"
+    assert find_secret(f"file:{tmp_path}/secret", "x") == "from a file"
+    assert find_secret("file:~/secret", "x") == "from a file"
 
 
 @pytest.mark.parametrize(
@@ -28,9 +28,9 @@ def test_where_a_secret_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("env:NOT_SET_AT_ALL", "the environment variable 'NOT_SET_AT_ALL' is not set"),
         ("env:EMPTY_ONE", "the environment variable 'EMPTY_ONE' is not set"),
-        ("file:none", "none cannot be read: .*No such file"),
-        ("file:empty", "empty is empty"),
-        ("file:binary", "binary cannot be read"),
+        ("file:none", "the file 'none' cannot be read: No such file"),
+        ("file:empty", "the file 'empty' is empty"),
+        ("file:binary", "the file 'binary' cannot be read: it is not text"),
     ],
 )
 def test_a_secret_that_is_not_there(
@@ -42,7 +42,7 @@ def test_a_secret_that_is_not_there(
     (tmp_path / "empty").write_text(" \n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(ConfigError, match=rf"^server\.api_keys\.me: {message}"):
-        resolve_secret(value, "server.api_keys.me")
+        find_secret(value, "server.api_keys.me")
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from claude_max_proxy.errors import (
 from claude_max_proxy.request import Client
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.answers import Answer, error_headers
+from claude_max_proxy.server.embeddings import embeddings_route
 from claude_max_proxy.server.guards import Guard
 from claude_max_proxy.server.keys import Keys
 from claude_max_proxy.server.routes import health_routes, model_routes
@@ -56,6 +57,7 @@ def build_app(runtime: Runtime) -> Litestar:
     return Litestar(
         route_handlers=[
             *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
+            embeddings_route(runtime, keys),
             *model_routes(runtime, keys),
             *health_routes(runtime),
         ],

@@ -9,7 +9,7 @@ from claude_max_proxy.config import ApiKey, quoted
 from claude_max_proxy.errors import InvalidKey, NotFound, TooManyRequests
 from claude_max_proxy.models import matches
 from claude_max_proxy.rate_limits import RateLimits
-from claude_max_proxy.secret import resolve_secret
+from claude_max_proxy.secret import find_secret
 
 
 class Keys:
@@ -21,7 +21,7 @@ class Keys:
         self._entries = entries
         self._rates = rates
         self._secrets = {
-            name: resolve_secret(entry.key, f"server.api_keys.{quoted(name)}").encode()
+            name: find_secret(entry.key, f"server.api_keys.{quoted(name)}").encode()
             for name, entry in entries.items()
         }
 

@@ -40,9 +40,7 @@ from tests.end_to_end.working import (
 
 PROXY_TOML = MODELS
 # 1 x 1 pixel
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
 TOOLS = [function("look", "Looks."), function("take", "Takes."), function("Bash", "Is the client's own.")]
 LOOK, TAKE = ToolUse("look", {"where": "here", "deep": True}), ToolUse("take", {"count": 2, "of": ["a", "ü"]})
@@ -230,7 +228,6 @@ async def test_results_in_another_order(
 
     assert asked(in_order) == seen(upstream)
     assert await live(proxy, model, 2) == [False, True]
-
 
 
 def text_after(messages: list[Message]) -> list[Message]:
@@ -492,7 +489,11 @@ async def test_legacy_functions(stream: bool, sdk: AsyncOpenAI, upstream: Script
     ]
     _, last = await _legacy(sdk, messages, functions, stream=stream)
 
-    assert (call["name"], json.loads(call["arguments"]), reason) == ("look", {"where": "here"}, "function_call")
+    assert (call["name"], json.loads(call["arguments"]), reason) == (
+        "look",
+        {"where": "here"},
+        "function_call",
+    )
     assert last == "stop"
     assert seen(upstream) == [
         ("user", [("text", "work")]),
