@@ -45,7 +45,7 @@ def resolve_secret(given: str, path: str) -> Secret:
 def find_secret(given: str, path: str) -> str:
     """Read ``env:NAME``, ``file:PATH``, or the text as it stands.
 
-    Raises :class:`ConfigError` that names ``path``, the place in ``proxy.toml``, for a variable or a file that
+    Raises :class:`ConfigError` that names ``path``, the place in ``proxy.toml``, for a variable or file that
     is not there, and never the secret.
     """
     kind, _, place = given.partition(":")
