@@ -16,6 +16,7 @@ from claude_max_proxy import Config, ConfigError, ModelEntry, Request, Target, h
 from claude_max_proxy.config import near_miss, quoted
 
 
+_LONGEST_CHAIN = 50
 _ANY = "\ue000"  # stands for what a pattern would match, where a pattern is told and not asked
 
 
@@ -56,6 +57,10 @@ def _resolve(model: str, config: Config, seen: tuple[str, ...], *, alone: bool =
     line = _line_for(model, config)
     if line is None:
         return None
+    if len(seen) > _LONGEST_CHAIN:
+        raise ConfigError(
+            f"models.{quoted(seen[0])}: it leads from name to name more than {_LONGEST_CHAIN} times"
+        )
     if line not in seen:
         match = _compiled(line).fullmatch(model)
         matched = match[1] if match and "*" in line else "*"

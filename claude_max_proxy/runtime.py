@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import msgspec
@@ -156,11 +157,22 @@ def _backends(
         struct, build = types[table["type"]]
         settings = convert({key: value for key, value in table.items() if key != "type"}, struct, path)
         recipes[name] = (build, settings)
-        if before is not None and before.recipes.get(name) == recipes[name]:
+        if before is not None and name in before.recipes and _alike(before.recipes[name], recipes[name]):
             backends[name] = before.backends[name]
         else:
             backends[name] = build(name, settings)
     return backends, recipes
+
+
+def _alike(one: Recipe, other: Recipe) -> bool:
+    """Tell whether two recipes make the same; a lambda is another each time it is registered."""
+    (build, settings), (other_build, other_settings) = one, other
+    if settings != other_settings:
+        return False
+    if not (isinstance(build, FunctionType) and isinstance(other_build, FunctionType)):
+        return build == other_build
+    closed = build.__closure__ or other_build.__closure__
+    return build is other_build or (not closed and build.__code__ is other_build.__code__)
 
 
 def backend_types(plugins: Plugins) -> dict[str, tuple[type[msgspec.Struct], BuildBackend]]:

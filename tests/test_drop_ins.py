@@ -120,8 +120,9 @@ def test_what_did_not_change_is_the_same(tmp_path: Path) -> None:
     assert after.files[folder / "b.py"].module.NUMBER == 2
 
 
-def test_what_changed_within_a_moment_is_run(tmp_path: Path) -> None:
+def test_what_changed_within_a_moment_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change of the same length in the same second is seen: no cached bytecode stands in for the file."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     folder = folder_of(tmp_path, a="NUMBER = 1")
     for number in range(1, 6):
         (folder / "a.py").write_text(f"NUMBER = {number}")

@@ -256,6 +256,32 @@ def test_what_is_taken_over(tmp_path: Path) -> None:
     assert changed.backends["second"] is not before.backends["second"]
 
 
+BUILDS = """
+from claude_max_proxy import Settings, hookimpl
+
+class Plain:
+    def __init__(self, name, settings): ...
+
+@hookimpl
+def register_backends(register):
+    kept = []
+    register("class", Settings, Plain)
+    register("lambda", Settings, lambda name, settings: Plain(name, settings))
+    register("closure", Settings, lambda name, settings: Plain(name, kept))
+"""
+
+
+def test_how_a_backend_is_made_counts(tmp_path: Path) -> None:
+    """A backend is taken over while the code that makes it is the same, and not when its file changed."""
+    names = ("class", "lambda", "closure")
+    before = scripted_runtime(tmp_path, {"backends": {name: {"type": name} for name in names}}, builds=BUILDS)
+    same = Runtime(before.config, before)
+    assert [same.backends[name] is before.backends[name] for name in names] == [True, True, False]
+    (tmp_path / "plugins" / "builds.py").write_text(BUILDS + "\n")
+    changed = Runtime(before.config, same)
+    assert [changed.backends[name] is same.backends[name] for name in names] == [False, False, False]
+
+
 async def test_what_is_still_used_goes_on(tmp_path: Path) -> None:
     """Starting leaves alone what runs already, and stopping what others still use."""
     before = scripted_runtime(tmp_path, SECOND)
