@@ -3,7 +3,7 @@
 What is exported here is the plugin API: the built-in dialects, backends and observers use nothing else.
 """
 
-from claude_max_proxy.backend import Backend, ModelInfo, Target
+from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target
 from claude_max_proxy.config import Config, ModelEntry, Settings
 from claude_max_proxy.dialect import Dialect, Writer
 from claude_max_proxy.errors import (
@@ -24,6 +24,7 @@ from claude_max_proxy.errors import (
     ProxyError,
     ProxyFault,
     RateLimited,
+    TooManyRequests,
     UnsupportedMediaType,
     UpstreamError,
     UpstreamFailed,
@@ -45,9 +46,11 @@ from claude_max_proxy.events import (
     Reply,
     Started,
     Usage,
+    collect,
     fold,
 )
 from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
+from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream, Secret, resolve_secret, upstream_error
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
     Agent,
@@ -66,6 +69,8 @@ from claude_max_proxy.request import (
     ToolChoice,
     ToolResult,
 )
+from claude_max_proxy.sse import Decoder as SseDecoder
+from claude_max_proxy.tasks import Tasks
 
 
 __version__ = "0.1.0"
@@ -83,6 +88,7 @@ __all__ = [
     "ContextLengthExceeded",
     "Dialect",
     "Effort",
+    "Embedder",
     "Event",
     "Events",
     "Failed",
@@ -91,6 +97,8 @@ __all__ = [
     "Finished",
     "Folding",
     "Forbidden",
+    "HttpSettings",
+    "HttpUpstream",
     "Image",
     "InternalError",
     "InvalidKey",
@@ -117,10 +125,14 @@ __all__ = [
     "Reply",
     "Request",
     "Role",
+    "Secret",
     "Settings",
+    "SseDecoder",
     "Started",
     "Target",
+    "Tasks",
     "Text",
+    "TooManyRequests",
     "Tool",
     "ToolCall",
     "ToolChoice",
@@ -134,6 +146,9 @@ __all__ = [
     "UsageLimitReached",
     "Writer",
     "__version__",
+    "collect",
     "fold",
     "hookimpl",
+    "resolve_secret",
+    "upstream_error",
 ]

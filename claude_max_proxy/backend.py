@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -11,7 +11,7 @@ from claude_max_proxy.request import Agent, Effort, Request
 
 
 class Target(msgspec.Struct, frozen=True):
-    """Where a request goes, and what its entry in ``[models]`` sets unless the client does."""
+    """Where a request goes, what its entry in ``[models]`` sets, and what is asked if it fails at once."""
 
     backend: str
     model: str
@@ -20,6 +20,7 @@ class Target(msgspec.Struct, frozen=True):
     system: str = ""
     temperature: Literal["auto", "forward", "ignore"] = "auto"
     agent: Agent | None = None
+    fallback: tuple[Target, ...] = ()
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
@@ -54,3 +55,14 @@ class Backend(Protocol):
 
     def health(self) -> dict[str, Any]:
         """Say how it stands, without I/O: ``status`` ("ok", "degraded" or "unavailable") and details."""
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """What a backend offers beside, when its upstream gives embeddings."""
+
+    async def embed(self, body: bytes, model: str) -> bytes:
+        """Answer the body of ``POST /v1/embeddings`` for the upstream's ``model``, in the same API's form.
+
+        Raises :class:`ProxyError`.
+        """

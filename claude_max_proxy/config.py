@@ -7,6 +7,7 @@ struct of its own, so that every error, anybody's, names its whole path and sugg
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -40,13 +41,25 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The base of every table: unknown keys are errors, every key has a default."""
 
 
+class ApiKey(Settings, frozen=True):
+    """A key in its long form: the models (names or ``*`` patterns) it may ask for, and how often."""
+
+    key: Annotated[str, msgspec.Meta(min_length=1)]
+    models: list[str] = []
+    requests_per_minute: Count | None = None
+
+
 class ServerConfig(Settings, frozen=True):
     """``[server]``: where to listen, who may ask, and for how long."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 3456
-    api_keys: dict[str, Annotated[str, msgspec.Meta(min_length=1)]] = {}
+    unix_socket: str = ""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    api_keys: dict[str, Annotated[str, msgspec.Meta(min_length=1)] | ApiKey] = {}
     allowed_hosts: list[str] = []
+    allowed_origins: list[str] = []
     max_body_bytes: Count = 100_000_000
     keep_alive: Seconds = 10.0
     hold: Seconds = 60.0
@@ -56,10 +69,15 @@ class ServerConfig(Settings, frozen=True):
 class ModelEntry(Settings, frozen=True):
     """One line of ``[models]`` in its long form: where a name leads, and what it sets.
 
-    ``effort`` and ``max_tokens`` hold unless the client sets its own; ``system`` stands before the client's.
+    ``to`` is ``"backend/model"`` or another name of ``[models]``. Each ``fallback`` is one of these too; they
+    are asked in order, each when those before it failed before their first word. ``effort`` and
+    ``max_tokens`` hold unless the client sets its own; ``system`` stands before the client's. A ``hidden``
+    name works and is not listed.
     """
 
     to: str
+    fallback: list[str] = []
+    hidden: bool = False
     effort: Effort | None = None
     max_tokens: Count | None = None
     system: str = ""
@@ -105,7 +123,7 @@ def load(path: Path | None) -> Config:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # numbers and nesting beyond Python's limits, too
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     return parse(table, path)
 
@@ -142,7 +160,9 @@ def convert(value: Any, type_: type[T], path: str) -> T:
 
 def quoted(key: str) -> str:
     """``key`` as TOML would write it in a dotted path."""
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{key}"'
+    if re.fullmatch(r"[A-Za-z0-9_-]+", key):
+        return key
+    return json.dumps(key, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def near_miss(name: str, known: Any) -> str:
@@ -162,11 +182,7 @@ _POLICY_KEYS = frozenset(PluginPolicy.__struct_fields__)
 def _model(entry: Any, path: str) -> ModelEntry:
     if isinstance(entry, str):
         entry = {"to": entry}
-    model = convert(entry, ModelEntry, path)
-    backend, _, name = model.to.partition("/")
-    if not backend or not name:
-        raise ConfigError(f'{path}: {model.to!r} must be "backend/model", as in "claude/sonnet"')
-    return model
+    return convert(entry, ModelEntry, path)
 
 
 def _backends(table: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -5,17 +5,29 @@ A folder or file that somebody else could write to is refused: whoever can write
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import stat
 import sys
+import traceback
+from collections.abc import Iterable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
+
+import msgspec
 
 from claude_max_proxy.errors import ConfigError
 from claude_max_proxy.hookspecs import PROJECT
-from claude_max_proxy.plugins import Plugin
+from claude_max_proxy.plugin import Plugin
+from claude_max_proxy.plugins import check_hooks
+
+
+logger = logging.getLogger(__name__)
+Stamp = tuple[int, int, int]
 
 
 def load_entry_points() -> list[Plugin]:
@@ -30,37 +42,109 @@ def load_entry_points() -> list[Plugin]:
     return plugins
 
 
-def load_folder(folder: Path) -> list[Plugin]:
-    """Import every ``*.py`` of ``folder`` that does not begin with an underscore, by name.
+class DropIn(msgspec.Struct, frozen=True, eq=False):
+    """An imported file, and the stamp of the text that was imported."""
 
-    A folder that does not exist is an empty one. Raises :class:`ConfigError` for a file that cannot be
-    imported and for a folder that others may write to.
+    module: ModuleType
+    stamp: Stamp
+
+
+class DropIns:
+    """The drop-in files of some folders. What did not change since ``before`` is not imported again.
+
+    A file that can no longer be used stays as it was; a new one that cannot is left out. Both are
+    ``problems``, by path.
     """
-    if not folder.is_dir():
-        return []
 
-    _refuse_if_writable_by_others(folder)
-    plugins = []
-    for path in sorted(folder.glob("*.py")):
-        if not path.name.startswith("_"):
-            _refuse_if_writable_by_others(path)
-            plugins.append(Plugin(path.stem, _import(path), str(path)))
-    return plugins
+    def __init__(self, folders: Iterable[Path], before: DropIns | None = None) -> None:
+        """Import every ``*.py`` that does not begin with an underscore, by name.
+
+        A folder that does not exist is an empty one; what others may write to is a :class:`ConfigError`.
+        """
+        self.files: dict[Path, DropIn] = {}
+        self.problems: dict[Path, str] = {}
+        for folder in folders:
+            if folder.is_dir():
+                _refuse_if_writable_by_others(folder)
+                for path in sorted(folder.glob("*.py")):
+                    if not path.name.startswith("_"):
+                        with contextlib.suppress(FileNotFoundError):  # deleted just now
+                            self._load(path, before)
+
+    def plugins(self) -> list[Plugin]:
+        """Give them as plugins."""
+        broken = [path for path in self.problems if path not in self.files]
+        return [
+            *(
+                Plugin(path.stem, file.module, str(path), problem=self.problems.get(path, ""))
+                for path, file in self.files.items()
+            ),
+            *(Plugin(path.stem, None, str(path), problem=self.problems[path]) for path in broken),
+        ]
+
+    def _load(self, path: Path, before: DropIns | None) -> None:
+        _refuse_if_writable_by_others(path)
+        stamp = stamp_of(path)
+        old = before.files.get(path) if before else None
+        if before and old and old.stamp == stamp:
+            self.files[path] = old
+            if problem := before.problems.get(path):
+                self.problems[path] = problem
+            return
+
+        try:
+            self.files[path] = DropIn(_import(path), stamp)
+        except ConfigError as error:
+            self.problems[path] = str(error)
+            logger.error("%s%s", error, "; the version before stays in use" if old else "")
+            if old:
+                self.files[path] = DropIn(old.module, stamp)
+
+
+def stamp_of(path: Path) -> Stamp:
+    """Give what changes when a file is written: its time, size and inode; zeros when it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (status.st_mtime_ns, status.st_size, status.st_ino)
 
 
 def _import(path: Path) -> ModuleType:
     name = f"claude_max_proxy_drop_in_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"plugin {path} cannot be imported")
+    loader = _Source(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None  # the loader is given
     module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever an import raises is the plugin's fault
+        loader.exec_module(module)
+        check_hooks(Plugin(path.stem, module, str(path)))
+    except (Exception, SystemExit) as error:  # whatever an import raises is the plugin's fault
         del sys.modules[name]
-        raise ConfigError(f"plugin {path} cannot be imported: {error!r}") from error
+        if before is not None:
+            sys.modules[name] = before
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(f"plugin {path}{_line(error, path)} cannot be imported: {error!r}") from error
     return module
+
+
+class _Source(SourceFileLoader):
+    """Reads the file itself: cached bytecode would hide a change within the same second."""
+
+    def get_code(self, fullname: str) -> CodeType | None:  # noqa: ARG002  # the loader's interface
+        """Compile it, and write nothing beside it."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+def _line(error: BaseException, path: Path) -> str:
+    """Say where in the file it failed, as ``:12``."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return f":{error.lineno}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return f":{frames[-1].lineno}" if frames else ""
 
 
 def _refuse_if_writable_by_others(path: Path) -> None:

@@ -11,7 +11,8 @@
     │   ├── NotFound                no such route or model                 404
     │   ├── MethodNotAllowed        a route, but not with this method      405
     │   ├── BodyTooLarge            more bytes than [server] allows        413
-    │   └── UnsupportedMediaType    a body that is not JSON                415
+    │   ├── UnsupportedMediaType    a body that is not JSON                415
+    │   └── TooManyRequests         more often than the key may            429
     ├── UpstreamError               the provider's, or on the way to it
     │   ├── UpstreamRefused         it found the request wrong             400
     │   ├── NotLoggedIn             nobody, or nobody valid, is logged in  401
@@ -42,9 +43,11 @@ class ProxyError(Exception):
 
     ``param`` is the path of the offending field (``messages[2].content``), ``retry_after`` whole seconds
     until another try makes sense. ``status``, ``code`` and ``type`` are what an OpenAI client sees.
+    ``falls_back`` says that another model might do what this one could not.
     """
 
     fault: ClassVar[Fault] = "proxy"
+    falls_back: ClassVar[bool] = False
     status: int = 500
     code: str | None = "internal_error"
     type: str = "server_error"
@@ -82,6 +85,7 @@ class InvalidRequest(ClientError):
 class ContextLengthExceeded(ClientError):
     """The input is longer than the model's context window."""
 
+    falls_back = True
     code = "context_length_exceeded"
 
 
@@ -130,6 +134,14 @@ class UnsupportedMediaType(ClientError):
     code = "unsupported_media_type"
 
 
+class TooManyRequests(ClientError):
+    """The client's API key may not ask as often as it does."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+    type = "rate_limit_error"
+
+
 class UpstreamError(ProxyError):
     """The provider failed or refused, or could not be reached."""
 
@@ -158,6 +170,7 @@ class NotLoggedIn(UpstreamError):
 class UsageLimitReached(UpstreamError):
     """The plan's window is used up; ``retry_after`` is the time to its reset where known."""
 
+    falls_back = True
     status = 429
     code = "usage_limit_reached"
     type = "rate_limit_error"
@@ -166,6 +179,7 @@ class UsageLimitReached(UpstreamError):
 class RateLimited(UpstreamError):
     """The provider asks for fewer requests for a while."""
 
+    falls_back = True
     status = 429
     code = "rate_limit_exceeded"
     type = "rate_limit_error"
@@ -174,10 +188,13 @@ class RateLimited(UpstreamError):
 class UpstreamFailed(UpstreamError):
     """The provider answered with a fault of its own, or the connection broke."""
 
+    falls_back = True
+
 
 class Overloaded(UpstreamError):
     """The provider has no capacity at the moment."""
 
+    falls_back = True
     status = 503
     code = "overloaded"
 
@@ -185,6 +202,7 @@ class Overloaded(UpstreamError):
 class UpstreamTimeout(UpstreamError):
     """Nothing came from the provider for longer than the backend's limit."""
 
+    falls_back = True
     status = 504
     code = "upstream_timeout"
 
@@ -196,6 +214,7 @@ class ProxyFault(ProxyError):
 class Busy(ProxyFault):
     """Every process is in use and the queue is full, or the wait in it was too long."""
 
+    falls_back = True
     status = 429
     code = "proxy_busy"
     type = "rate_limit_error"
@@ -204,6 +223,7 @@ class Busy(ProxyFault):
 class BackendUnavailable(ProxyFault):
     """The backend cannot run: its program is missing, too old, or does not start."""
 
+    falls_back = True
     status = 503
     code = "backend_unavailable"
 

@@ -188,3 +188,16 @@ def fold(events: Iterable[Event]) -> Reply:
     if not folding.ended:
         raise InternalError("the events stopped before Finished or Failed")
     return folding.reply
+
+
+async def collect(events: Events) -> Reply:
+    """Add events up to one reply as they come; a failure that is raised is like one that is told."""
+    folding = Folding()
+    try:
+        async for event in events:
+            folding.add(event)
+    except ProxyError as error:
+        folding.add(Failed(error))
+    if not folding.ended:
+        raise InternalError("the events stopped before Finished or Failed")
+    return folding.reply

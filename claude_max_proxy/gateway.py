@@ -7,7 +7,9 @@ import time
 from collections.abc import Mapping
 from contextlib import aclosing
 
-from claude_max_proxy.backend import Backend, Target
+import msgspec
+
+from claude_max_proxy.backend import Backend, Embedder, Target
 from claude_max_proxy.config import Config, near_miss
 from claude_max_proxy.errors import InternalError, NotFound, ProxyError
 from claude_max_proxy.events import (
@@ -20,6 +22,7 @@ from claude_max_proxy.events import (
     Started,
     Usage,
 )
+from claude_max_proxy.fallback import Breakers, held
 from claude_max_proxy.plugins import Plugins
 from claude_max_proxy.record import CLIENT_LEFT, Record
 from claude_max_proxy.request import Request
@@ -31,8 +34,15 @@ logger = logging.getLogger(__name__)
 class Gateway:
     """Answers requests with one configuration's plugins and backends."""
 
-    def __init__(self, config: Config, plugins: Plugins, backends: Mapping[str, Backend]) -> None:
-        """Use what the runtime built."""
+    def __init__(
+        self,
+        config: Config,
+        plugins: Plugins,
+        backends: Mapping[str, Backend],
+        breakers: Breakers | None = None,
+    ) -> None:
+        """Use what the runtime built, and the breakers of the configuration before, if there was one."""
+        self.breakers = breakers or Breakers()
         self._config = config
         self._plugins = plugins
         self._backends = backends
@@ -53,10 +63,34 @@ class Gateway:
         except ProxyError as error:
             if not watch.ended:
                 yield watch.fail(error)
-        except Exception:  # the boundary: a bug in a backend must still end the answer
-            logger.exception("a request for %r failed", request.model)
+        except Exception as error:  # the boundary: a bug of ours must still end the answer
+            failure = _bug(request, error)
             if not watch.ended:
-                yield watch.fail(InternalError("the proxy failed; its log has the details"))
+                yield watch.fail(failure)
+        finally:
+            await self._plugins.log_request(watch.close())
+
+    async def embed(self, request: Request, body: bytes) -> bytes:
+        """Answer the body of an embeddings request by the backend of its model, and announce the record."""
+        watch = _Watch(request, "openai-embeddings")
+        try:
+            target = await self._target(request)
+            watch.record.backend, watch.record.upstream_model = target.backend, target.model
+            backend = self._backends[target.backend]
+            if not isinstance(backend, Embedder):
+                raise NotFound(
+                    f"the model {request.model!r} leads to [backends.{target.backend}], which gives no "
+                    'embeddings; in [models], lead it to a backend of type "openai"',
+                    param="model",
+                    code="embeddings_not_supported",
+                )
+            answer = await backend.embed(body, target.model)
+        except ProxyError as error:
+            watch.fail(error)
+            raise
+        else:
+            watch.record.status = 200
+            return answer
         finally:
             await self._plugins.log_request(watch.close())
 
@@ -65,10 +99,47 @@ class Gateway:
         _apply(target, request)
         await self._plugins.rewrite_request(request)
         target = await self._override(request, target)
-        watch.record.backend, watch.record.upstream_model = target.backend, target.model
-        async with aclosing(self._backends[target.backend].answer(request, target.model)) as events:
+        events = await self._plugins.wrap_events(request, self._answer(request, target, watch))
+        async with aclosing(events):
             async for event in events:
                 yield event
+
+    async def _answer(self, request: Request, target: Target, watch: _Watch) -> Events:
+        """Ask the target, and its fallbacks as long as nothing was said.
+
+        Each fallback is asked the same, and what its own entry sets holds where nobody set anything.
+        """
+        ignored = len(request.ignored)
+        candidates = self.breakers.candidates(target)
+        for candidate in candidates:
+            watch.record.backend, watch.record.upstream_model = candidate.backend, candidate.model
+            asked = request
+            if candidate is not target:
+                asked = msgspec.structs.replace(request)
+                _apply(candidate, asked)
+            asked.agent = candidate.agent
+            events = self._backends[candidate.backend].answer(asked, candidate.model)
+            last, begun = candidate is candidates[-1], False
+            try:
+                async with aclosing(events if last else held(events)) as answer:
+                    async for event in answer:
+                        begun = True
+                        if isinstance(event, Failed):
+                            self.breakers.note(candidate, event.error)
+                        yield event
+                break
+            except ProxyError as error:
+                self.breakers.note(candidate, error)
+                if begun or last or not error.falls_back:
+                    raise
+                del request.ignored[ignored:]
+                logger.warning(
+                    "%s/%s failed, asking the next: %s", candidate.backend, candidate.model, error.message
+                )
+            except Exception as error:  # a backend's bug, which no plugin around it shall be blamed for
+                raise _bug(request, error) from error
+            finally:
+                await events.aclose()
 
     async def _target(self, request: Request) -> Target:
         answer = await self._plugins.map_model(request, self._config)
@@ -84,7 +155,7 @@ class Gateway:
         return self._checked(target)
 
     async def _override(self, request: Request, target: Target) -> Target:
-        answer = await self._plugins.select_backend(request, self._backends)
+        answer = await self._plugins.select_backend(request, target, self._backends)
         if answer is None:
             return target
 
@@ -95,6 +166,12 @@ class Gateway:
         if target.backend not in self._backends:
             raise InternalError(f"a plugin chose the backend {target.backend!r}, which is not configured")
         return target
+
+
+def _bug(request: Request, error: Exception) -> InternalError:
+    """Log an exception that is nobody's failure but ours, and give what the client is told of it."""
+    logger.error("a request for %r failed", request.model, exc_info=error)
+    return InternalError("the proxy failed; its log has the details")
 
 
 def _parsed(answer: str) -> Target:
@@ -110,7 +187,6 @@ def _apply(target: Target, request: Request) -> None:
         request.max_tokens = target.max_tokens
     if target.system:
         request.system = "\n\n".join(text for text in (target.system, request.system) if text)
-    request.agent = target.agent
     _apply_temperature(target, request)
 
 

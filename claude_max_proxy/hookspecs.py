@@ -7,7 +7,7 @@ its ``Settings`` struct. Hooks that are called for a request may be ``def`` or `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -16,6 +16,7 @@ import pluggy
 from claude_max_proxy.backend import Backend, Target
 from claude_max_proxy.config import Config
 from claude_max_proxy.dialect import Dialect
+from claude_max_proxy.events import Event, Events
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import Request
 
@@ -77,8 +78,10 @@ def map_model(request: Request, config: Config, settings: Any) -> Target | str |
 
 
 @hookspec(firstresult=True)
-def select_backend(request: Request, backends: Mapping[str, Backend], settings: Any) -> str | None:
-    """Override where a request goes, by a backend's name or ``"backend/model"``."""
+def select_backend(
+    request: Request, target: Target, backends: Mapping[str, Backend], settings: Any
+) -> str | None:
+    """Override where a request goes, ``target`` so far, by a backend's name or ``"backend/model"``."""
 
 
 # --- Changes: all are called, in order; each may change the request in place --------------------------------
@@ -89,9 +92,27 @@ def rewrite_request(request: Request, settings: Any) -> None:
     """Change a request before it is answered: redact, inject, cap."""
 
 
+@hookspec
+def wrap_events(request: Request, events: Events, settings: Any) -> AsyncIterator[Event] | None:
+    """Change or watch the answer: give an async iterator around ``events``, or ``None`` to stay out.
+
+    Written as an async generator it is the iterator itself. The events must keep their grammar.
+    """
+
+
 # --- Announcements: all are called; nothing they do changes the answer --------------------------------------
 
 
 @hookspec
 def log_request(record: Record, settings: Any) -> None:
     """Hear about one finished request."""
+
+
+@hookspec
+def configured(old: Config | None, new: Config, settings: Any) -> None:
+    """Hear that ``new`` is in force, in the place of ``old``; ``None`` at the start."""
+
+
+@hookspec
+def shutdown(settings: Any) -> None:
+    """Hear that this plugin's configuration goes out of use: close what was opened."""

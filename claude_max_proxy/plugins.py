@@ -11,28 +11,21 @@ import asyncio
 import importlib
 import inspect
 import logging
+import time
 import traceback
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
 from types import ModuleType
 from typing import Any
 
-import msgspec
 import pluggy
 
 from claude_max_proxy import hookspecs
 from claude_max_proxy.backend import Backend, Target
-from claude_max_proxy.config import (
-    Config,
-    PluginPolicy,
-    PluginsConfig,
-    Settings,
-    convert,
-    near_miss,
-    quoted,
-    split_policy,
-)
+from claude_max_proxy.config import Config, PluginsConfig
 from claude_max_proxy.errors import ConfigError, InternalError, ProxyError
+from claude_max_proxy.events import Event, Events
+from claude_max_proxy.plugin import Plugin, check_names, check_tables, configure, in_order
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import Request
 
@@ -41,22 +34,13 @@ BUILT_INS = (
     "claude_max_proxy.models",
     "claude_max_proxy.dialects.openai_chat",
     "claude_max_proxy.backends.claude_cli",
+    "claude_max_proxy.backends.openai_api",
+    "claude_max_proxy.backends.anthropic_api",
     "claude_max_proxy.observers.access_log",
     "claude_max_proxy.cli.commands",
 )
 
 logger = logging.getLogger(__name__)
-
-
-class Plugin(msgspec.Struct, eq=False):
-    """One loaded plugin: its code, where it came from, what its table says, and how often it failed."""
-
-    name: str
-    module: Any
-    origin: str
-    policy: PluginPolicy = PluginPolicy()
-    settings: Any = None
-    failures: int = 0
 
 
 class Plugins:
@@ -67,26 +51,23 @@ class Plugins:
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._plugins: dict[int, Plugin] = {}
-        found = list(loaded)
-        _check_names(found)
-        _check_tables(config, found)
-        for plugin in _ordered(found, config.order):
-            _configure(plugin, config.tables.get(plugin.name, {}))
-            if plugin.policy.enabled:
-                self._register(plugin)
+        self.found = list(loaded)
+        check_names(self.found)
+        check_tables(config, self.found)
+        for plugin in in_order(self.found, config.order):
+            configure(plugin, config.tables.get(plugin.name, {}))
+            if plugin.policy.enabled and plugin.module is not None:
+                _register(self._manager, plugin)
+                self._plugins[id(plugin.module)] = plugin
 
     def __iter__(self) -> Iterator[Plugin]:
         """Give the plugins that are in use, in the order they were registered."""
         return iter(self._plugins.values())
 
-    def _register(self, plugin: Plugin) -> None:
-        try:
-            self._manager.register(plugin.module, plugin.name)
-            self._manager.check_pending()
-        except (pluggy.PluginValidationError, ValueError) as error:
-            message = str(error).splitlines()[-1]
-            raise ConfigError(f"plugin {plugin.name!r} ({plugin.origin}): {message}") from error
-        self._plugins[id(plugin.module)] = plugin
+    def hooks(self, plugin: Plugin) -> list[str]:
+        """Name the hooks that a plugin implements."""
+        callers = self._manager.get_hookcallers(plugin.module) if plugin.module is not None else None
+        return sorted(caller.name for caller in callers or [])
 
     # --- registration
 
@@ -114,10 +95,49 @@ class Plugins:
         async for _ in self._call("rewrite_request", request=request):
             pass
 
-    async def select_backend(self, request: Request, backends: Mapping[str, Backend]) -> str | None:
+    async def select_backend(
+        self, request: Request, target: Target, backends: Mapping[str, Backend]
+    ) -> str | None:
         """Ask in order; the first answer wins."""
-        answer: str | None = await self._first("select_backend", request=request, backends=backends)
+        answer: str | None = await self._first(
+            "select_backend", request=request, target=target, backends=backends
+        )
         return answer
+
+    async def wrap_events(self, request: Request, events: Events) -> Events:
+        """Let every plugin put an iterator around the last one's; nobody's hook costs nothing per event."""
+        for implementation in self._implementations("wrap_events"):
+            plugin = self._plugins[id(implementation.plugin)]
+            wrapped = await self._ask(implementation, "wrap_events", {"request": request, "events": events})
+            if wrapped is not None:
+                events = self._guarded(plugin, wrapped, events)
+        return events
+
+    async def _guarded(self, plugin: Plugin, wrapped: AsyncIterator[Event], inner: Events) -> Events:
+        """Give a plugin's events; what it raises ends the answer, in the plugin's name."""
+        async with aclosing(inner):
+            try:
+                async for event in wrapped:
+                    yield event
+            except ProxyError:
+                raise
+            except Exception as error:  # half an answer cannot be skipped
+                self._failed(plugin, "wrap_events", error)
+                raise _fatal(plugin, "wrap_events") from error
+            finally:
+                if isinstance(wrapped, AsyncGenerator):
+                    await wrapped.aclose()
+
+    async def configured(self, old: Config | None, new: Config) -> None:
+        """Tell every plugin what is in force now."""
+        async for _ in self._call("configured", decides=False, old=old, new=new):
+            pass
+
+    async def shutdown(self, still_used: Collection[Any] = ()) -> None:
+        """Tell every plugin, but for those whose code is in ``still_used``, that it goes out of use."""
+        for implementation in self._implementations("shutdown"):
+            if implementation.plugin not in still_used:
+                await self._ask(implementation, "shutdown", {}, decides=False)
 
     async def log_request(self, record: Record) -> None:
         """Tell every plugin; nothing they do matters to the answer, so nothing they raise does either."""
@@ -151,27 +171,50 @@ class Plugins:
     async def _call(self, hook: str, *, decides: bool = True, **arguments: Any) -> AsyncGenerator[Any, None]:
         """Call one after the other; only where the hook ``decides`` can a failure end the request."""
         for implementation in self._implementations(hook):
-            plugin = self._plugins[id(implementation.plugin)]
-            try:
-                answer = _invoke(implementation, plugin, arguments)
-                if inspect.isawaitable(answer):
-                    async with asyncio.timeout(plugin.policy.timeout):
-                        answer = await answer
-            except Exception as error:  # a plugin's failure never stops a neighbour
-                if decides and isinstance(error, ProxyError):
-                    raise
-                self._failed(plugin, hook, error)
-                if decides and plugin.policy.on_error == "fail":
-                    raise InternalError(
-                        f"the plugin {plugin.name!r} failed in {hook}", code="plugin_failed"
-                    ) from error
-            else:
-                yield answer
+            yield await self._ask(implementation, hook, arguments, decides=decides)
+
+    async def _ask(
+        self, implementation: pluggy.HookImpl, hook: str, arguments: dict[str, Any], *, decides: bool = True
+    ) -> Any:
+        """Call one implementation; one that fails has no answer, unless that is fatal."""
+        plugin = self._plugins[id(implementation.plugin)]
+        began = time.monotonic()
+        try:
+            answer = _invoke(implementation, plugin, arguments)
+            if inspect.isawaitable(answer):
+                async with asyncio.timeout(plugin.policy.timeout):
+                    answer = await answer
+            elif time.monotonic() - began > plugin.policy.timeout:
+                logger.warning("plugin %r held everything up in %s: make it async", plugin.name, hook)
+        except Exception as error:  # a plugin's failure never stops a neighbour
+            if decides and isinstance(error, ProxyError):
+                raise
+            self._failed(plugin, hook, error)
+            if decides and plugin.policy.on_error == "fail":
+                raise _fatal(plugin, hook) from error
+            return None
+        return answer
 
     def _failed(self, plugin: Plugin, hook: str, error: Exception) -> None:
         plugin.failures += 1
         frames = "".join(traceback.format_list(_own_frames(plugin.module, error)))
         logger.error("plugin %r failed in %s: %r\n%s", plugin.name, hook, error, frames.rstrip())
+
+
+def check_hooks(plugin: Plugin) -> None:
+    """Raise :class:`ConfigError` for a hook that there is not, or one with other arguments."""
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    _register(manager, plugin)
+
+
+def _register(manager: pluggy.PluginManager, plugin: Plugin) -> None:
+    try:
+        manager.register(plugin.module, plugin.name)
+        manager.check_pending()
+    except (pluggy.PluginValidationError, ValueError) as error:
+        message = str(error).splitlines()[-1]
+        raise ConfigError(f"plugin {plugin.name!r} ({plugin.origin}): {message}") from error
 
 
 def load_built_ins(names: Iterable[str] = BUILT_INS) -> list[Plugin]:
@@ -185,42 +228,15 @@ def _invoke(implementation: pluggy.HookImpl, plugin: Plugin, arguments: dict[str
     return function(**{name: given[name] for name in implementation.argnames})
 
 
-def _configure(plugin: Plugin, table: dict[str, Any]) -> None:
-    path = f"plugins.{quoted(plugin.name)}"
-    plugin.policy, own = split_policy(table, path)
-    settings = getattr(plugin.module, "Settings", None)
-    if settings is not None and settings is not Settings:  # which a plugin imports to derive its own
-        plugin.settings = convert(own, settings, path)
-    elif own:
-        raise ConfigError(f"{path}: this plugin has no settings, but {min(own)!r} is set")
-
-
-def _check_names(found: list[Plugin]) -> None:
-    origins: dict[str, str] = {}
-    for plugin in found:
-        if other := origins.get(plugin.name):
-            raise ConfigError(f"two plugins are named {plugin.name!r} ({other}, {plugin.origin}): rename one")
-        origins[plugin.name] = plugin.origin
-
-
-def _check_tables(config: PluginsConfig, found: list[Plugin]) -> None:
-    names = [plugin.name for plugin in found]
-    for where, name in [(f"plugins.{quoted(name)}", name) for name in config.tables] + [
-        ("plugins.order", name) for name in config.order
-    ]:
-        if name not in names:
-            raise ConfigError(f"{where}: there is no plugin {name!r}{near_miss(name, names)}")
-
-
-def _ordered(found: list[Plugin], order: list[str]) -> list[Plugin]:
-    """Put ``order``'s first entry last in registration: pluggy asks the last registered first."""
-    ranks = {name: -index for index, name in enumerate(order, start=1)}
-    lowest = -len(order) - 1
-    return sorted(found, key=lambda plugin: ranks.get(plugin.name, lowest) if order else 0)
+def _fatal(plugin: Plugin, hook: str) -> InternalError:
+    return InternalError(f"the plugin {plugin.name!r} failed in {hook}", code="plugin_failed")
 
 
 def _own_frames(module: ModuleType, error: Exception) -> list[traceback.FrameSummary]:
-    frames = traceback.extract_tb(error.__traceback__)
     path = getattr(module, "__file__", None)
-    own = [index for index, frame in enumerate(frames) if frame.filename == path]
-    return list(frames[own[0] :]) if own else list(frames)
+    for raised in (error, error.__cause__):  # a timeout's cause says where the plugin waited
+        frames = traceback.extract_tb(raised.__traceback__) if raised else []
+        own = [index for index, frame in enumerate(frames) if frame.filename == path]
+        if own:
+            return list(frames[own[0] :])
+    return list(traceback.extract_tb(error.__traceback__))

@@ -10,9 +10,16 @@ import claude_max_proxy as proxy
 
 
 class Settings(proxy.Settings, frozen=True):
-    """`path` is the file; its folder must exist."""
+    """`path` is the file; its folder is made."""
 
     path: str = ""
+
+
+@proxy.hookimpl
+def configured(settings: Settings) -> None:
+    """Make the folder."""
+    if settings.path:
+        Path(settings.path).expanduser().parent.mkdir(parents=True, exist_ok=True)
 
 
 @proxy.hookimpl

@@ -8,9 +8,10 @@ from typing import Any
 
 from claude_max_proxy import Event, Failed, Message, Request, Text
 from claude_max_proxy.config import parse
-from claude_max_proxy.drop_ins import load_folder
+from claude_max_proxy.drop_ins import DropIns
 from claude_max_proxy.gateway import Gateway
-from claude_max_proxy.plugins import Plugin, Plugins, load_built_ins
+from claude_max_proxy.plugin import Plugin
+from claude_max_proxy.plugins import Plugins, load_built_ins
 from claude_max_proxy.runtime import Runtime
 
 
@@ -43,7 +44,7 @@ def scripted_gateway(path: Path, *modules: Any, table: dict[str, Any] | None = N
     """Build a gateway with the scripted backend and further plugin objects; give both."""
     table = table or {}
     config = parse({**table, "backends": {"claude": {"type": "scripted"}}}, None)
-    found = [*load_built_ins(), *load_folder(plugin_folder(path))]
+    found = [*load_built_ins(), *DropIns([plugin_folder(path)]).plugins()]
     found += [Plugin(type(module).__name__.lower(), module, "test") for module in modules]
     plugins = Plugins(found, config.plugins)
     built: dict[str, Any] = {}

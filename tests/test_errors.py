@@ -60,10 +60,25 @@ def test_a_code_of_its_own_stays_its_own() -> None:
     assert InvalidRequest("x").code == "invalid_request"
 
 
+def test_what_another_model_may_do() -> None:
+    """A failure that another model may not have is asked of it; a mistake of the client's is not."""
+    assert {cls.__name__ for cls in LEAVES if cls.falls_back} == {
+        "BackendUnavailable",
+        "Busy",
+        "ContextLengthExceeded",
+        "Overloaded",
+        "RateLimited",
+        "UpstreamFailed",
+        "UpstreamTimeout",
+        "UsageLimitReached",
+    }
+
+
 def test_limits_are_429() -> None:
     """Clients of every kind back off at a 429."""
     assert {cls.__name__ for cls in LEAVES if cls.status == 429} == {
         "Busy",
         "RateLimited",
+        "TooManyRequests",
         UsageLimitReached.__name__,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
 import types
 from typing import Any
 
@@ -23,7 +24,8 @@ from claude_max_proxy import (
     hookimpl,
 )
 from claude_max_proxy.config import PluginsConfig
-from claude_max_proxy.plugins import BUILT_INS, Plugin, Plugins, load_built_ins
+from claude_max_proxy.plugin import Plugin
+from claude_max_proxy.plugins import BUILT_INS, Plugins, load_built_ins
 
 
 def module(name: str, *functions: Any, **members: Any) -> Plugin:
@@ -127,7 +129,7 @@ async def test_the_first_answer_wins() -> None:
 async def test_nobody_answers() -> None:
     """Without an implementation there is no answer."""
     assert await plugins().map_model(Request("m"), Config()) is None
-    assert await plugins().select_backend(Request("m"), {}) is None
+    assert await plugins().select_backend(Request("m"), Target("a", "m"), {}) is None
 
 
 async def test_arguments_by_name() -> None:
@@ -144,7 +146,7 @@ async def test_arguments_by_name() -> None:
         seen.append("none")
 
     used = plugins(module("a", select_backend, rewrite_request))
-    assert await used.select_backend(Request("m"), {}) == "x"
+    assert await used.select_backend(Request("m"), Target("a", "m"), {}) == "x"
     await used.rewrite_request(Request("m"))
     assert seen == [(None, {}), "none"]
 
@@ -337,3 +339,79 @@ def test_hooks_are_quiet_when_nobody_listens(caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.DEBUG):
         plugins().register_backends(print)
     assert not caplog.records
+
+
+# --- announcements
+
+
+def listener(name: str, heard: list[Any], *, error: Exception | None = None) -> Plugin:
+    """A plugin that hears of configurations and the end."""
+
+    @hookimpl
+    async def configured(old: Config | None, new: Config, settings: Any) -> None:
+        heard.append((name, old, new))
+        if error is not None:
+            raise error
+
+    @hookimpl
+    def shutdown() -> None:
+        heard.append((name, "shutdown"))
+        if error is not None:
+            raise error
+
+    return module(name, configured, shutdown)
+
+
+async def test_configured_and_shutdown() -> None:
+    """Everybody hears what is in force and in whose place, and the end; those still used hear no end."""
+    heard: list[Any] = []
+    one, two = listener("one", heard), listener("two", heard, error=InvalidRequest("x"))
+    used = plugins(one, two, two={"on_error": "fail"})
+    old, new = Config(), Config()
+    await used.configured(old, new)
+    assert heard == [("two", old, new), ("one", old, new)]
+    heard.clear()
+    await used.shutdown([one.module])
+    assert heard == [("two", "shutdown")]
+    await used.shutdown()
+    assert heard[1:] == [("two", "shutdown"), ("one", "shutdown")]
+    assert two.failures == 3
+
+
+async def test_select_backend_hears_the_target() -> None:
+    """``select_backend`` is told where the request would go, with all that its name sets."""
+    seen = []
+
+    @hookimpl
+    def select_backend(target: Target) -> None:
+        seen.append(target)
+
+    target = Target("a", "m", effort="low")
+    assert await plugins(module("a", select_backend)).select_backend(Request("m"), target, {}) is None
+    assert seen == [target]
+
+
+def test_the_hooks_of_a_plugin() -> None:
+    """A plugin's hooks can be listed by name."""
+    plugin = listener("one", [])
+    assert plugins(plugin).hooks(plugin) == ["configured", "shutdown"]
+
+
+def test_a_broken_plugin_is_known() -> None:
+    """A plugin that could not be imported is found, and not in use; ``order`` and tables may name it."""
+    broken = Plugin("broken", None, "test", problem="why")
+    used = plugins(broken, rewriter("a", "a"), order=["broken"], broken={"anything": 1})
+    assert [plugin.name for plugin in used.found] == ["broken", "a"]
+    assert [plugin.name for plugin in used] == ["a"]
+    assert used.hooks(broken) == []
+
+
+async def test_a_slow_function_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A hook that is no coroutine cannot be interrupted, so the log says that it held everything up."""
+
+    @hookimpl
+    def rewrite_request(request: Request) -> None:
+        time.sleep(0.02)  # noqa: TID251  # what a plugin should not do
+
+    await rewritten(plugins(module("slow", rewrite_request), slow={"timeout": 0.01}))
+    assert "plugin 'slow' held everything up in rewrite_request" in caplog.text

@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from claude_max_proxy import ConfigError, ModelInfo
 from claude_max_proxy.config import parse
-from claude_max_proxy.runtime import find_config, plugin_folders, user_directory
+from claude_max_proxy.runtime import Runtime, find_config, plugin_folders, user_directory
 from tests.scripted import scripted_runtime
 
 
@@ -138,6 +139,35 @@ def test_health_is_the_worst(tmp_path: Path, statuses: list[str], worst: str) ->
             "models.x: there is no backend 'cloude'; did you mean 'claude'?",
         ),
         (
+            {"models": {"x": "sonet"}},
+            {},
+            (
+                'models.x: \'sonet\' is neither "backend/model", as in "claude/sonnet", nor another name; '
+                "did you mean 'sonnet'?"
+            ),
+        ),
+        ({"models": {"x": "/sonnet"}}, {}, "models.x: there is no backend ''"),
+        ({"models": {"x": "claude/"}}, {}, "models.x: 'claude/' is neither"),
+        (
+            {"models": {"x": {"to": "opus", "fallback": ["cloude/y"]}}},
+            {},
+            "models.x: there is no backend 'cloude'",
+        ),
+        ({"models": {"x": {"to": "opus", "fallback": ["sonet"]}}}, {}, "models.x: 'sonet' is neither"),
+        (
+            {"models": {"*": "cloude/*"}},
+            {},
+            "models.\"*\": there is no backend 'cloude'; did you mean 'claude'?",
+        ),
+        ({"models": {"x": "y", "y": "x"}}, {}, "models.x: the names lead in a circle: x → y → x"),
+        ({"models": {"a-*": "b-*", "b-*": "a-*"}}, {}, 'models."a-*": the names lead in a circle: a-* → b-*'),
+        ({"models": {"a-*": "a-a-*"}}, {}, 'models."a-*": the names lead in a circle: a-* → a-*'),
+        (
+            {"models": {"x": {"to": "opus", "fallback": ["x"]}}},
+            {},
+            "models.x: the names lead in a circle: x → x",
+        ),
+        (
             {"plugins": {"redactor": {}}},
             {"redact": ""},
             "plugins.redactor: there is no plugin 'redactor'; did you mean 'redact'?",
@@ -200,3 +230,80 @@ def test_which_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert find_config(None) == own
     (here / "proxy.toml").touch()
     assert find_config(None) == here / "proxy.toml"
+
+
+def test_hidden_names(tmp_path: Path) -> None:
+    """A hidden name works and is described, and is not on offer."""
+    runtime = scripted_runtime(tmp_path, {"models": {"secret": {"to": "claude/x", "hidden": True}}})
+    assert "secret" not in runtime.models()
+    assert runtime.describe("secret") is not None
+
+
+def test_what_is_taken_over(tmp_path: Path) -> None:
+    """A backend is taken over while its type and settings stay the same, and made anew when they change."""
+    table = {"backends": {"second": {"type": "scripted"}}}
+    before = scripted_runtime(tmp_path, table)
+
+    def after(backends: dict[str, Any]) -> Runtime:
+        config = before.config
+        return Runtime(msgspec.structs.replace(config, backends={**config.backends, **backends}), before)
+
+    same = after({})
+    assert same.backends == before.backends
+    assert (same.breakers, same.rates) == (before.breakers, before.rates)
+    changed = after({"second": {"type": "scripted", "status": "degraded"}})
+    assert changed.backends["claude"] is before.backends["claude"]
+    assert changed.backends["second"] is not before.backends["second"]
+
+
+BUILDS = """
+from claude_max_proxy import Settings, hookimpl
+
+class Plain:
+    def __init__(self, name, settings): ...
+
+@hookimpl
+def register_backends(register):
+    kept = []
+    register("class", Settings, Plain)
+    register("lambda", Settings, lambda name, settings: Plain(name, settings))
+    register("closure", Settings, lambda name, settings: Plain(name, kept))
+"""
+
+
+def test_how_a_backend_is_made_counts(tmp_path: Path) -> None:
+    """A backend is taken over while the code that makes it is the same, and not when its file changed."""
+    names = ("class", "lambda", "closure")
+    before = scripted_runtime(tmp_path, {"backends": {name: {"type": name} for name in names}}, builds=BUILDS)
+    same = Runtime(before.config, before)
+    assert [same.backends[name] is before.backends[name] for name in names] == [True, True, False]
+    (tmp_path / "plugins" / "builds.py").write_text(BUILDS + "\n")
+    changed = Runtime(before.config, same)
+    assert [changed.backends[name] is same.backends[name] for name in names] == [False, False, False]
+
+
+async def test_what_is_still_used_goes_on(tmp_path: Path) -> None:
+    """Starting leaves alone what runs already, and stopping what others still use."""
+    before = scripted_runtime(tmp_path, SECOND)
+    await before.start()
+    backends = {"claude": {"type": "scripted"}, "third": {"type": "scripted"}}
+    after = Runtime(msgspec.structs.replace(before.config, backends=backends), before)
+    await after.start()
+    await before.stop(list(after.backends.values()))
+    calls = {name: backend.calls for name, backend in [*before.backends.items(), *after.backends.items()]}
+    assert calls == {"claude": ["start"], "second": ["start", "stop"], "third": ["start"]}
+
+
+def test_health_tells_problems(tmp_path: Path) -> None:
+    """Health says why a newer configuration or plugin is not in force."""
+    runtime = scripted_runtime(tmp_path, broken="1 / 0")
+    runtime.problem = "proxy.toml is broken"
+    health = runtime.health()
+    assert health["config_problem"] == "proxy.toml is broken"
+    assert "ZeroDivisionError" in health["plugin_problems"]["broken"]
+
+
+def test_a_plugin_that_must_not_fail(tmp_path: Path) -> None:
+    """A plugin whose ``on_error`` is "fail" keeps a configuration from being used when it is broken."""
+    with pytest.raises(ConfigError, match="ZeroDivisionError"):
+        scripted_runtime(tmp_path, {"plugins": {"guard": {"on_error": "fail"}}}, guard="1 / 0")

@@ -8,7 +8,11 @@ from claude_max_proxy import hookimpl
 
 
 _config = click.option(
-    "--config", "-c", metavar="FILE", help="Read this proxy.toml instead of the one that is found."
+    "--config",
+    "-c",
+    "config_file",
+    metavar="FILE",
+    help="Read this proxy.toml instead of the one that is found.",
 )
 
 
@@ -17,20 +21,20 @@ _config = click.option(
 @click.option("--host", metavar="ADDRESS", help="Listen here (default: 127.0.0.1).")
 @click.option("--port", "-p", type=click.IntRange(0, 65535), help="Listen here (default: 3456; 0: any).")
 @click.option("--verbose", "-v", is_flag=True, help="Log more.")
-def serve(config: str | None, host: str | None, port: int | None, verbose: bool) -> None:
+def serve(config_file: str | None, host: str | None, port: int | None, verbose: bool) -> None:
     """Serve the OpenAI API on this machine."""
     from claude_max_proxy.cli.serving import run
 
-    run(config, host, port, verbose=verbose)
+    run(config_file, host, port, verbose=verbose)
 
 
 @click.command()
 @_config
-def models(config: str | None) -> None:
+def models(config_file: str | None) -> None:
     """List the model names that clients can use."""
-    from claude_max_proxy.cli.listing import run
+    from claude_max_proxy.cli.listing import list_models
 
-    run(config)
+    list_models(config_file)
 
 
 @click.command()
@@ -42,8 +46,69 @@ def demo(prompt: str) -> None:
     run(prompt)
 
 
+@click.group(invoke_without_command=True)
+@_config
+@click.pass_context
+def plugins(context: click.Context, config_file: str | None) -> None:
+    """List the plugins, or make a new one."""
+    if context.invoked_subcommand is None:
+        from claude_max_proxy.cli.listing import list_plugins
+
+        list_plugins(config_file)
+
+
+@plugins.command("new")
+@click.argument("name")
+@click.option("--folder", default="plugins", show_default=True, help="Write it here.")
+def new_plugin(name: str, folder: str) -> None:
+    """Write a working plugin NAME and its test."""
+    from claude_max_proxy.cli.new_plugin import write
+
+    write(name, folder)
+
+
+@click.group()
+def config() -> None:
+    """Check, show, describe or begin a proxy.toml."""
+
+
+@config.command("check")
+@_config
+def config_check(config_file: str | None) -> None:
+    """Say whether proxy.toml and its plugins can be used, and if not, where and why."""
+    from claude_max_proxy.cli.configuring import check
+
+    check(config_file)
+
+
+@config.command("show")
+@_config
+def config_show(config_file: str | None) -> None:
+    """Show the configuration in force as TOML, secrets masked, and where each value comes from."""
+    from claude_max_proxy.cli.configuring import show
+
+    show(config_file)
+
+
+@config.command("schema")
+def config_schema() -> None:
+    """Print a JSON schema of proxy.toml, for editors."""
+    from claude_max_proxy.cli.configuring import schema
+
+    schema()
+
+
+@config.command("init")
+@click.argument("path", default="proxy.toml")
+def config_init(path: str) -> None:
+    """Write an annotated proxy.toml that says the defaults."""
+    from claude_max_proxy.cli.configuring import init
+
+    init(path)
+
+
 @hookimpl
 def register_commands(cli: click.Group) -> None:
     """Add the built-in subcommands."""
-    for command in (serve, models, demo):
+    for command in (serve, models, plugins, config, demo):
         cli.add_command(command)

@@ -8,6 +8,8 @@ import logging
 import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,27 +17,31 @@ import msgspec
 import uvicorn
 
 from claude_max_proxy import ConfigError, __version__
+from claude_max_proxy.cli.listening import bind, tls_options, url_of
 from claude_max_proxy.config import Config, load
 from claude_max_proxy.runtime import Runtime, find_config
-from claude_max_proxy.server.app import build_app
-from claude_max_proxy.server.guards import check_reach
+from claude_max_proxy.server.live import Live
 from claude_max_proxy.tasks import Tasks
 
 
 _BACKLOG = 1024
 _ANNOUNCE_TIMEOUT = 30.0
+_LONGEST_DRAIN = 86_400.0
 
 
 def run(config_file: str | None, host: str | None, port: int | None, *, verbose: bool = False) -> None:
     """Serve until a signal says otherwise."""
-    config = _with_overrides(load(find_config(config_file)), host, port)
-    check_reach(config.server)
     _set_up_logging(verbose=verbose)
-    runtime = Runtime(config)
-    listener = _bind(config.server.host, config.server.port)
-    server = Server(runtime, listener)
-    with listener:
-        server.run([listener])
+    live = Live(partial(_load, find_config(config_file), host, port))
+    config = live.runtime.config.server
+    tls = tls_options(config)
+    with bind(config) as listener:
+        server = Server(live, listener, tls)
+        try:
+            server.run([listener])
+        finally:
+            if config.unix_socket:
+                Path(config.unix_socket).expanduser().unlink(missing_ok=True)
     if not server.started:
         raise ConfigError("the server did not start; the log says why")
 
@@ -43,19 +49,19 @@ def run(config_file: str | None, host: str | None, port: int | None, *, verbose:
 class Server(uvicorn.Server):
     """uvicorn, which announces itself once it listens and ends without a signal of its own."""
 
-    def __init__(self, runtime: Runtime, listener: socket.socket) -> None:
-        """Prepare to serve ``runtime`` on ``listener``."""
-        self._runtime = runtime
+    def __init__(self, live: Live, listener: socket.socket, tls: dict[str, Any]) -> None:
+        """Prepare to serve ``live`` on ``listener``."""
+        self._live = live
         self._listener = listener
         self._tasks = Tasks()
         super().__init__(
             uvicorn.Config(
-                build_app(runtime),
+                live,
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=int(runtime.config.server.drain_timeout) or 1,
                 backlog=_BACKLOG,
+                **tls,
             )
         )
 
@@ -63,39 +69,50 @@ class Server(uvicorn.Server):
         """Start, then say so."""
         await super().startup(sockets)
         if self.started:
-            announce(self._runtime, self._listener)
-            self._tasks.start(announce_backends(self._runtime), "announce")
+            announce(self._live.runtime, self._listener)
+            self._tasks.start(announce_backends(self._live.runtime), "announce")
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let running answers finish, within ``[server] drain_timeout``; then end everything."""
         await self._tasks.close()
+        drain = self._live.runtime.config.server.drain_timeout
+        self.config.timeout_graceful_shutdown = max(1, int(min(drain, _LONGEST_DRAIN)))
         click.echo("stopping: running answers may finish; again to stop at once", err=True)
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGINT and SIGTERM, and exit with status 0 after it, which uvicorn's own way does not."""
+        """Stop on SIGINT and SIGTERM, and exit with status 0 after it, which uvicorn's own way does not.
+
+        SIGHUP, where there is one, reloads the configuration.
+        """
         handled = (signal.SIGINT, signal.SIGTERM)
         before = {number: signal.signal(number, self.handle_exit) for number in handled}
+        hangup = getattr(signal, "SIGHUP", None)
+        if hangup is not None:
+            asyncio.get_running_loop().add_signal_handler(hangup, self._live.reload_soon)
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            if hangup is not None:
+                asyncio.get_running_loop().remove_signal_handler(hangup)
 
 
 def announce(runtime: Runtime, listener: socket.socket) -> None:
     """Say where the server listens, what it offers, and how to try it."""
-    host, port = listener.getsockname()[:2]
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     config = runtime.config
-    names = [name for name in config.models if "/" not in name and "*" not in name]
+    url = url_of(listener, config.server)
+    names = [name for name, entry in config.models.items() if not entry.hidden]
+    unix = config.server.unix_socket
     body = '{"model": "claude-sonnet-4", "messages": [{"role": "user", "content": "Hello!"}]}'
+    curl = f"curl {f'--unix-socket {unix} ' if unix else ''}{url}/v1/chat/completions"
     rows = {
-        "address": f"{url}/v1",
+        "address": f"{url}/v1{f' on {unix}' if unix else ''}",
         "config": str(config.source or "none: the defaults"),
-        "models": ", ".join(names),
-        "try": f"curl {url}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'",
+        "models": ", ".join(name for name in names if "/" not in name and "*" not in name),
+        "try": f"{curl} -H 'Content-Type: application/json' -d '{body}'",
     }
     click.echo(f"claude-max-proxy {__version__}")
     for name, value in rows.items():
@@ -121,28 +138,11 @@ def _summary(facts: dict[str, Any]) -> str:
     return " · ".join(word for word in words if word) or str(facts.get("status", "ok"))
 
 
-def _with_overrides(config: Config, host: str | None, port: int | None) -> Config:
+def _load(path: Path | None, host: str | None, port: int | None) -> Config:
+    """Read the configuration; what the command line says goes before what the file says."""
+    config = load(path)
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     return msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **given))
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; "
-            "is another proxy running? choose another with --port"
-        ) from error
-    listener.set_inheritable(False)
-    return listener
 
 
 def _set_up_logging(*, verbose: bool) -> None:

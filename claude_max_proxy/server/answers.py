@@ -143,7 +143,7 @@ class Answer:
                 await self._wake.wait()
 
     def _headers(self) -> Headers:
-        headers = [(b"x-request-id", secrets.token_hex(8).encode())]
+        headers = [_request_id()]
         if self._request.ignored:
             headers.append((b"x-proxy-ignored", ", ".join(self._request.ignored).encode()))
         return headers
@@ -157,10 +157,10 @@ async def send_error(error: ProxyError, dialect: Dialect, send: Send) -> None:
 
 def error_headers(error: ProxyError) -> Headers:
     """The headers that a failure brings along."""
-    if error.retry_after is None:
-        return []
-
-    return [(b"retry-after", str(error.retry_after).encode())]
+    headers = [_request_id()]
+    if error.retry_after is not None:
+        headers.append((b"retry-after", str(error.retry_after).encode()))
+    return headers
 
 
 async def _send_body(status: int, headers: Headers, body: bytes, send: Send) -> None:
@@ -185,3 +185,7 @@ async def _cancel(*tasks: asyncio.Task[None]) -> None:
     for task in tasks:
         if task.done() and not task.cancelled():
             task.exception()  # heard, so that the loop does not complain
+
+
+def _request_id() -> tuple[bytes, bytes]:
+    return (b"x-request-id", secrets.token_hex(8).encode())

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import litestar
 from litestar import Litestar, Response
+from litestar.config.cors import CORSConfig
 from litestar.config.response_cache import ResponseCacheConfig
 from litestar.exceptions import HTTPException
 from litestar.handlers import post
 from litestar.types import ASGIApp
 
+from claude_max_proxy.config import ServerConfig
 from claude_max_proxy.dialect import Dialect
 from claude_max_proxy.errors import (
     BodyTooLarge,
@@ -26,7 +27,9 @@ from claude_max_proxy.errors import (
 from claude_max_proxy.request import Client
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.answers import Answer, error_headers
+from claude_max_proxy.server.embeddings import embeddings_route
 from claude_max_proxy.server.guards import Guard
+from claude_max_proxy.server.keys import Keys
 from claude_max_proxy.server.routes import health_routes, model_routes
 
 
@@ -46,41 +49,46 @@ class _Answering(Response[None]):
 
 
 def build_app(runtime: Runtime) -> Litestar:
-    """Build the application that serves ``runtime``, and starts and stops it."""
-
-    @asynccontextmanager
-    async def lifespan(_: Litestar) -> AsyncIterator[None]:
-        await runtime.start()
-        try:
-            yield
-        finally:
-            await runtime.stop()
-
+    """Build the application that serves ``runtime``; who builds it starts and stops what is behind it."""
     dialects = list(runtime.dialects.values())
     render = _renderer(dialects)
+    config = runtime.config.server
+    keys = Keys(config.api_keys, runtime.rates)
     return Litestar(
         route_handlers=[
-            *(_dialect_route(runtime, dialect) for dialect in dialects),
-            *model_routes(runtime),
+            *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
+            embeddings_route(runtime, keys),
+            *model_routes(runtime, keys),
             *health_routes(runtime),
         ],
-        guards=[Guard(runtime.config.server)],
+        guards=[Guard(config, keys)],
+        cors_config=_cors(config) if config.allowed_origins else None,
         exception_handlers={ProxyError: render, HTTPException: render, Exception: render},
-        lifespan=[lifespan],
-        request_max_body_size=runtime.config.server.max_body_bytes,
+        request_max_body_size=config.max_body_bytes,
         logging_config=None,
         openapi_config=None,
         response_cache_config=ResponseCacheConfig(default_expiration=None),
     )
 
 
-def _dialect_route(runtime: Runtime, dialect: Dialect) -> Any:
+def _cors(config: ServerConfig) -> CORSConfig:
+    return CORSConfig(
+        allow_origins=config.allowed_origins,
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["*"],  # an allowed page may send what it likes, as the OpenAI library does
+        expose_headers=["retry-after", "x-proxy-ignored", "x-request-id"],
+        max_age=600,
+    )
+
+
+def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
     server = runtime.config.server
 
     @post(list(dialect.routes), name=dialect.name)
     async def answer(request: _Request) -> Response[None]:
         asked = dialect.read(await request.body())
         asked.client = _client(request)
+        keys.admit(asked.client.key, asked.model)
         events = runtime.gateway.answer(asked, dialect.name)
         return _Answering(Answer(asked, dialect, events, keep_alive=server.keep_alive, hold=server.hold))
 

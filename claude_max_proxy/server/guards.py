@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,9 +14,9 @@ from claude_max_proxy.errors import (
     BodyTooLarge,
     ConfigError,
     Forbidden,
-    InvalidKey,
     UnsupportedMediaType,
 )
+from claude_max_proxy.server.keys import Keys
 
 
 _Connection = ASGIConnection[Any, Any, Any, Any]
@@ -27,13 +26,13 @@ _OPEN = frozenset({"/health", "/v1/health"})
 class Guard:
     """Checks every request before its body is read.
 
-    A browser's pages cannot pass: no CORS, no foreign Host.
+    A browser's pages cannot pass, but for those of ``allowed_origins``: no other Origin, no foreign Host.
     """
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, keys: Keys) -> None:
         """Use ``[server]``."""
         self._config = config
-        self._keys = {name: key.encode() for name, key in config.api_keys.items()}
+        self._keys = keys
 
     async def __call__(self, connection: _Connection, _: BaseRouteHandler) -> None:
         """Refuse the request by raising, or note whose key it carries; async, for else it costs a thread."""
@@ -41,7 +40,7 @@ class Guard:
         self._check_origin(connection.headers.get("origin"))
         self._check_body(connection)
         path = connection.scope["path"]
-        connection.scope["state"]["key"] = "" if path in _OPEN else self._check_key(connection)
+        connection.scope["state"]["key"] = "" if path in _OPEN else self._keys.identify(connection.headers)
 
     def _check_host(self, host: str) -> None:
         name = _host_name(host)
@@ -51,8 +50,11 @@ class Guard:
             )
 
     def _check_origin(self, origin: str | None) -> None:
-        if origin is not None:
-            raise Forbidden(f"requests from web pages are not served (Origin: {origin[:200]})")
+        if origin is not None and origin not in self._config.allowed_origins:
+            raise Forbidden(
+                f"requests from the web page {origin[:200]!r} are not served; "
+                "to allow them, add it to [server] allowed_origins"
+            )
 
     def _check_body(self, connection: _Connection) -> None:
         length = connection.headers.get("content-length", "0")
@@ -65,30 +67,19 @@ class Guard:
         if connection.scope.get("method") == "POST" and kind.lower() != "application/json":
             raise UnsupportedMediaType(f"the body must be application/json, not {kind[:100]!r}")
 
-    def _check_key(self, connection: _Connection) -> str:
-        if not self._keys:
-            return ""
-
-        authorization = connection.headers.get("authorization", "")
-        scheme, _, token = authorization.partition(" ")
-        given = token.strip() if scheme.lower() == "bearer" else connection.headers.get("x-api-key", "")
-        matches = [name for name, key in self._keys.items() if hmac.compare_digest(key, given.encode())]
-        if not matches:
-            raise InvalidKey(
-                "this proxy needs one of its own API keys, as `Authorization: Bearer KEY`"
-                if not given
-                else "this is not an API key of this proxy"
-            )
-        return matches[0]
-
 
 def check_reach(config: ServerConfig) -> None:
-    """Refuse to be reachable from other machines without API keys."""
-    if not config.api_keys and not is_loopback(config.host):
+    """Refuse to be reachable from other machines without API keys, and from web pages that are not named."""
+    if not config.api_keys and not config.unix_socket and not is_loopback(config.host):
         raise ConfigError(
             f"server.host: {config.host!r} is reachable from other machines, so [server] api_keys must be "
             'set, as in api_keys = { me = "a long random text" }'
         )
+    for origin in config.allowed_origins:
+        if "*" in origin:
+            raise ConfigError(
+                f'server.allowed_origins: {origin!r} is no origin; list each, as in "https://app.example"'
+            )
 
 
 def is_loopback(host: str) -> bool:

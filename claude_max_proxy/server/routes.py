@@ -11,25 +11,27 @@ from claude_max_proxy import __version__
 from claude_max_proxy.backend import ModelInfo
 from claude_max_proxy.errors import NotFound
 from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.server.keys import Keys
 
 
 # When the oldest of the model names began; the API wants a time, and ours do not have one.
 _CREATED = 1_747_872_000
 
 
-def model_routes(runtime: Runtime) -> list[Any]:
+def model_routes(runtime: Runtime, keys: Keys) -> list[Any]:
     """``GET /v1/models`` and ``GET /v1/models/{id}``, where an id may hold slashes."""
 
     @get(["/v1/models", "/models"], name="models")
-    async def models() -> dict[str, Any]:
-        rows = [model_row(name, info) for name, info in runtime.models().items()]
+    async def models(request: Request[Any, Any, Any]) -> dict[str, Any]:
+        key = request.scope["state"]["key"]
+        rows = [model_row(name, info) for name, info in runtime.models().items() if keys.allows(key, name)]
         return {"object": "list", "data": rows}
 
     @get(["/v1/models/{name:path}", "/models/{name:path}"], name="model")
     async def model(request: Request[Any, Any, Any]) -> dict[str, Any]:
         name = str(request.path_params["name"]).removeprefix("/")
         info = runtime.describe(name)
-        if info is None:
+        if info is None or not keys.allows(request.scope["state"]["key"], name):
             raise NotFound(f"the model {name!r} does not exist here", param="model", code="model_not_found")
         return model_row(name, info)
 
@@ -47,7 +49,7 @@ def health_routes(runtime: Runtime) -> list[Any]:
             "status": facts["status"],
             "provider": "claude-max-proxy",
             "version": __version__,
-            "backends": facts["backends"],
+            **facts,
         }
         return Response(body, status_code=status)
 

@@ -25,6 +25,7 @@ from claude_max_proxy.testing.answers import (
 from claude_max_proxy.testing.directives import answer_for
 from claude_max_proxy.testing.events import message, stream
 from claude_max_proxy.testing.limits import limit_headers, plan_limit
+from claude_max_proxy.testing.openai_upstream import ScriptedOpenAI
 from claude_max_proxy.testing.seen import RecordedRequest, conversation, system_text
 from claude_max_proxy.testing.upstream import ScriptedUpstream
 
@@ -38,6 +39,7 @@ __all__ = [
     "Hang",
     "RecordedRequest",
     "Reply",
+    "ScriptedOpenAI",
     "ScriptedUpstream",
     "Text",
     "Thinking",

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
+from claude_max_proxy.testing import events
 from claude_max_proxy.testing.answers import Answer, Drop, ErrorEvent, Fault, Hang, Reply, fault
-from claude_max_proxy.testing.events import (
-    batches,
-    error_event,
-    message,
-    new_id,
-    opening,
-    paced_batches,
-    stream,
-)
+from claude_max_proxy.testing.events import batches, new_id, paced_batches
 
 
 Scope = dict[str, Any]
@@ -31,14 +24,37 @@ BREAK_DELAY = 0.05
 it has not looked at yet, and then there was no break in the middle."""
 
 
+class Wire(Protocol):
+    """The API that is spoken; the modules `events` and `openai_events` are two."""
+
+    def stream(self, reply: Reply, model: str) -> list[bytes]:
+        """All events of a reply."""
+
+    def message(self, reply: Reply, model: str) -> dict[str, Any]:
+        """A reply as one JSON document."""
+
+    def opening(self, deltas: int, model: str) -> list[bytes]:
+        """The events of a reply that breaks off after so many text deltas."""
+
+    def error_event(self, type_name: str, message: str) -> bytes:
+        """The event that ends a stream that failed half way."""
+
+    def is_delta(self, frame: bytes) -> bool:
+        """Whether this event is a piece of content."""
+
+    def envelope(self, fault: Fault, request_id: str) -> dict[str, Any]:
+        """The JSON of a plain HTTP error."""
+
+
 class Delivery:
     """The way of one answer to the client.
 
     `left` becomes true when the client was gone before the answer ended.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, wire: Wire = events) -> None:
         """Answer the request of this ASGI scope, which `Listener` has given its transport."""
+        self._wire = wire
         self._transport: asyncio.Transport = scope["state"]["transport"]
         self._receive = receive
         self._send = send
@@ -67,20 +83,20 @@ class Delivery:
             case Fault():
                 return await self._give_fault(answer)
             case ErrorEvent(after=after):
-                await self._begin(opening(after, model))
-                return await self._write(error_event(answer.type, answer.message), more=False)
+                await self._begin(self._wire.opening(after, model))
+                return await self._write(self._wire.error_event(answer.type, answer.message), more=False)
             case Drop(after=after):
-                await self._begin([] if after is None else opening(after, model))
+                await self._begin([] if after is None else self._wire.opening(after, model))
                 return await self._drop()
             case Hang(after=after):
-                await self._begin([] if after is None else opening(after, model))
+                await self._begin([] if after is None else self._wire.opening(after, model))
                 return await self._hang()
 
     async def _give_whole(self, answer: Answer, model: str) -> bool:
         match answer:
             case Reply():
                 await self._pause(answer.delay)
-                return await self.give_json(message(answer, model), headers=answer.headers)
+                return await self.give_json(self._wire.message(answer, model), headers=answer.headers)
             case Fault():
                 return await self._give_fault(answer)
             case ErrorEvent():
@@ -93,17 +109,15 @@ class Delivery:
 
     async def _give_reply(self, reply: Reply, model: str) -> bool:
         await self._start(200, "text/event-stream; charset=utf-8", reply.headers)
-        frames = stream(reply, model)
+        frames = self._wire.stream(reply, model)
         if not reply.pace:
             return await self._write_all(batches(frames, BATCH))
-        return await self._write_all(paced_batches(frames), reply.pace)
+        return await self._write_all(paced_batches(frames, self._wire.is_delta), reply.pace)
 
     async def _give_fault(self, answer: Fault) -> bool:
         request_id = new_id("req")
-        error = {"type": answer.type, "message": answer.message}
-        envelope = {"type": "error", "error": error, "request_id": request_id}
         headers = {"request-id": request_id, **answer.headers}
-        return await self.give_json(envelope, answer.status, headers)
+        return await self.give_json(self._wire.envelope(answer, request_id), answer.status, headers)
 
     async def _begin(self, frames: list[bytes]) -> None:
         """Send the first events of an answer that will not be whole; none at all sends nothing."""

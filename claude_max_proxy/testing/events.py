@@ -8,13 +8,13 @@ from __future__ import annotations
 import itertools
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 
-from claude_max_proxy.testing.answers import Block, Reply, Text, Thinking, ToolUse, words
+from claude_max_proxy.testing.answers import Block, Fault, Reply, Text, Thinking, ToolUse, words
 
 
 _WORD = re.compile(r"\s*\S+|\s+")
@@ -74,12 +74,12 @@ def batches(frames: list[bytes], size: int) -> Iterator[bytes]:
         yield b"".join(frames[start : start + size])
 
 
-def paced_batches(frames: list[bytes]) -> Iterator[bytes]:
+def paced_batches(frames: list[bytes], begins: Callable[[bytes], bool] = is_delta) -> Iterator[bytes]:
     """The events joined so that each batch holds one delta and what follows it."""
     batch: list[bytes] = []
     held = False
     for frame in frames:
-        if is_delta(frame):
+        if begins(frame):
             if held:
                 yield b"".join(batch)
                 batch = []
@@ -101,6 +101,12 @@ def message(reply: Reply, model: str) -> dict[str, Any]:
         "stop_reason": reply.stopped_by,
         "stop_sequence": reply.stop_sequence,
     }
+
+
+def envelope(fault: Fault, request_id: str) -> dict[str, Any]:
+    """The JSON of a plain HTTP error."""
+    error = {"type": fault.type, "message": fault.message}
+    return {"type": "error", "error": error, "request_id": request_id}
 
 
 def usage(reply: Reply, output_tokens: int) -> dict[str, Any]:

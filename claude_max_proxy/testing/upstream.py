@@ -45,7 +45,7 @@ class ScriptedUpstream:
         self.count = 0
         self.bytes_received = 0
         self._recording = recording
-        self._script: deque[Answer] = deque()
+        self.scripted: deque[Answer] = deque()
         self._function: AnswerFunction | None = None
         self._listener = Listener(self._serve, port)
         self._port = port
@@ -83,7 +83,7 @@ class ScriptedUpstream:
 
     def script(self, *answers: Answer) -> None:
         """Queue answers for the next requests, one each; they come before everything else."""
-        self._script.extend(answers)
+        self.scripted.extend(answers)
 
     def answer_with(self, function: AnswerFunction | None) -> None:
         """Let a function answer what is not scripted; None goes back to directives alone."""
@@ -93,7 +93,7 @@ class ScriptedUpstream:
         """Forget what was recorded and what was scripted."""
         self.requests.clear()
         self.others.clear()
-        self._script.clear()
+        self.scripted.clear()
         self._function = None
 
     async def idle(self, within: float = 5.0) -> None:
@@ -108,48 +108,55 @@ class ScriptedUpstream:
         self._active += 1
         self._idle.clear()
         try:
-            await self._route(scope, receive, Delivery(scope, receive, send))
+            await self.route(scope, receive, self.deliver(scope, receive, send))
         finally:
             self._active -= 1
             if not self._active:
                 self._idle.set()
 
-    async def _route(self, scope: Scope, receive: Receive, delivery: Delivery) -> None:
-        content = await _read(receive)
+    def deliver(self, scope: Scope, receive: Receive, send: Send) -> Delivery:
+        """The way of one answer."""
+        return Delivery(scope, receive, send)
+
+    async def route(self, scope: Scope, receive: Receive, delivery: Delivery) -> None:
+        """Answer one request."""
+        content = await read_body(receive)
         if content is None:
             return
         match scope["method"], scope["path"]:
             case "HEAD" | "GET", "/":
                 await delivery.give_json({})
             case "POST", "/v1/messages":
-                await self._answer(scope, content, delivery)
+                await self.answer(scope, content, delivery)
             case "POST", "/v1/messages/count_tokens":
                 tokens = max(1, len(content) // BYTES_PER_TOKEN)
                 await delivery.give_json({"input_tokens": tokens})
             case _:
-                request = _record(scope, content)
+                request = record_request(scope, content)
                 self.others.append(request)
                 request.answered = await delivery.give(fault(404, "Not found"), {})
 
-    async def _answer(self, scope: Scope, content: bytes, delivery: Delivery) -> None:
-        request = _record(scope, content)
+    async def answer(self, scope: Scope, content: bytes, delivery: Delivery) -> None:
+        """Answer one question to the model, and keep it."""
+        request = record_request(scope, content)
         self.count += 1
         self.bytes_received += request.size
         if self._recording:
             self.requests.append(request)
-        request.answered = await delivery.give(self._choose(request.body), request.body)
+        request.answered = await delivery.give(self.choose(request.body), request.body)
         request.disconnected = delivery.left
 
-    def _choose(self, body: dict[str, Any]) -> Answer:
-        if self._script:
-            return self._script.popleft()
+    def choose(self, body: dict[str, Any]) -> Answer:
+        """What was scripted, else what the function says, else what the directives ask for."""
+        if self.scripted:
+            return self.scripted.popleft()
         if not isinstance(body.get("messages"), list):
             return fault(400, "messages: Field required")
         answer = self._function(body) if self._function else None
         return answer if answer is not None else answer_for(body)
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def read_body(receive: Receive) -> bytes | None:
     """The whole body of a request; None when the client left before it was there."""
     parts = []
     more = True
@@ -162,7 +169,8 @@ async def _read(receive: Receive) -> bytes | None:
     return b"".join(parts)
 
 
-def _record(scope: Scope, content: bytes) -> RecordedRequest:
+def record_request(scope: Scope, content: bytes) -> RecordedRequest:
+    """Keep a request as it came."""
     headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
     return RecordedRequest(
         method=scope["method"],

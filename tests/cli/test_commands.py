@@ -10,12 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from claude_max_proxy import ConfigError, __version__
-from claude_max_proxy.cli import serving
-from claude_max_proxy.cli.commands import demo, models, serve
+from claude_max_proxy.cli.commands import config, demo, models, new_plugin, plugins, serve
+from claude_max_proxy.cli.listening import bind_tcp
 from claude_max_proxy.cli.serving import announce, announce_backends
 from claude_max_proxy.config import DEFAULT_MODELS
 from tests.scripted import plugin_folder, scripted_runtime
@@ -42,28 +43,42 @@ def command(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("used", [serve, models, demo])
+@pytest.mark.parametrize(
+    "used", [serve, models, demo, plugins, new_plugin, config, *config.commands.values()]
+)
 def test_every_command_explains_itself(used: Any) -> None:
     """``--help`` says what a command and each of its options does."""
     result = CliRunner().invoke(used, ["--help"])
     assert result.exit_code == 0
     assert " ".join(used.help.split()) in " ".join(result.output.split())
     for parameter in used.params:
-        assert not hasattr(parameter, "help") or parameter.help
+        assert not isinstance(parameter, click.Option) or parameter.help
 
 
 def test_the_models(tmp_path: Path) -> None:
     """The table says what each name means, what it sets and where it was defined."""
     file = configuration(
         tmp_path,
-        '[models]\n"cheap-*" = { to = "claude/haiku", effort = "low", max_tokens = 9, system = "s" }\n',
+        '[models]\n"cheap-*" = { to = "claude/haiku", effort = "low", max_tokens = 9, system = "s" }\n'
+        '"cheaper-*" = { to = "cheap-*", hidden = true, fallback = ["opus"] }\n',
     )
     result = CliRunner().invoke(models, ["--config", str(file)], catch_exceptions=False)
     assert result.exit_code == 0
     rows = [line.split() for line in result.output.splitlines()]
-    assert len(rows) == len(DEFAULT_MODELS) + 2
-    assert ["claude-opus-4", "claude/opus", "-", "built", "in"] in rows
-    assert ["cheap-*", "claude/haiku", "effort=low", "max_tokens=9", "system", str(file)] in rows
+    assert len(rows) == len(DEFAULT_MODELS) + 3
+    assert ["claude-opus-4", "claude", "opus", "200,000", "-", "built", "in"] in rows
+    assert [
+        "cheap-*",
+        "claude",
+        "haiku",
+        "200,000",
+        "effort=low",
+        "max_tokens=9",
+        "system",
+        str(file),
+    ] in rows
+    assert ["cheaper-*", "claude", "haiku", "200,000", "hidden", "fallback=opus", str(file)] in rows
+    assert ["claude-*", "claude", "claude-*", "200,000", "-", "built", "in"] in rows
 
 
 def test_a_broken_configuration(tmp_path: Path) -> None:
@@ -108,7 +123,7 @@ def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=rf"cannot listen on 127\.0\.0\.1:{port}: .*--port"):
-            serving._bind("127.0.0.1", port)
+            bind_tcp("127.0.0.1", port)
 
 
 class FakeListener:

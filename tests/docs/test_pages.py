@@ -11,10 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from claude_max_proxy import Agent
+from claude_max_proxy import Agent, HttpSettings
+from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
 from claude_max_proxy.config import (
     DEFAULT_MODELS,
+    ApiKey,
     ModelEntry,
     PluginPolicy,
     PluginsConfig,
@@ -33,8 +36,12 @@ PAGES = {page.name: page.read_text("utf-8") for page in [ROOT / "README.md", *(R
 TABLES = {
     "## `[server]`": ServerConfig,
     "## `[models]`": ModelEntry,
+    "### `api_keys`": ApiKey,
     "### `agent`": Agent,
     '### `type = "claude-cli"`': ClaudeCliSettings,
+    "### Over HTTP": HttpSettings,
+    '### `type = "openai"`': OpenAIApiSettings,
+    '### `type = "anthropic"`': AnthropicApiSettings,
     "## `[plugins]`": PluginsConfig,
     "## `[plugins.NAME]`": PluginPolicy,
 }
@@ -74,6 +81,11 @@ def written(default: object) -> str:
     return msgspec.json.encode(default).decode().replace(",", ", ")
 
 
+def shared(struct: type[msgspec.Struct]) -> set[str]:
+    """Name the keys that a type of backend has from `HttpSettings`, whose own table says them once."""
+    return set() if struct is HttpSettings else set(HttpSettings.__struct_fields__) - {"base_url"}
+
+
 @pytest.mark.parametrize("heading", TABLES)
 def test_configuration(heading: str) -> None:
     """Every key of a table is on the page, with its default, and none that is not there."""
@@ -83,9 +95,12 @@ def test_configuration(heading: str) -> None:
         )
         for field in msgspec.structs.fields(TABLES[heading])
         if field.name != "tables"  # holds [plugins.NAME], not a key
+        and not (issubclass(TABLES[heading], HttpSettings) and field.name in shared(TABLES[heading]))
     }
     found = {
-        key: default for key, default, *_ in rows(section("configuration.md", heading)) if "/" not in default
+        key: default
+        for key, default, *_ in rows(section("configuration.md", heading))
+        if "/" not in default or "://" in default
     }
     assert found == expected
 
@@ -120,7 +135,7 @@ def test_routes() -> None:
     served = set()
     for route in build_app(Runtime(parse({}, None))).routes:
         path = re.sub(r"\{.*?\}", "{id}", route.path_format).replace("/health", "/health")
-        if path not in {"/models", "/models/{id}", "/chat/completions", "/v1/health"}:
+        if path not in {"/models", "/models/{id}", "/chat/completions", "/embeddings", "/v1/health"}:
             served |= {f"{method} {path}" for method in route.methods - {"OPTIONS"}}  # type: ignore[attr-defined]
     assert found == served
 

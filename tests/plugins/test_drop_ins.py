@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
-from claude_max_proxy import ConfigError, Image, Message, Request, Text, ToolResult
+from claude_max_proxy import (
+    ConfigError,
+    Events,
+    Failed,
+    Image,
+    Message,
+    Overloaded,
+    Record,
+    Request,
+    Text,
+    ToolResult,
+    Usage,
+    UsageLimitReached,
+)
 from tests.plugins.conftest import FOLDER, Chat
 
 
@@ -124,6 +141,14 @@ class TestLogJsonl:
         assert first["total"] >= first["first_token"] >= 0
         assert "secret" not in written
 
+    async def test_makes_its_folder(self, configured: Configured, tmp_path: Path) -> None:
+        """The folder of a file that is configured is made when the configuration comes into force."""
+        path = tmp_path / "logs" / "deep" / "requests.jsonl"
+        chat = configured(f"[plugins.log_jsonl]\npath = {json.dumps(str(path))}")
+        await chat.runtime.plugins.configured(None, chat.runtime.config)
+        await chat.ask(text="hi")
+        assert len(path.read_text("utf-8").splitlines()) == 1
+
     async def test_survives_a_missing_folder(
         self, configured: Configured, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -160,6 +185,143 @@ class TestRedactSecrets:
         text = "sk-short, ghp_no, and the skeleton-of-a-sentence"
         reply = await configured('[plugins.redact_secrets]\nreplacement = "#"').ask(text=text)
         assert reply.text == text
+
+
+class TestDailyBudget:
+    """So many tokens a day."""
+
+    TOKENS = "[plugins.daily_budget]\ntokens = { any = 10 }\n"
+
+    @pytest.fixture
+    def day(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+        """Give what sets the time."""
+
+        def set_to(seconds: float) -> None:
+            monkeypatch.setattr(time, "time", lambda: seconds)
+
+        set_to(86_400.0 * 20_000)
+        return set_to
+
+    async def spend(self, chat: Chat, tokens: int, model: str = "any") -> None:
+        """Tell of a request that used so many tokens, half of them read from the cache."""
+        usage = Usage(input_tokens=0, output_tokens=tokens - tokens // 2, cache_read_tokens=tokens // 2)
+        await chat.runtime.plugins.log_request(Record("echo", upstream_model=model, usage=usage))
+
+    async def test_refuses(self, configured: Configured, day: Callable[[float], None]) -> None:
+        """When a model's tokens are spent it is refused until midnight (UTC), like a plan's limit."""
+        chat = configured(self.TOKENS)
+        await self.spend(chat, 9)
+        assert (await chat.ask(text="hi")).text == "hi"
+        await self.spend(chat, 1)
+        error = (await chat.ask(text="hi")).error
+        assert isinstance(error, UsageLimitReached)
+        assert error.retry_after == 86_400
+        day(86_400.0 * 20_001 - 1)
+        assert (await chat.ask(text="hi")).error is not None
+        day(86_400.0 * 20_001)
+        assert (await chat.ask(text="hi")).text == "hi"
+
+    async def test_reroutes(self, configured: Configured, day: Callable[[float], None]) -> None:
+        """Or another model answers, if one is named."""
+        chat = configured(self.TOKENS + 'reroute = "mirror/cheap"\n')
+        await self.spend(chat, 10)
+        assert (await chat.ask(text="hi")).model == "cheap"
+
+    async def test_counts_each_model(self, configured: Configured, day: Callable[[float], None]) -> None:
+        """A model's tokens are its own, and one without a budget has no end."""
+        chat = configured(self.TOKENS)
+        await self.spend(chat, 10)
+        await self.spend(chat, 10_000, "another")
+        assert (await chat.ask(text="hi", model="other")).text == "hi"
+
+
+class TestOpenClawContext:
+    """OpenClaw's own context message."""
+
+    CONTEXT = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nactive: none\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>"
+
+    @pytest.mark.parametrize(
+        ("role", "texts", "ephemeral"),
+        [
+            ("user", [CONTEXT], True),
+            ("user", [f"\n{CONTEXT}\n"], True),
+            ("user", [CONTEXT, CONTEXT], True),
+            ("user", [f"{CONTEXT} and more"], False),
+            ("user", [CONTEXT, "a question"], False),
+            ("user", ["about <<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>"], False),
+            ("user", ["a question"], False),
+            ("user", [], False),
+            ("assistant", [CONTEXT], False),
+        ],
+    )
+    async def test_is_marked(
+        self, configured: Configured, role: Literal["user", "assistant"], texts: list[str], ephemeral: bool
+    ) -> None:
+        """A user's message of nothing but context is ephemeral, and the model still hears it."""
+        marked = Message(role, [Text(text) for text in texts])
+        request = Request("echo", messages=[marked, Message("user", [Text("hi")])])
+        await configured("").ask(request=request)
+        assert [message.ephemeral for message in request.messages] == [ephemeral, False]
+        assert [part.text for part in marked.parts if isinstance(part, Text)] == texts
+
+    async def test_results_are_no_context(self, configured: Configured) -> None:
+        """What a tool found is never taken for context, whatever it says."""
+        request = Request("echo", messages=[Message("user", [ToolResult("c", (Text(self.CONTEXT),))])])
+        await configured("").ask(request=request)
+        assert request.messages[0].ephemeral is False
+
+
+class TestShadow:
+    """A second model, asked the same."""
+
+    @staticmethod
+    async def compared(chat: Chat) -> None:
+        """Wait for what goes on behind an answer."""
+        shadow = next(plugin.module for plugin in chat.runtime.plugins if plugin.name == "shadow")
+        async with asyncio.timeout(5):
+            while len(shadow.tasks):  # noqa: ASYNC110  # nobody tells when it is over
+                await asyncio.sleep(0)
+
+    async def test_is_asked(self, configured: Configured, caplog: pytest.LogCaptureFixture) -> None:
+        """The client gets its own model's answer; the log says whether the other's is the same, not what."""
+        chat = configured('[plugins.shadow]\nto = "mirror/second"\n')
+        with caplog.at_level(logging.INFO):
+            reply = await chat.ask(text="a secret")
+            await self.compared(chat)
+        assert (reply.model, reply.text) == ("any", "a secret")
+        assert "same: True" in caplog.text
+        assert "secret" not in caplog.text
+
+    @pytest.mark.parametrize("raised", [True, False])
+    async def test_differs(
+        self, configured: Configured, caplog: pytest.LogCaptureFixture, raised: bool
+    ) -> None:
+        """Another answer, or a failure, is told in the log and nowhere else."""
+        chat = configured('[plugins.shadow]\nto = "other/second"\n[backends.other]\ntype = "echo"\n')
+        asked: list[Request] = []
+
+        async def answer(request: Request, model: str) -> Events:
+            asked.append(request)
+            if raised:
+                raise Overloaded("no")
+            yield Failed(Overloaded("no"))
+
+        other: Any = chat.runtime.backends["other"]
+        other.answer = answer
+        request = Request("echo", messages=[Message("user", [Text("hi")])])
+        with caplog.at_level(logging.INFO):
+            assert (await chat.ask(request=request)).text == "hi"
+            await self.compared(chat)
+        assert "same: False" in caplog.text
+        assert asked[0].messages == request.messages
+        assert asked[0].messages[0] is not request.messages[0]
+
+    async def test_stays_out(self, configured: Configured, caplog: pytest.LogCaptureFixture) -> None:
+        """A backend that is not there is asked nothing."""
+        chat = configured('[plugins.shadow]\nto = "nobody/second"\n')
+        with caplog.at_level(logging.INFO):
+            assert (await chat.ask(text="hi")).text == "hi"
+        assert "same" not in caplog.text
 
 
 def test_typing_errors_are_found(configured: Configured) -> None:

@@ -221,13 +221,6 @@ async def test_an_answer_that_breaks_the_grammar(served: Served, stream: bool) -
     assert served.backend.closed == 1
 
 
-async def test_the_application_owns_its_backends(served: Served) -> None:
-    """The backends start and stop with the application."""
-    async with served.application.lifespan():
-        assert served.backend.calls == ["start"]
-    assert served.backend.calls == ["start", "stop"]
-
-
 async def test_clients_side_by_side(served: Served) -> None:
     """One answer that waits holds no other up."""
     served.backend.script[1:1] = [0.05]

@@ -63,7 +63,7 @@ class Pool:
         self._stopping = True
         await self._tasks.close()
         for wait in iter(self._queue.next, None):
-            wait.cancel()
+            wait.set_exception(_stopping())
         await asyncio.gather(*(process.end() for process in list(self._all)))
 
     @property
@@ -86,7 +86,6 @@ class Pool:
 
         Raises :class:`Busy` when the queue is full or the wait too long.
         """
-        self._used[kind] = time.monotonic()
         while self._warm[kind]:
             process, _ = self._warm[kind].popleft()
             if process.alive:
@@ -99,7 +98,8 @@ class Pool:
         return await self._spawn(kind)
 
     def refill(self, kind: Kind) -> None:
-        """Warm a successor, now that a leased process has begun to answer."""
+        """Warm a successor, now that a leased process has begun to answer: its kind is one that works."""
+        self._used[kind] = time.monotonic()
         self._backoff.pop(kind, None)
         if not self._stopping:
             self._tasks.start(self._warm_up(kind), f"claude-warm-{kind.model}")
@@ -150,7 +150,9 @@ class Pool:
                 await wait
         except BaseException as error:
             self._queue.remove(client, wait)
-            if wait.done() and not wait.cancelled():  # the place came in the same instant
+            if (
+                wait.done() and not wait.cancelled() and not wait.exception()
+            ):  # the place came in the same instant
                 self._release()
             if not isinstance(error, TimeoutError):
                 raise
@@ -204,7 +206,7 @@ class Pool:
             self._release()
         if self._stopping:
             await process.end()
-            raise BackendUnavailable("the proxy is stopping")
+            raise _stopping()
         return process
 
     def _exited(self, process: CliProcess) -> None:
@@ -271,4 +273,17 @@ class Pool:
             for kind, used in list(self._used.items()):
                 if used > now - self._settings.warm_timeout:
                     await self._warm_up(kind)
+                else:
+                    del self._used[kind]
+            self._forget()
             await asyncio.sleep(_MAINTENANCE)
+
+    def _forget(self) -> None:
+        """Drop what is known of kinds that nobody uses: their names are the clients' choice."""
+        for known in (self._warm, self._backoff):
+            for kind in [kind for kind in known if kind not in self._used and not self._warm.get(kind)]:
+                del known[kind]
+
+
+def _stopping() -> BackendUnavailable:
+    return BackendUnavailable("the proxy is stopping")

@@ -183,7 +183,8 @@ def test_what_does_not_shape_a_process() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "normal"), [("call_a-1", "calla1"), ("x" * 50, "x" * 50), ("_" * 9 + "a", "a"), ("é", "cb1abf8beff3192f")]
+    ("given", "normal"),
+    [("call_a-1", "calla1"), ("x" * 50, "x" * 50), ("_" * 9 + "a", "a"), ("é", "cb1abf8beff3192f")],
 )
 def test_ids(given: str, normal: str) -> None:
     """An id counts by its letters and digits; one without any still counts."""

@@ -1,0 +1,114 @@
+"""Messages of a Request as the chat completions API takes them. Pure.
+
+There a tool's result is a message of its own, of text alone, and must follow its call at once: so results
+come first, their images after all of them in a user's message, and then what the user says.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from claude_max_proxy import (
+    File,
+    Image,
+    Message,
+    Part,
+    Request,
+    Text,
+    ToolCall,
+    ToolResult,
+)
+
+
+Wire = dict[str, Any]
+_IMAGES_FOLLOW = "(the result is in the images that follow)"
+
+
+def write_messages(request: Request) -> list[Wire]:
+    """Write the system prompt and every message, in their true roles."""
+    written: list[Wire] = []
+    if request.system:
+        written.append({"role": "system", "content": request.system})
+    for message in request.messages:
+        if message.role == "assistant":
+            written += _assistant(message)
+        else:
+            written += _user(message)
+    return written
+
+
+def _assistant(message: Message) -> list[Wire]:
+    """Write what the model said; its reasoning is not handed back, as the API has no place for it."""
+    text = "".join(part.text for part in message.parts if isinstance(part, Text))
+    calls = [_call(part) for part in message.parts if isinstance(part, ToolCall)]
+    if not (text or calls):
+        return []
+
+    wire: Wire = {"role": "assistant", "content": text or None}
+    if calls:
+        wire["tool_calls"] = calls
+    return [wire]
+
+
+def _call(call: ToolCall) -> Wire:
+    function = {"name": call.name, "arguments": call.arguments or "{}"}
+    return {"id": call.id, "type": "function", "function": function}
+
+
+def _user(message: Message) -> list[Wire]:
+    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    said = [part for part in message.parts if not isinstance(part, ToolResult)]
+    shown: list[Part] = [part for result in results for part in result.parts if isinstance(part, Image)]
+    written = [_result(result) for result in results]
+    if shown:
+        written.append({"role": "user", "content": _content(shown)})
+    if said or not written:
+        written.append({"role": "user", "content": _content(said)})
+    return written
+
+
+def _result(result: ToolResult) -> Wire:
+    text = "\n".join(part.text for part in result.parts if isinstance(part, Text))
+    if not text and result.parts:
+        text = _IMAGES_FOLLOW
+    return {
+        "role": "tool",
+        "tool_call_id": result.id,
+        "content": f"Error: {text}" if result.is_error else text,
+    }
+
+
+def _content(parts: Sequence[Part]) -> str | list[Wire]:
+    """Write content; text alone is a string, which every server understands."""
+    match parts:
+        case []:
+            return ""
+        case [Text(text=text)]:
+            return text
+        case _:
+            return [block for part in parts if (block := _block(part))]
+
+
+def _block(part: Part) -> Wire | None:
+    match part:
+        case Text(text=text):
+            return {"type": "text", "text": text}
+        case Image():
+            url = part.url or f"data:{part.media_type};base64,{part.data}"
+            return {"type": "image_url", "image_url": {"url": url}}
+        case File():
+            return _file(part)
+        case _:  # calls and reasoning are the assistant's
+            return None
+
+
+def _file(file: File) -> Wire:
+    """Write a document; the API takes files only as PDF, and text as what it is."""
+    if file.media_type == "text/plain":
+        text = base64.b64decode(file.data).decode()
+        return {"type": "text", "text": f"{file.name}:\n\n{text}" if file.name else text}
+
+    data = f"data:{file.media_type};base64,{file.data}"
+    return {"type": "file", "file": {"filename": file.name or "document.pdf", "file_data": data}}

@@ -1,0 +1,86 @@
+"""Writes a Request as the body of ``POST /chat/completions``. Pure: values in, bytes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from claude_max_proxy import InvalidRequest, Request, Tool, ToolChoice
+from claude_max_proxy.backends.openai_api.messages import write_messages
+from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
+
+
+_encoder = msgspec.json.Encoder()
+_ANY_OBJECT = ({"type": "object"}, {"type": "object", "additionalProperties": True})
+_MODES: dict[str, str] = {"auto": "auto", "none": "none", "required": "required"}
+
+
+def write(request: Request, model: str, settings: OpenAIApiSettings) -> bytes:
+    """Write the whole body; what the request does not set is left to the server."""
+    if request.agent is not None:
+        raise InvalidRequest('only a backend of type "claude-cli" has an agent', param="model")
+
+    body: dict[str, Any] = {"model": model, "messages": write_messages(request), "stream": True}
+    if settings.include_usage:
+        body["stream_options"] = {"include_usage": True}
+    optional = {
+        settings.max_tokens_field: request.max_tokens,
+        "stop": request.stop or None,
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "reasoning_effort": "xhigh" if request.effort == "max" else request.effort,
+        "user": request.extra.get("user"),
+    }
+    body |= {name: value for name, value in optional.items() if value is not None}
+    if request.tools:
+        _add_tools(body, request.tools, request.tool_choice)
+    if request.response_schema is not None:
+        body["response_format"] = response_format(request.response_schema)
+    return _encoder.encode(body | settings.extra_body)
+
+
+def _add_tools(body: dict[str, Any], tools: list[Tool], choice: ToolChoice) -> None:
+    """Add the tools; what is the API's default is not said, as not every server knows it."""
+    body["tools"] = [_tool(tool) for tool in tools]
+    if choice.mode == "named":
+        body["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
+    elif choice.mode != "auto":
+        body["tool_choice"] = _MODES[choice.mode]
+    if not choice.parallel:
+        body["parallel_tool_calls"] = False
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    if tool.parameters:
+        function["parameters"] = tool.parameters
+    if tool.strict:
+        function["strict"] = True
+    return {"type": "function", "function": function}
+
+
+def response_format(schema: dict[str, Any]) -> dict[str, Any]:
+    """Ask for JSON: any object, or one of a schema, which is enforced where the API can enforce it."""
+    if schema in _ANY_OBJECT:
+        return {"type": "json_object"}
+
+    named = {"name": "answer", "schema": schema, "strict": _is_closed(schema)}
+    return {"type": "json_schema", "json_schema": named}
+
+
+def _is_closed(schema: Any) -> bool:
+    """Whether every object in a schema requires all that it names and allows no more: else "strict" fails."""
+    if isinstance(schema, list):
+        return all(_is_closed(item) for item in schema)
+    if not isinstance(schema, dict):
+        return True
+
+    properties = schema.get("properties", {})
+    if schema.get("type") == "object" or properties:
+        required = schema.get("required", [])
+        if schema.get("additionalProperties") is not False or set(required) != set(properties):
+            return False
+    return all(_is_closed(value) for value in schema.values())

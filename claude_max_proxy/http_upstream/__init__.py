@@ -1,0 +1,13 @@
+"""What backends over HTTP are built from: the client, its settings, secrets, and the errors of APIs.
+
+Two ways lead to the network, behind one face: connections of our own (``direct``), and httpx for the
+environment's proxies and HTTP/2 (``proxied``), which is imported only then.
+"""
+
+from claude_max_proxy.http_upstream.client import HttpUpstream
+from claude_max_proxy.http_upstream.failures import upstream_error
+from claude_max_proxy.http_upstream.settings import HttpSettings, ModelFacts
+from claude_max_proxy.secret import Secret, resolve_secret
+
+
+__all__ = ["HttpSettings", "HttpUpstream", "ModelFacts", "Secret", "resolve_secret", "upstream_error"]

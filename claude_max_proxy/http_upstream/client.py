@@ -1,0 +1,254 @@
+"""A client of one API over HTTP: tries again before the first byte, watches silences, hangs up when left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from claude_max_proxy.backend import ModelInfo
+from claude_max_proxy.config import quoted
+from claude_max_proxy.errors import (
+    ProxyError,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
+from claude_max_proxy.events import Event, Events
+from claude_max_proxy.http_upstream.endpoint import Endpoint, endpoint
+from claude_max_proxy.http_upstream.exchange import ConnectionBroken, Exchange, Transport
+from claude_max_proxy.http_upstream.failures import Report, failure, report_body, retry_after
+from claude_max_proxy.http_upstream.settings import HttpSettings
+
+
+logger = logging.getLogger(__name__)
+
+_RETRIED = frozenset({408, 409, 429})
+_LONGEST_WAIT = 10
+_BACKOFF = 0.25
+_BACKOFF_LIMIT = 8.0
+_ERROR_LIMIT = 64 * 1024
+_CLOSE_TIMEOUT = 2.0
+_LAST_WAIT = 0.05
+
+
+class Reader(Protocol):
+    """Reads one answer. ``ended`` says that its last word was heard, ``error`` how it failed, if it did."""
+
+    ended: bool
+    error: ProxyError | None
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """Take more of the body; give the events that it completes."""
+
+    def finish(self) -> list[Event]:
+        """Take the body's end; give the events that are still owed."""
+
+
+class HttpUpstream:
+    """The API of one ``[backends.<name>]``."""
+
+    def __init__(self, name: str, settings: HttpSettings, headers: Mapping[str, str]) -> None:
+        """Settle where it is; ``headers`` are what its API asks for.
+
+        Raises :class:`ConfigError` for settings that cannot be used. Nothing is opened.
+        """
+        self.name = name
+        self._settings = settings
+        self._endpoint = endpoint(name, settings, headers)
+        self._transport: Transport | None = None
+        self._last_failure = ""
+
+    async def start(self) -> None:
+        """Get ready, without connecting."""
+        self._transport = _transport(self._endpoint, self._settings)
+        await self._transport.start()
+
+    async def stop(self) -> None:
+        """Close every connection, within a bound."""
+        if self._transport is not None:
+            await self._transport.close()
+
+    def describe(self, model: str) -> ModelInfo:
+        """Say what the settings say of ``model``."""
+        facts = self._settings.models.get(model)
+        if facts is None:
+            return ModelInfo(model)
+
+        return ModelInfo(model, facts.context_window, facts.max_output_tokens, facts.modalities)
+
+    def health(self) -> dict[str, Any]:
+        """Say how the newest answer ended."""
+        facts = {"status": "degraded" if self._last_failure else "ok", "url": self._endpoint.url("")}
+        if self._last_failure:
+            facts["last_failure"] = self._last_failure
+        return facts
+
+    async def answer(self, path: str, body: bytes, reader: Reader) -> Events:
+        """Ask, and give what ``reader`` makes of the answer as it comes; closing this hangs up.
+
+        Raises the :class:`ProxyError` of whatever goes wrong.
+        """
+        try:
+            exchange, piece = await self._begin(path, body)
+            try:
+                while piece:
+                    for event in self._read(reader, piece):
+                        yield event
+                    piece = await self._next(exchange, ended=reader.ended)
+            finally:
+                await _close(exchange)
+            for event in reader.finish():
+                yield event
+        except ProxyError as error:
+            self._note(error)
+            raise
+        self._note(reader.error)
+
+    async def ask(self, path: str, body: bytes) -> bytes:
+        """Ask, and give the whole body of the answer."""
+        content = bytearray()
+        try:
+            exchange, piece = await self._begin(path, body)
+            try:
+                while piece:
+                    content += piece
+                    piece = await self._next(exchange)
+            finally:
+                await _close(exchange)
+        except ProxyError as error:
+            self._note(error)
+            raise
+        self._note(None)
+        return bytes(content)
+
+    # --- one answer
+
+    async def _begin(self, path: str, body: bytes) -> tuple[Exchange, bytes]:
+        """Ask until there is a first byte, as often as makes sense."""
+        attempt = 0
+        while True:
+            try:
+                return await self._attempt(path, body)
+            except _TryAgain as again:
+                if attempt >= self._settings.retries:
+                    raise again.error from again.__cause__
+                wait = again.error.retry_after
+                delay = float(wait) if wait else min(_BACKOFF_LIMIT, _BACKOFF * 2.0**attempt)
+                logger.warning("%s: trying again after: %s", self.name, again.error.message)
+                await asyncio.sleep(delay * (1 + random.random() / 2))  # noqa: S311  # only spreads the load
+                attempt += 1
+
+    async def _attempt(self, path: str, body: bytes) -> tuple[Exchange, bytes]:
+        assert self._transport is not None, "the backend was not started"
+        limit = self._settings.first_byte_timeout
+        exchange: Exchange | None = None
+        try:
+            async with asyncio.timeout(limit):
+                exchange = await self._transport.post(path, body)
+                if 200 <= exchange.status < 300:
+                    return exchange, await exchange.read()
+                content = await _bounded(exchange)
+        except BaseException as error:
+            if exchange is not None:
+                await _close(exchange)
+            if isinstance(error, TimeoutError):
+                raise UpstreamTimeout(f"nothing came from {self._where} for {limit:g} s") from error
+            if isinstance(error, ConnectionBroken):
+                raise _TryAgain(self._unreachable(error)) from error
+            raise
+        await _close(exchange)
+        raise self._refused(exchange, report_body(exchange.status, content))
+
+    def _refused(self, exchange: Exchange, found: Report) -> Exception:
+        wait = retry_after(exchange.headers)
+        error = failure(found, self.name, wait)
+        temporary = exchange.status in _RETRIED or exchange.status >= 500
+        soon = wait is not None and wait <= _LONGEST_WAIT
+        patient = soon or (wait is None and exchange.status != 429)
+        forbidden = exchange.headers.get("x-should-retry") == "false"
+        lasting = not isinstance(error, UpstreamError)  # the input is too long, however it is said
+        return _TryAgain(error) if temporary and patient and not forbidden and not lasting else error
+
+    async def _next(self, exchange: Exchange, *, ended: bool = False) -> bytes:
+        """Wait for more; after the answer's last word only a moment, for what lets the connection live on."""
+        limit = _LAST_WAIT if ended else self._settings.idle_timeout
+        try:
+            async with asyncio.timeout(limit):
+                return await exchange.read()
+        except TimeoutError as error:
+            if ended:
+                return b""
+            raise UpstreamTimeout(f"nothing more came from {self._where} for {limit:g} s") from error
+        except ConnectionBroken as error:
+            if ended:
+                return b""
+            raise UpstreamFailed(f"the answer of {self._where} broke off: {error}") from error
+
+    def _read(self, reader: Reader, piece: bytes) -> list[Event]:
+        try:
+            return reader.feed(piece)
+        except (ValueError, msgspec.DecodeError) as error:
+            raise UpstreamFailed(
+                f"{self._where} answers what this type of backend cannot read ({error}); check base_url"
+            ) from error
+
+    @property
+    def _where(self) -> str:
+        return f"[backends.{quoted(self.name)}] ({self._endpoint.url('')})"
+
+    def _unreachable(self, error: ConnectionBroken) -> UpstreamFailed:
+        return UpstreamFailed(f"{self._where} cannot be reached: {error}; is it running, and base_url right?")
+
+    def _note(self, error: ProxyError | None) -> None:
+        """Remember what is wrong with the upstream; that a request was wrong says it is well."""
+        if isinstance(error, UpstreamError) and not isinstance(error, UpstreamRefused):
+            self._last_failure = f"{type(error).__name__}: {error.message}"
+        else:
+            self._last_failure = ""
+
+
+class _TryAgain(Exception):
+    """The attempt failed in a way that may pass."""
+
+    def __init__(self, error: ProxyError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def _transport(endpoint: Endpoint, settings: HttpSettings) -> Transport:
+    """Choose the way: httpx only where it is needed, and only then imported."""
+    limits: dict[str, Any] = {
+        "max_connections": settings.max_connections,
+        "connect_timeout": settings.connect_timeout,
+    }
+    if settings.http2 or endpoint.proxied:
+        from claude_max_proxy.http_upstream.proxied import Httpx
+
+        return Httpx(endpoint, **limits, http2=settings.http2)
+
+    from claude_max_proxy.http_upstream.direct import Direct
+
+    return Direct(endpoint, **limits)
+
+
+async def _bounded(exchange: Exchange) -> bytes:
+    """Read an error's body, as much of it as anybody could want."""
+    content = b""
+    while len(content) < _ERROR_LIMIT and (piece := await exchange.read()):
+        content += piece
+    return content
+
+
+async def _close(exchange: Exchange) -> None:
+    """Close it, whatever befell it, within a bound."""
+    try:
+        async with asyncio.timeout(_CLOSE_TIMEOUT):
+            await exchange.close()
+    except (ConnectionBroken, TimeoutError):
+        pass

@@ -1,0 +1,118 @@
+"""The direct way to an API: HTTP/1.1 over connections of our own, kept alive and used again."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from functools import cache
+
+from claude_max_proxy.http_upstream.connection import Connection
+from claude_max_proxy.http_upstream.endpoint import Endpoint
+from claude_max_proxy.http_upstream.exchange import ConnectionBroken
+
+
+# Shorter than what servers keep idle connections for: uvicorn 5 s, Go none, nginx and the large APIs 60 s
+# and more. One that was closed in this very moment is noticed and replaced.
+_KEEP_ALIVE = 30.0
+
+
+class Direct:
+    """Connections to one endpoint, at most so many at once; who finds none free waits in turn."""
+
+    def __init__(self, endpoint: Endpoint, *, max_connections: int, connect_timeout: float) -> None:
+        """Prepare; nothing is opened before the first request."""
+        self._endpoint = endpoint
+        self._connect_timeout = connect_timeout
+        self._room = asyncio.Semaphore(max_connections)
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
+        lines = [f"{name}: {text}\r\n" for name, text in endpoint.headers]
+        self._head = f" HTTP/1.1\r\nhost: {endpoint.authority}\r\n{''.join(lines)}content-length: ".encode()
+        self._tls: ssl.SSLContext | None = None
+
+    async def start(self) -> None:
+        """Load the certificates that are trusted, in a thread, as it takes a while."""
+        if self._endpoint.tls:
+            self._tls = await asyncio.to_thread(_trusted)
+
+    async def post(self, path: str, body: bytes) -> Connection:
+        """Ask over an idle connection or a new one.
+
+        One that was idle may have been closed by the other side in that moment. Then nothing was answered,
+        and another is taken.
+        """
+        target = self._endpoint.target(path).encode()
+        message = b"POST %b%b%d\r\n\r\n%b" % (target, self._head, len(body), body)
+        await self._room.acquire()
+        while True:
+            connection, used = await self._take()  # which gives our room back if it cannot
+            try:
+                await connection.ask(message)
+            except ConnectionBroken:
+                again = used and connection.untouched
+                self._discard(connection, keep_room=again)
+                if not again:
+                    raise
+            except BaseException:
+                self._discard(connection)
+                raise
+            else:
+                return connection
+
+    async def close(self) -> None:
+        """Hang up everywhere."""
+        for connection in [*self._idle, *self._busy]:
+            connection.abort()
+        self._idle.clear()
+
+    async def _take(self) -> tuple[Connection, bool]:
+        """Give a connection, and whether it was used before; our room is given back when there is none."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.lost and time.monotonic() - connection.idle_since < _KEEP_ALIVE:
+                self._busy.add(connection)
+                return connection, True
+            connection.abort()
+        try:
+            connection = await self._connect()
+        except BaseException:
+            self._room.release()
+            raise
+        self._busy.add(connection)
+        return connection, False
+
+    async def _connect(self) -> Connection:
+        endpoint = self._endpoint
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: Connection(self._done), endpoint.host, endpoint.port, ssl=self._tls
+                )
+        except TimeoutError as error:
+            raise ConnectionBroken(f"no connection within {self._connect_timeout:g} s") from error
+        except OSError as error:  # also what TLS refuses
+            raise ConnectionBroken(f"no connection: {error.strerror or error}") from error
+        return connection
+
+    def _discard(self, connection: Connection, *, keep_room: bool = False) -> None:
+        connection.abort()
+        self._busy.discard(connection)
+        if not keep_room:
+            self._room.release()
+
+    def _done(self, connection: Connection) -> None:
+        if connection not in self._busy:
+            return
+
+        self._busy.discard(connection)
+        if not connection.lost:
+            self._idle.append(connection)
+        self._room.release()
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    import httpx  # which knows SSL_CERT_FILE, and brings certificates where the system has none
+
+    return httpx.create_ssl_context()

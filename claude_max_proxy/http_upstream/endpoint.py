@@ -1,0 +1,114 @@
+"""Where an API is and what is sent along with every request: settled once, when the backend is built."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from urllib.parse import SplitResult, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import msgspec
+
+from claude_max_proxy.config import quoted
+from claude_max_proxy.errors import ConfigError
+from claude_max_proxy.http_upstream.settings import HttpSettings
+from claude_max_proxy.secret import resolve_secret
+
+
+_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_PORTS = {"http": 80, "https": 443}
+# Framing is ours; compressed, a stream's events would come in lumps.
+_OURS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    """One API. ``headers`` may hold keys, so nothing of it is ever shown."""
+
+    host: str
+    port: int
+    tls: bool
+    authority: str
+    path: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.url('')!r})"
+
+    def target(self, path: str) -> str:
+        """Give the request target of ``path`` below the base URL."""
+        return f"{self.path}{path}?{self.query}" if self.query else self.path + path
+
+    def url(self, path: str) -> str:
+        """Give the whole URL of ``path``."""
+        return f"{'https' if self.tls else 'http'}://{self.authority}{self.target(path)}"
+
+    @property
+    def proxied(self) -> bool:
+        """Whether the environment names a proxy for this host; nobody's proxy leads to this machine."""
+        if _is_local(self.host) or proxy_bypass(self.host):
+            return False
+
+        proxies = getproxies()
+        return bool(proxies.get("https" if self.tls else "http") or proxies.get("all"))
+
+
+def endpoint(name: str, settings: HttpSettings, own: Mapping[str, str]) -> Endpoint:
+    """Settle the endpoint of ``[backends.<name>]``; ``own`` headers are its API's, and the user's win.
+
+    Raises :class:`ConfigError` for a URL or a header that cannot be used.
+    """
+    path = f"backends.{quoted(name)}"
+    parts = _split(settings.base_url, f"{path}.base_url")
+    host = parts.hostname or ""
+    headers = {
+        "accept": "text/event-stream, application/json",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "user-agent": "claude-max-proxy",
+        **own,
+        **_given(settings.headers, f"{path}.headers"),
+    }
+    return Endpoint(
+        host,
+        parts.port or _PORTS[parts.scheme],
+        parts.scheme == "https",
+        parts.netloc,
+        parts.path.rstrip("/"),
+        parts.query,
+        tuple(headers.items()),
+    )
+
+
+def _split(url: str, path: str) -> SplitResult:
+    wrong = ConfigError(f'{path}: must be a URL, as in "https://api.example.com/v1"')
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise wrong from error
+    if not valid or not (url.isascii() and url.isprintable()) or " " in url:
+        raise wrong
+    if parts.username or parts.password:
+        raise ConfigError(f"{path}: may hold no user name or password; say them in api_key or headers")
+    return parts
+
+
+def _given(headers: Mapping[str, str], path: str) -> dict[str, str]:
+    given = {}
+    for name, text in headers.items():
+        where = f"{path}.{quoted(name)}"
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"{where}: not the name of a header")
+        if name.lower() in _OURS:
+            raise ConfigError(f"{where}: this header is the proxy's own")
+        given[name.lower()] = resolve_secret(text, where).reveal()
+    return given
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

@@ -1,0 +1,72 @@
+"""The way to an API by httpx: through the environment's proxy, or over HTTP/2."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+
+import httpx
+
+from claude_max_proxy.http_upstream.endpoint import Endpoint
+from claude_max_proxy.http_upstream.exchange import ConnectionBroken
+
+
+_CLOSE_TIMEOUT = 2.0
+
+
+class HttpxExchange:
+    """An answer that httpx reads."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        """Begin after the head."""
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._chunks = response.aiter_raw()
+
+    async def read(self) -> bytes:
+        """Give the next piece of the body, nothing at its end."""
+        try:
+            return await anext(self._chunks, b"")
+        except (httpx.TransportError, httpx.StreamError) as error:
+            raise ConnectionBroken(str(error) or type(error).__name__) from error
+
+    async def close(self) -> None:
+        """Close the answer; httpx keeps the connection only after its end."""
+        await self._response.aclose()
+
+
+class Httpx:
+    """A pool of httpx's connections to one endpoint."""
+
+    def __init__(
+        self, endpoint: Endpoint, *, max_connections: int, connect_timeout: float, http2: bool
+    ) -> None:
+        """Prepare the client, once; all waiting but for a connection is bounded by who waits."""
+        self._endpoint = endpoint
+        self._headers = [
+            (name.encode(), text.encode()) for name, text in (("host", endpoint.authority), *endpoint.headers)
+        ]
+        self._client = httpx.AsyncClient(
+            http2=http2,
+            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
+            timeout=httpx.Timeout(None, connect=connect_timeout),
+        )
+
+    async def start(self) -> None:
+        """Nothing is to be done."""
+
+    async def post(self, path: str, body: bytes) -> HttpxExchange:
+        """Ask; return when the answer's head is there."""
+        request = httpx.Request("POST", self._endpoint.url(path), headers=self._headers, content=body)
+        try:
+            return HttpxExchange(await self._client.send(request, stream=True))
+        except httpx.TransportError as error:
+            raise ConnectionBroken(str(error) or type(error).__name__) from error
+
+    async def close(self) -> None:
+        """Close the client."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._client.aclose()

@@ -1,0 +1,106 @@
+"""Whether a request goes on where a parked conversation waits."""
+
+from __future__ import annotations
+
+import pytest
+
+from claude_max_proxy import Image, Message, Part, Text, ToolCall, ToolResult
+from claude_max_proxy.backends.claude_cli.continuation import is_plain, results_for, split
+from claude_max_proxy.backends.claude_cli.tools import MAX_RESULT_CHARACTERS
+
+
+ASKED = Message("user", [Text("hi")])
+CALLED = Message("assistant", [ToolCall("call1", "look", "{}")])
+ANSWERED = Message("assistant", [Text("hello")])
+PENDING = {"call_1": "toolu_1", "call_2": "toolu_2"}
+
+
+def result(call: str, text: str = "found") -> ToolResult:
+    """A tool's result."""
+    return ToolResult(call, (Text(text),))
+
+
+def user(*parts: Part, ephemeral: bool = False) -> Message:
+    """A user's message."""
+    return Message("user", list(parts), ephemeral)
+
+
+@pytest.mark.parametrize(
+    ("messages", "known"),
+    [
+        ([], 0),
+        ([ASKED], 0),
+        ([ASKED, ANSWERED], 2),
+        ([ASKED, ANSWERED, ASKED], 2),
+        ([ASKED, CALLED, user(result("call1")), ANSWERED, ASKED, ASKED], 4),
+        ([ANSWERED], 1),
+    ],
+)
+def test_what_is_new(messages: list[Message], known: int) -> None:
+    """What comes after the assistant's last message is new; all before it is known, in order."""
+    assert split(messages) == (messages[:known], messages[known:])
+
+
+@pytest.mark.parametrize(
+    ("new", "plain"),
+    [
+        ([], True),
+        ([ASKED, user(Text("x"), Image("image/png", "AA"))], True),
+        ([user(result("c"))], False),
+        ([ASKED, user(Text("x"), result("c"))], False),
+    ],
+)
+def test_what_users_just_say(new: list[Message], plain: bool) -> None:
+    """A message with a tool's result is not just what a user says."""
+    assert is_plain(new) is plain
+
+
+def test_results_that_answer_all() -> None:
+    """Results are matched with the calls that wait, by ids as clients keep them, in the calls' order."""
+    one, two = result("call2"), result("call1", "")
+    assert results_for(PENDING, [user(one), user(two)]) == {"toolu_1": two, "toolu_2": one}
+    assert list(results_for(PENDING, [user(one, two)]) or {}) == ["toolu_1", "toolu_2"]
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        [],
+        [user(result("call1"))],
+        [user(result("call1"), result("call2"), result("call3"))],
+        [user(result("call1"), result("call3"))],
+        [user(result("call1"), result("call1"), result("call2"))],
+        [user(result("call1"), result("call2"), Text("and now?"))],
+        [user(result("call1"), result("call2")), ASKED],
+        [user(result("call1"), result("call2", "x" * (MAX_RESULT_CHARACTERS + 1)))],
+        [user(result("call1"), ToolResult("call2", (Image(url="https://a.example/b.png"),)))],
+    ],
+)
+def test_results_that_do_not(new: list[Message]) -> None:
+    """Too few, too many, another's, real words beside them, or more than the CLI passes on: start anew."""
+    assert results_for(PENDING, new) is None
+
+
+def test_nothing_waits() -> None:
+    """Results that nobody waits for answer nothing."""
+    assert results_for({}, []) is None
+    assert results_for({}, [user(result("call1"))]) is None
+
+
+def test_context_rides_along() -> None:
+    """Ephemeral text is one more block of the last result; its own text and error stay as they were."""
+    last = ToolResult("call2", (Text("found"),), is_error=True)
+    new = [user(result("call1"), last), user(Text("context"), ephemeral=True)]
+    assert results_for(PENDING, new) == {
+        "toolu_1": result("call1"),
+        "toolu_2": ToolResult("call2", (Text("found"), Text("context")), is_error=True),
+    }
+
+
+@pytest.mark.parametrize(
+    "riding", [Text("x" * MAX_RESULT_CHARACTERS), Image("image/png", "AA"), result("call3")]
+)
+def test_what_cannot_ride_along(riding: Part) -> None:
+    """Anything but text that still fits starts the conversation anew."""
+    new = [user(result("call1"), result("call2")), user(riding, ephemeral=True)]
+    assert results_for(PENDING, new) is None

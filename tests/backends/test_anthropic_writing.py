@@ -1,0 +1,268 @@
+"""Writing a request to the Messages API: a Request in, the wire out."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+import pytest
+
+from claude_max_proxy import (
+    Agent,
+    File,
+    Image,
+    InvalidRequest,
+    Message,
+    Reasoning,
+    Request,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
+from claude_max_proxy.backends.anthropic_api.writing import answer_tool, write
+
+
+HI = Message("user", [Text("hi")])
+SCHEMA = {"type": "object", "properties": {"a": {"$ref": "#/x"}}, "x-mine": [1, None]}
+MARK = {"type": "ephemeral"}
+ANSWER = {"name": "answer", "description": "Give the answer.", "input_schema": SCHEMA}
+
+
+def written(request: Request, *, cache: bool = False, **settings: Any) -> dict[str, Any]:
+    """Write a request, and read the wire."""
+    made = AnthropicApiSettings(cache=cache, **settings)
+    body: dict[str, Any] = msgspec.json.decode(write(request, "m", made))
+    return body
+
+
+def asked(**fields: Any) -> Request:
+    """A request of one word."""
+    return Request("x", messages=[Message("user", [Text("hi")])], **fields)
+
+
+PLAIN = {
+    "model": "m",
+    "max_tokens": 8192,
+    "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
+    "stream": True,
+}
+PARAMETERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ({}, {}, {}),
+    ({"max_tokens": 5}, {}, {"max_tokens": 5}),
+    ({}, {"max_tokens": 100}, {"max_tokens": 100}),
+    ({"system": "be brief"}, {}, {"system": [{"type": "text", "text": "be brief"}]}),
+    ({"system": " "}, {}, {}),
+    ({"stop": ["a"]}, {}, {"stop_sequences": ["a"]}),
+    ({"temperature": 0.0, "top_p": 0.5}, {}, {"temperature": 0.0, "top_p": 0.5}),
+]
+
+
+@pytest.mark.parametrize(("fields", "settings", "wire"), PARAMETERS)
+def test_parameters(fields: dict[str, Any], settings: dict[str, Any], wire: dict[str, Any]) -> None:
+    """Each parameter has its place, and what is not set is not sent, but for a limit, which must be."""
+    assert written(asked(**fields), **settings) == PLAIN | wire
+
+
+def test_a_conversation() -> None:
+    """Messages keep their true roles, results come first, and what the API refuses is left out."""
+    request = Request(
+        "x",
+        messages=[
+            HI,
+            Message(
+                "assistant",
+                [Reasoning("hm"), Text(""), ToolCall("c:1", "f", '{"a":1}'), ToolCall("c2", "g", "")],
+            ),
+            Message(
+                "user",
+                [
+                    Text("and?"),
+                    ToolResult("c:1", (Text("one"), Image("image/png", "AAAA"), Text(""))),
+                    ToolResult("c2", (), is_error=True),
+                ],
+            ),
+            Message("assistant", [Text(" \n")]),
+        ],
+    )
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}
+    assert written(request)["messages"] == [
+        {"role": "user", "content": [{"type": "text", "text": "hi"}]},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "tool_use", "id": "c_1", "name": "f", "input": {"a": 1}},
+                {"type": "tool_use", "id": "c2", "name": "g", "input": {}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {
+                    "type": "tool_result",
+                    "tool_use_id": "c_1",
+                    "content": [{"type": "text", "text": "one"}, image],
+                },
+                {"type": "tool_result", "tool_use_id": "c2", "content": [], "is_error": True},
+                {"type": "text", "text": "and?"},
+            ],
+        },
+    ]
+
+
+def test_images_and_documents() -> None:
+    """Images go by URL or as data, documents as PDF or as text, with their names."""
+    parts = [
+        Image(url="https://x/y.png"),
+        File("application/pdf", "BBBB", "a.pdf"),
+        File("text/plain", base64.b64encode(b"hello").decode()),
+    ]
+    assert written(Request("x", messages=[Message("user", parts)]))["messages"][0]["content"] == [
+        {"type": "image", "source": {"type": "url", "url": "https://x/y.png"}},
+        {
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "BBBB"},
+            "title": "a.pdf",
+        },
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hello"}},
+    ]
+
+
+@pytest.mark.parametrize("arguments", ["{", "[1]", "7"])
+def test_arguments_that_are_no_object(arguments: str) -> None:
+    """The API takes only objects as a call's input."""
+    with pytest.raises(InvalidRequest, match="arguments of the tool call 'c1'"):
+        written(Request("x", messages=[HI, Message("assistant", [ToolCall("c1", "f", arguments)])]))
+
+
+def test_tools() -> None:
+    """Tools go with their schemas untouched."""
+    body = written(asked(tools=[Tool("f", "does f", SCHEMA), Tool("g")]))
+    assert body["tools"] == [
+        {"name": "f", "description": "does f", "input_schema": SCHEMA},
+        {"name": "g", "input_schema": {"type": "object"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("choice", "wire"),
+    [
+        (ToolChoice(), {"type": "auto"}),
+        (ToolChoice("none", parallel=False), {"type": "none"}),
+        (ToolChoice("required"), {"type": "any"}),
+        (ToolChoice("named", "f"), {"type": "tool", "name": "f"}),
+        (ToolChoice(parallel=False), {"type": "auto", "disable_parallel_tool_use": True}),
+    ],
+)
+def test_tool_choice(choice: ToolChoice, wire: dict[str, Any]) -> None:
+    """Every choice of tools has its counterpart."""
+    assert written(asked(tools=[Tool("f")], tool_choice=choice))["tool_choice"] == wire
+
+
+FORCED = {"type": "tool", "name": "answer", "disable_parallel_tool_use": True}
+STRUCTURED: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
+    ({}, ["answer"], FORCED),
+    ({"tools": [Tool("f")]}, ["f", "answer"], {"type": "any", "disable_parallel_tool_use": True}),
+    ({"tools": [Tool("f")], "tool_choice": ToolChoice("none")}, ["f", "answer"], FORCED),
+    ({"tools": [Tool("f")], "tool_choice": ToolChoice("required")}, ["f"], {"type": "any"}),
+    (
+        {"tools": [Tool("f")], "tool_choice": ToolChoice("named", "f")},
+        ["f"],
+        {"type": "tool", "name": "f"},
+    ),
+    (
+        {"tools": [Tool("answer")], "tool_choice": ToolChoice("none")},
+        ["answer", "answer_"],
+        FORCED | {"name": "answer_"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "names", "choice"), STRUCTURED)
+def test_a_structured_answer(fields: dict[str, Any], names: list[str], choice: dict[str, Any]) -> None:
+    """A schema is a tool that must be called, unless the client's own must be."""
+    request = asked(response_schema=SCHEMA, **fields)
+    body = written(request)
+    assert [tool["name"] for tool in body["tools"]] == names
+    assert body["tool_choice"] == choice
+    assert answer_tool(request) == (names[-1] if "answer" in names[-1] else "")
+    assert ("answer" not in names[-1]) or body["tools"][-1] == ANSWER | {"name": names[-1]}
+
+
+def test_a_schema_that_cannot_be() -> None:
+    """A tool's input is an object, so a structured answer is one too."""
+    with pytest.raises(InvalidRequest, match="must be of type object"):
+        written(asked(response_schema={"type": "array"}))
+
+
+ADAPTIVE = {"thinking": {"type": "adaptive"}}
+THINKING: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
+    ("off", {}, {}, []),
+    ("off", {"effort": "none"}, {}, []),
+    ("off", {"effort": "high"}, {}, ["reasoning_effort"]),
+    ("adaptive", {}, ADAPTIVE, []),
+    ("adaptive", {"effort": "none"}, {}, []),
+    ("adaptive", {"effort": "minimal"}, ADAPTIVE | {"output_config": {"effort": "low"}}, []),
+    ("adaptive", {"effort": "max"}, ADAPTIVE | {"output_config": {"effort": "max"}}, []),
+    ("adaptive", {"temperature": 0.5, "top_p": 0.9}, ADAPTIVE, ["temperature", "top_p"]),
+    ("budget", {}, {"thinking": {"type": "enabled", "budget_tokens": 8192}, "max_tokens": 16384}, []),
+    (
+        "budget",
+        {"effort": "low", "max_tokens": 3000},
+        {"thinking": {"type": "enabled", "budget_tokens": 1500}, "max_tokens": 3000},
+        [],
+    ),
+    ("budget", {"effort": "max", "max_tokens": 100, "top_p": 0.9}, {"max_tokens": 100, "top_p": 0.9}, []),
+]
+
+
+@pytest.mark.parametrize(("setting", "fields", "wire", "ignored"), THINKING)
+def test_thinking(setting: str, fields: dict[str, Any], wire: dict[str, Any], ignored: list[str]) -> None:
+    """Effort becomes thinking as the setting says, and what it excludes is named as ignored."""
+    request = asked(**fields)
+    assert written(request, thinking=setting) == PLAIN | wire
+    assert request.ignored == ignored
+
+
+@pytest.mark.parametrize("setting", ["adaptive", "budget"])
+def test_no_thinking_where_a_tool_is_forced(setting: str) -> None:
+    """The API lets no model think that is made to call a tool."""
+    assert "thinking" not in written(asked(response_schema=SCHEMA, effort="high"), thinking=setting)
+
+
+def test_no_budget_after_a_call() -> None:
+    """With a budget the API wants back the signed thoughts before a call, which no client has."""
+    request = Request(
+        "x",
+        messages=[
+            HI,
+            Message("assistant", [ToolCall("c", "f", "{}")]),
+            Message("user", [ToolResult("c", (Text("1"),))]),
+        ],
+    )
+    assert "thinking" not in written(request, thinking="budget")
+    assert "thinking" in written(request, thinking="adaptive")
+
+
+def test_the_prompt_cache() -> None:
+    """The ends of the tools, the system prompt and the newest message are marked."""
+    request = Request(
+        "x",
+        "be brief",
+        [HI, Message("user", [Text("a"), Image(url="https://x/y.png")])],
+        tools=[Tool("f"), Tool("g")],
+    )
+    body = written(request, cache=True)
+    marked = [body["tools"][-1], body["system"][-1], body["messages"][-1]["content"][-1]]
+    assert [block.get("cache_control") for block in marked] == [MARK] * 3
+    assert msgspec.json.encode(body).count(b"cache_control") == 3
+    assert "cache_control" not in str(written(request))
+
+
+def test_an_agent_is_refused() -> None:
+    """A model that is configured with an agent cannot be had here."""
+    with pytest.raises(InvalidRequest, match="claude-cli"):
+        written(asked(agent=Agent(("Read",), "/")))

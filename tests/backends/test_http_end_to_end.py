@@ -1,0 +1,341 @@
+"""The whole way: an OpenAI client, the proxy with a ``proxy.toml``, and scripted upstreams over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from claude_max_proxy.config import load
+from claude_max_proxy.http_upstream import client as client_module
+from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.server.app import build_app
+from claude_max_proxy.testing import (
+    Drop,
+    ErrorEvent,
+    Hang,
+    Reply,
+    ScriptedOpenAI,
+    ScriptedUpstream,
+    Text,
+    Thinking,
+    ToolUse,
+    fault,
+)
+from claude_max_proxy.testing.listener import Listener
+
+
+PROXY_TOML = """
+[models]
+"o" = "local/llama"
+"a" = "claude-api/claude-x"
+"text-embedding-3-small" = "local/embedder"
+
+[backends.local]
+type = "openai"
+base_url = "{openai}"
+api_key = "env:LOCAL_KEY"
+retries = 1
+models = {{ llama = {{ context_window = 8192, modalities = ["text"] }} }}
+
+[backends.claude-api]
+type = "anthropic"
+base_url = "{anthropic}"
+api_key = "file:{key}"
+retries = 1
+thinking = "adaptive"
+
+[plugins]
+paths = []
+"""
+BOTH = pytest.mark.parametrize("model", ["o", "a"])
+TOOL: Any = {
+    "type": "function",
+    "function": {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+}
+PNG = "data:image/png;base64," + base64.b64encode(b"png").decode()
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+
+
+class House:
+    """The proxy, a client of it, and both upstreams."""
+
+    def __init__(self, url: str, runtime: Runtime, upstreams: dict[str, ScriptedUpstream]) -> None:
+        """Make the client."""
+        self.url = url
+        self.runtime = runtime
+        self.upstreams = upstreams
+        self.client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=10)
+
+    async def ask(self, model: str, text: str = "hi", **fields: Any) -> Any:
+        """Ask one question."""
+        fields.setdefault("messages", [{"role": "user", "content": text}])
+        return await self.client.chat.completions.create(model=model, **fields)
+
+    async def stream(self, model: str, **fields: Any) -> list[Any]:
+        """Ask one question and keep every chunk of the answer."""
+        options = {"include_usage": True}
+        return [part async for part in await self.ask(model, stream=True, stream_options=options, **fields)]
+
+
+@pytest.fixture
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    """A proxy in front of an OpenAI-compatible server and the Messages API."""
+    monkeypatch.setattr(client_module, "_BACKOFF", 0.001)
+    monkeypatch.setenv("LOCAL_KEY", "sk-local")
+    (tmp_path / "key").write_text("sk-ant\n")
+    async with ScriptedOpenAI() as local, ScriptedUpstream() as anthropic:
+        text = PROXY_TOML.format(openai=local.base_url, anthropic=anthropic.url, key=tmp_path / "key")
+        (tmp_path / "proxy.toml").write_text(text)
+        runtime = Runtime(load(tmp_path / "proxy.toml"))
+        del runtime.backends["claude"]  # no CLI is needed here
+        await runtime.start()
+        listener = Listener(build_app(runtime))
+        port = await listener.start()
+        made = House(f"http://127.0.0.1:{port}", runtime, {"o": local, "a": anthropic})
+        yield made
+        await made.client.close()
+        await listener.stop()
+        await runtime.stop()
+
+
+@BOTH
+async def test_a_whole_answer(house: House, model: str) -> None:
+    """A question is answered, under the model's name as asked, with its tokens."""
+    reply = Reply((Text("Hello you"),), input_tokens=7, output_tokens=3, cache_read=5, cache_write=2)
+    house.upstreams[model].script(reply)
+    answer = await house.ask(model, max_tokens=99)
+    assert (answer.model, answer.choices[0].message.content) == (model, "Hello you")
+    assert answer.choices[0].finish_reason == "stop"
+    assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (14, 3)
+    assert answer.usage.prompt_tokens_details.cached_tokens == 5
+    body = house.upstreams[model].requests[0].body
+    assert (body["max_tokens"], body["stream"]) == (99, True)
+
+
+async def test_keys(house: House) -> None:
+    """Each upstream is asked with its own key, from where the configuration says."""
+    await house.ask("o")
+    await house.ask("a")
+    sent = {name: upstream.requests[0].headers for name, upstream in house.upstreams.items()}
+    assert sent["o"]["authorization"] == "Bearer sk-local"
+    assert (sent["a"]["x-api-key"], sent["a"]["anthropic-version"]) == ("sk-ant", "2023-06-01")
+    assert "sk-" not in json.dumps(house.runtime.health())
+
+
+@BOTH
+async def test_a_stream(house: House, model: str) -> None:
+    """A streamed answer has every delta, one finish_reason, and the usage."""
+    house.upstreams[model].script(Reply((Thinking("let me see"), Text("w " * 500))))
+    chunks = await house.stream(model)
+    deltas = [chunk.choices[0].delta for chunk in chunks if chunk.choices]
+    assert "".join(delta.content or "" for delta in deltas) == "w " * 500
+    assert "".join(getattr(delta, "reasoning_content", "") for delta in deltas) == "let me see"
+    assert sum(bool(delta.content) for delta in deltas) > 500 - 1
+    assert [c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason] == [
+        "stop"
+    ]
+    assert chunks[-1].usage.completion_tokens > 500
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [False, True])
+async def test_tools(house: House, model: str, stream: bool) -> None:
+    """Calls come back, in parallel, and their results lead on."""
+    house.upstreams[model].script(
+        Reply((Text("adding"), ToolUse("add", {"a": 1}, "c1"), ToolUse("add", {}, "c2")))
+    )
+    if stream:
+        calls: dict[int, list[str]] = {}
+        for chunk in await house.stream(model, tools=[TOOL]):
+            for call in (chunk.choices[0].delta.tool_calls or []) if chunk.choices else []:
+                made = calls.setdefault(call.index, [call.id, call.function.name, ""])
+                made[2] += call.function.arguments or ""
+        assert list(calls.values()) == [["c1", "add", '{"a":1}'], ["c2", "add", "{}"]]
+    message = {"role": "assistant", "content": "adding", "tool_calls": [
+        {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a":1}'}},
+        {"id": "c2", "type": "function", "function": {"name": "add", "arguments": "{}"}},
+    ]}  # fmt: skip
+    if not stream:
+        answer = await house.ask(model, tools=[TOOL])
+        assert answer.choices[0].finish_reason == "tool_calls"
+        given = answer.choices[0].message.to_dict()
+        assert {key: given[key] for key in message} == message
+    results = [{"role": "tool", "tool_call_id": id, "content": f"r{id}"} for id in ("c1", "c2")]
+    history = [{"role": "user", "content": "go"}, message, *results]
+    answer = await house.ask(model, messages=history, tools=[TOOL])
+    assert answer.choices[0].message.content == "Results: rc1 | rc2"
+
+
+@BOTH
+async def test_images(house: House, model: str) -> None:
+    """Images reach the upstream in its own form."""
+    parts = [{"type": "text", "text": "what?"}, {"type": "image_url", "image_url": {"url": PNG}}]
+    await house.ask(model, messages=[{"role": "user", "content": parts}])
+    block = house.upstreams[model].requests[0].body["messages"][0]["content"][1]
+    if model == "o":
+        assert block == {"type": "image_url", "image_url": {"url": PNG}}
+    else:
+        assert block["source"] == {"type": "base64", "media_type": "image/png", "data": PNG.partition(",")[2]}
+
+
+@BOTH
+async def test_a_structured_answer(house: House, model: str) -> None:
+    """An answer by schema is text that is JSON, whichever way the upstream gives it."""
+    said = '{"city":"Bern"}'
+    block = Text(said, 3) if model == "o" else ToolUse("answer", json.loads(said))
+    schema: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA, "strict": True}}
+    house.upstreams[model].script(Reply((block,)))
+    answer = await house.ask(model, response_format=schema)
+    assert answer.choices[0].message.content == said
+    assert (answer.choices[0].finish_reason, answer.choices[0].message.tool_calls) == ("stop", None)
+
+
+@BOTH
+async def test_effort(house: House, model: str) -> None:
+    """The effort is passed on in the upstream's words."""
+    await house.ask(model, reasoning_effort="low")
+    body = house.upstreams[model].requests[0].body
+    if model == "o":
+        assert body["reasoning_effort"] == "low"
+    else:
+        assert (body["thinking"], body["output_config"]) == ({"type": "adaptive"}, {"effort": "low"})
+
+
+@BOTH
+@pytest.mark.parametrize("failing", [fault(529), Drop()])
+async def test_tried_again(house: House, model: str, failing: Any) -> None:
+    """A failure before the first byte is not seen by the client."""
+    house.upstreams[model].script(failing, Reply((Text("yes"),)))
+    assert (await house.ask(model)).choices[0].message.content == "yes"
+    assert len(house.upstreams[model].requests) == 2
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("failing", "status", "code"),
+    [
+        (fault(401, "bad key"), 401, "not_logged_in"),
+        (fault(404, "no model"), 404, "model_not_found"),
+        (fault(400, "prompt is too long: 9 > 8"), 400, "context_length_exceeded"),
+        (fault(429, "slow down"), 429, "rate_limit_exceeded"),
+    ],
+)
+async def test_failures(house: House, model: str, failing: Any, status: int, code: str) -> None:
+    """A failure has its status, its code, and the upstream's words."""
+    house.upstreams[model].script(failing)
+    with pytest.raises(openai.APIStatusError) as caught:
+        await house.ask(model, stream=True)
+    body: Any = caught.value.body
+    assert (caught.value.status_code, body["code"]) == (status, code)
+    assert failing.message in body["message"]
+
+
+@BOTH
+@pytest.mark.parametrize("failing", [ErrorEvent(3), Drop(3)])
+async def test_a_failure_in_the_middle(house: House, model: str, failing: Any) -> None:
+    """After the first words a failure is an error in the stream, and is not tried again."""
+    house.upstreams[model].script(failing)
+    with pytest.raises(openai.APIError):
+        await house.stream(model)
+    assert len(house.upstreams[model].requests) == 1
+    assert house.runtime.health()["status"] == "degraded"
+
+
+@BOTH
+@pytest.mark.parametrize("after", [None, 3])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_leaves(house: House, model: str, after: int | None, stream: bool) -> None:
+    """The upstream sees the client leave, whatever was said by then."""
+    upstream = house.upstreams[model]
+    upstream.script(Hang(after))
+    body = {"model": model, "messages": [{"role": "user", "content": "x"}], "stream": stream}
+    async with httpx.AsyncClient(timeout=0.3) as client:
+        with pytest.raises(httpx.ReadTimeout):
+            await client.post(f"{house.url}/v1/chat/completions", json=body)
+    await upstream.idle(within=2)
+    assert upstream.requests[0].disconnected
+
+
+async def test_connections_are_used_again(house: House) -> None:
+    """Answers one after the other, whole or streamed, need one connection."""
+    for _ in range(5):
+        await house.ask("o")
+        await house.stream("a")
+    listeners = [upstream._listener for upstream in house.upstreams.values()]
+    assert [len(listener._state.connections) for listener in listeners] == [1, 1]
+
+
+async def test_many_at_once(house: House) -> None:
+    """Answers at the same time do not mix."""
+    texts = [f"question {number}" for number in range(40)]
+    answers = await asyncio.gather(*[house.ask("oa"[n % 2], text) for n, text in enumerate(texts)])
+    assert [a.choices[0].message.content for a in answers] == [f"You said: {text}" for text in texts]
+
+
+@pytest.mark.parametrize("given", ["abc", ["a", "abc"], [1, 2, 3], [[1], [2, 3]]])
+async def test_embeddings(house: House, given: Any) -> None:
+    """Embeddings are those of the upstream's model, for text and tokens."""
+    answer = await house.client.embeddings.create(
+        model="text-embedding-3-small", input=given, encoding_format="float", dimensions=3
+    )
+    count = len(given) if isinstance(given, list) and not isinstance(given[0], int) else 1
+    assert len(answer.data) == count
+    upstream: Any = house.upstreams["o"]
+    body = {"model": "embedder", "input": given, "encoding_format": "float", "dimensions": 3}
+    assert upstream.embedded[0].body == body
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "param"),
+    [
+        ({"model": "a", "input": "x"}, 404, "embeddings_not_supported", "model"),
+        ({"model": "unheard-of", "input": "x"}, 404, "model_not_found", "model"),
+        ({"model": "o"}, 400, "invalid_request", "input"),
+        ({"input": "x"}, 400, "invalid_request", "model"),
+        ({"model": "o", "input": 7}, 400, "invalid_request", "input"),
+        ({"model": "o", "input": ""}, 400, "invalid_request", "input"),
+        ({"model": "o", "input": []}, 400, "invalid_request", "input"),
+        ([], 400, "invalid_request", None),
+    ],
+)
+async def test_embeddings_that_cannot_be(
+    house: House, body: Any, status: int, code: str, param: str | None
+) -> None:
+    """What cannot be embedded is refused at once, with the field and the reason."""
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(f"{house.url}/v1/embeddings", json=body)
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"], error["param"]) == (status, code, param)
+        broken = await client.post(
+            f"{house.url}/embeddings", content=b"{", headers={"content-type": "application/json"}
+        )
+        assert broken.json()["error"]["code"] == "invalid_json"
+
+
+async def test_embeddings_that_fail(house: House) -> None:
+    """A failing upstream's error comes through as it does for an answer."""
+    house.upstreams["o"].script(fault(401), fault(529), fault(529))
+    with pytest.raises(openai.AuthenticationError):
+        await house.client.embeddings.create(model="text-embedding-3-small", input="x")
+    with pytest.raises(openai.InternalServerError):
+        await house.client.embeddings.create(model="text-embedding-3-small", input="x")
+
+
+async def test_what_is_known_of_models(house: House) -> None:
+    """The model list says what the configuration says."""
+    async with httpx.AsyncClient() as client:
+        row = (await client.get(f"{house.url}/v1/models/o")).json()
+    assert (row["context_window"], row["input_modalities"]) == (8192, ["text"])

@@ -1,0 +1,203 @@
+"""Writing a chat completion request: a Request in, the wire out."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+import pytest
+
+from claude_max_proxy import (
+    Agent,
+    File,
+    Image,
+    InvalidRequest,
+    Message,
+    Reasoning,
+    Request,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
+from claude_max_proxy.backends.openai_api.writing import write
+
+
+ASKED = {"model": "m", "messages": [], "stream": True, "stream_options": {"include_usage": True}}
+PNG = Image("image/png", "AAAA")
+PNG_WIRE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+SCHEMA = {"type": "object", "properties": {"a": {"$ref": "#/x"}}, "x-mine": [1, None]}
+CLOSED = {
+    "type": "object",
+    "properties": {"a": {"type": "array", "items": {"type": "string"}}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+def written(request: Request, **settings: Any) -> dict[str, Any]:
+    """Write a request, and read the wire."""
+    body: dict[str, Any] = msgspec.json.decode(write(request, "m", OpenAIApiSettings(**settings)))
+    return body
+
+
+def messages(*given: Message, system: str = "") -> Any:
+    """The wire of these messages."""
+    return written(Request("x", system, list(given)))["messages"]
+
+
+PARAMETERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
+    ({}, {}, {}),
+    ({"max_tokens": 5}, {}, {"max_tokens": 5}),
+    ({"max_tokens": 5}, {"max_tokens_field": "max_completion_tokens"}, {"max_completion_tokens": 5}),
+    ({"stop": ["a", "b"]}, {}, {"stop": ["a", "b"]}),
+    ({"temperature": 0.0, "top_p": 0.5}, {}, {"temperature": 0.0, "top_p": 0.5}),
+    ({"effort": "high"}, {}, {"reasoning_effort": "high"}),
+    ({"effort": "none"}, {}, {"reasoning_effort": "none"}),
+    ({"effort": "max"}, {}, {"reasoning_effort": "xhigh"}),
+    ({"extra": {"user": "u", "prompt_cache_key": "k"}}, {}, {"user": "u"}),
+    ({}, {"extra_body": {"seed": 7, "model": "other"}}, {"seed": 7, "model": "other"}),
+    ({"response_schema": {"type": "object"}}, {}, {"response_format": {"type": "json_object"}}),
+    (
+        {"response_schema": SCHEMA},
+        {},
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "schema": SCHEMA, "strict": False},
+            }
+        },
+    ),
+    (
+        {"response_schema": CLOSED},
+        {},
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "schema": CLOSED, "strict": True},
+            }
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("fields", "settings", "wire"), PARAMETERS)
+def test_parameters(fields: dict[str, Any], settings: dict[str, Any], wire: dict[str, Any]) -> None:
+    """Each parameter has its place, and what is not set is not sent."""
+    assert written(Request("x", **fields), **settings) == ASKED | wire
+
+
+def test_usage_can_be_left_out() -> None:
+    """A server that refuses ``stream_options`` is not sent any."""
+    assert "stream_options" not in written(Request("x"), include_usage=False)
+
+
+def test_tools() -> None:
+    """Tools go with their schemas untouched, and without what they do not say."""
+    tools = [Tool("f", "does f", SCHEMA, strict=True), Tool("g")]
+    assert written(Request("x", tools=tools))["tools"] == [
+        {
+            "type": "function",
+            "function": {"name": "f", "description": "does f", "parameters": SCHEMA, "strict": True},
+        },
+        {"type": "function", "function": {"name": "g"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("choice", "wire"),
+    [
+        (ToolChoice(), {}),
+        (ToolChoice("none"), {"tool_choice": "none"}),
+        (ToolChoice("required"), {"tool_choice": "required"}),
+        (ToolChoice("named", "f"), {"tool_choice": {"type": "function", "function": {"name": "f"}}}),
+        (ToolChoice(parallel=False), {"parallel_tool_calls": False}),
+    ],
+)
+def test_tool_choice(choice: ToolChoice, wire: dict[str, Any]) -> None:
+    """The choice of tools is said where it is not the API's default."""
+    body = written(Request("x", tools=[Tool("f")], tool_choice=choice))
+    assert {name: value for name, value in body.items() if name not in {*ASKED, "tools"}} == wire
+
+
+def test_a_conversation() -> None:
+    """Messages keep their true roles; reasoning is not handed back."""
+    assert messages(
+        Message("user", [Text("hi")]),
+        Message(
+            "assistant",
+            [Reasoning("hm"), Text("let me"), ToolCall("c1", "f", ""), ToolCall("c2", "g", '{"a":1}')],
+        ),
+        Message("user", [ToolResult("c1", (Text("one"),)), ToolResult("c2", (), is_error=True)]),
+        Message("assistant", [Reasoning("hm")]),
+        Message("user", [Text("a"), Text("b")]),
+        system="be brief",
+    ) == [
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": "hi"},
+        {
+            "role": "assistant",
+            "content": "let me",
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                {"id": "c2", "type": "function", "function": {"name": "g", "arguments": '{"a":1}'}},
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": "one"},
+        {"role": "tool", "tool_call_id": "c2", "content": "Error: "},
+        {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+    ]
+
+
+def test_images_in_results() -> None:
+    """Results come first, then their images in a user's message, then what the user says."""
+    assert messages(
+        Message("user", [Text("and?"), ToolResult("c1", (PNG, Text("seen"))), ToolResult("c2", (PNG,))])
+    ) == [
+        {"role": "tool", "tool_call_id": "c1", "content": "seen"},
+        {"role": "tool", "tool_call_id": "c2", "content": "(the result is in the images that follow)"},
+        {"role": "user", "content": [PNG_WIRE, PNG_WIRE]},
+        {"role": "user", "content": "and?"},
+    ]
+
+
+def test_images_and_files() -> None:
+    """Images go as data or by URL, PDF as a file, and text as what it is."""
+    text = base64.b64encode(b"hello").decode()
+    assert messages(
+        Message(
+            "user",
+            [
+                PNG,
+                Image(url="https://x/y.png"),
+                File("application/pdf", "BBBB", "a.pdf"),
+                File("application/pdf", "BBBB"),
+                File("text/plain", text, "a.txt"),
+                File("text/plain", text),
+            ],
+        )
+    )[0]["content"] == [
+        PNG_WIRE,
+        {"type": "image_url", "image_url": {"url": "https://x/y.png"}},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,BBBB"}},
+        {
+            "type": "file",
+            "file": {"filename": "document.pdf", "file_data": "data:application/pdf;base64,BBBB"},
+        },
+        {"type": "text", "text": "a.txt:\n\nhello"},
+        {"type": "text", "text": "hello"},
+    ]
+
+
+def test_a_message_of_nothing() -> None:
+    """A user's empty message stays one; the assistant's says nothing and is left out."""
+    assert messages(Message("user", []), Message("assistant", [])) == [{"role": "user", "content": ""}]
+
+
+def test_an_agent_is_refused() -> None:
+    """A model that is configured with an agent cannot be had here."""
+    with pytest.raises(InvalidRequest, match="claude-cli"):
+        written(Request("x", agent=Agent(("Read",), "/")))

@@ -1,0 +1,108 @@
+"""A proxy as its own process, as a user starts it, with the echo drop-in for a model."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import ssl
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+
+ROOT = Path(__file__).parents[2]
+ECHO = """
+backends.claude = { type = "echo" }
+
+[models]
+echo = "claude/one"
+"""
+CHAT = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
+
+
+class Serving:
+    """The process, what it says, and a client for it."""
+
+    def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
+        self.folder = folder
+        self.process = process
+        self.said = ""
+        self._heard = asyncio.Event()
+
+    async def listen(self, *streams: asyncio.StreamReader | None) -> None:
+        """Keep what it says."""
+
+        async def keep(stream: asyncio.StreamReader) -> None:
+            async for line in stream:
+                self.said += line.decode()
+                self._heard.set()
+
+        await asyncio.gather(*(keep(stream) for stream in streams if stream))
+
+    async def says(self, pattern: str) -> str:
+        """Wait until it says something, and give the first group."""
+        async with asyncio.timeout(20):
+            while not (match := re.search(pattern, self.said)):
+                assert self.process.returncode is None, self.said
+                self._heard.clear()
+                await self._heard.wait()
+        return match[1] if match.re.groups else match[0]
+
+    async def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it, and give its status."""
+        self.process.send_signal(number)
+        return await asyncio.wait_for(self.process.wait(), 20)
+
+
+def write(folder: Path, toml: str = "") -> Path:
+    """Make a folder with a ``proxy.toml`` and the echo."""
+    plugins = folder / "plugins"
+    plugins.mkdir(mode=0o700, exist_ok=True)
+    shutil.copyfile(ROOT / "plugins" / "echo_backend.py", plugins / "echo_backend.py")
+    (plugins / "echo_backend.py").chmod(0o600)
+    file = folder / "proxy.toml"
+    file.write_text(ECHO + toml)
+    return file
+
+
+@asynccontextmanager
+async def serving(folder: Path, toml: str = "", *words: str) -> AsyncIterator[Serving]:
+    """Run ``claude-max-proxy serve`` in a folder, on a free port."""
+    write(folder, toml)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "claude_max_proxy", "serve", "--port", "0", *words),
+        cwd=folder,
+        env={**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    running = Serving(folder, process)
+    listening = asyncio.get_running_loop().create_task(running.listen(process.stdout, process.stderr))
+    try:
+        await running.says(r"address\s+\S+")
+        yield running
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        await listening
+
+
+async def ask(url: str, *, uds: Path | None = None, verify: Any = True, **headers: str) -> httpx.Response:
+    """Ask for a chat, over TCP or a Unix socket."""
+    transport = httpx.AsyncHTTPTransport(uds=str(uds) if uds else None, verify=verify)
+    async with httpx.AsyncClient(transport=transport, timeout=20) as http:
+        return await http.post(f"{url}/chat/completions", json=CHAT, headers=headers)
+
+
+def trusting(certificate: Path) -> ssl.SSLContext:
+    """A client's side of TLS that trusts one certificate."""
+    return ssl.create_default_context(cafile=str(certificate))

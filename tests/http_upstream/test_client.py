@@ -1,0 +1,263 @@
+"""The client: what is tried again, how long it waits, what it says went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from contextlib import aclosing, suppress
+from typing import Any
+
+import pytest
+
+from claude_max_proxy import (
+    Event,
+    Failed,
+    Finished,
+    HttpSettings,
+    HttpUpstream,
+    ModelInfo,
+    Overloaded,
+    PartDelta,
+    ProxyError,
+    RateLimited,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamTimeout,
+)
+from claude_max_proxy.config import convert
+from claude_max_proxy.http_upstream import client as client_module
+from tests.raw_server import CLOSE, RawServer, Step, whole
+
+
+SILENCE = 3600.0
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
+
+
+class Echo:
+    """A reader that gives every piece as a delta, and ends at a full stop."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self.ended = False
+        self.error: ProxyError | None = None
+
+    def feed(self, piece: bytes) -> list[Event]:
+        """Give a piece."""
+        if piece == b"nonsense":
+            raise ValueError("nonsense")
+        self.ended = piece.endswith(b".")
+        if piece.startswith(b"fail"):
+            self.error = Overloaded("it failed")
+            return [Failed(self.error)]
+        return [PartDelta(0, piece.decode())]
+
+    def finish(self) -> list[Event]:
+        """Give the end."""
+        return [Finished("stop")]
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait next to nothing before another try."""
+    monkeypatch.setattr(client_module, "_BACKOFF", 0.001)
+
+
+async def started(url: str, **settings: Any) -> HttpUpstream:
+    """A client of this server that is ready."""
+    upstream = HttpUpstream("my", HttpSettings(base_url=url, **settings), {"x-own": "1"})
+    await upstream.start()
+    return upstream
+
+
+async def heard(server: RawServer, **settings: Any) -> str:
+    """What the server says to one question."""
+    upstream = await started(server.url, **settings)
+    try:
+        return (await upstream.ask("/x", b"?")).decode()
+    finally:
+        await upstream.stop()
+
+
+def status(code: int, *headers: str) -> bytes:
+    """An answer that is an error."""
+    return whole(b'{"error":{"message":"why"}}', f"{code} X", *headers)
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        [CLOSE],
+        [HEAD, CLOSE],
+        [status(408)],
+        [status(409)],
+        [status(500)],
+        [status(502)],
+        [status(529)],
+        [status(429, "Retry-After: 0")],
+    ],
+)
+async def test_what_is_tried_again(failing: list[Step]) -> None:
+    """A failure before the first byte that may pass is tried again, with the same question."""
+    async with RawServer(failing, failing, [whole(b"yes")]) as server:
+        assert await heard(server, retries=2) == "yes"
+        assert len({request.partition(b"\r\n\r\n")[2] for request in server.heard}) == 1
+        assert len(server.heard) == 3
+
+
+@pytest.mark.parametrize(
+    ("failing", "kind"),
+    [
+        ([status(400)], UpstreamRefused),
+        ([status(429)], RateLimited),
+        ([status(429, "Retry-After: 11")], RateLimited),
+        ([status(529, "Retry-After: 60")], Overloaded),
+        ([status(500, "x-should-retry: false")], UpstreamFailed),
+        ([whole(b'{"error":"prompt is too long"}', "500 X")], ProxyError),
+        ([HEAD + b"one", 0.01, CLOSE], UpstreamFailed),
+    ],
+)
+async def test_what_is_not(failing: list[Step], kind: type[ProxyError]) -> None:
+    """What will not pass, or takes too long to, or happens after the first byte, is told at once."""
+    async with RawServer(failing) as server:
+        with pytest.raises(kind):
+            await heard(server)
+        assert len(server.heard) == 1
+
+
+async def test_tries_are_counted() -> None:
+    """After the last try its failure is told."""
+    async with RawServer(*[[status(529)]] * 3) as server:
+        with pytest.raises(Overloaded, match="why"):
+            await heard(server, retries=2)
+        assert len(server.heard) == 3
+
+
+async def test_retry_after_is_kept() -> None:
+    """A short time that the server asks for is waited."""
+    async with RawServer([status(503, "Retry-After: 1")], [whole(b"yes")]) as server:
+        began = time.monotonic()
+        assert await heard(server) == "yes"
+        assert 1.0 <= time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ([SILENCE], "nothing came from [backends.my]"),
+        ([HEAD, SILENCE], "nothing came from [backends.my]"),
+        ([status(500)[:-1], SILENCE], "nothing came from [backends.my]"),
+        ([HEAD + b"one", SILENCE], "nothing more came from [backends.my]"),
+    ],
+)
+async def test_silence(script: list[Step], message: str) -> None:
+    """A silence has its limit before the first byte and after it, and ends the connection."""
+    async with RawServer(script) as server:
+        with pytest.raises(UpstreamTimeout, match=f"^{re.escape(message)}"):
+            await heard(server, first_byte_timeout=0.1, idle_timeout=0.1)
+        async with asyncio.timeout(1):
+            await server.left.wait()
+
+
+async def test_nobody_there() -> None:
+    """Who cannot be reached is named, with what to look at."""
+    async with RawServer() as server:
+        pass
+    with pytest.raises(UpstreamFailed, match=r"cannot be reached: no connection.*is it running"):
+        await heard(server, retries=1)
+
+
+async def events_of(upstream: HttpUpstream) -> list[Event]:
+    """All events of one answer."""
+    return [event async for event in upstream.answer("/x", b"?", Echo())]
+
+
+async def test_events() -> None:
+    """A reader's events are given as its pieces come."""
+    async with RawServer([HEAD + b"one", 0.05, b"two", 0.05, b"thr"]) as server:
+        upstream = await started(server.url)
+        assert await events_of(upstream) == [
+            PartDelta(0, "one"),
+            PartDelta(0, "two"),
+            PartDelta(0, "thr"),
+            Finished("stop"),
+        ]
+        await upstream.stop()
+
+
+async def test_the_last_word_is_the_end() -> None:
+    """An upstream that does not end its answer after the last word is not waited for."""
+    async with RawServer([HEAD + b"one.", SILENCE]) as server:
+        upstream = await started(server.url)
+        began = time.monotonic()
+        assert await events_of(upstream) == [PartDelta(0, "one."), Finished("stop")]
+        assert time.monotonic() - began < 1
+        assert upstream.health()["status"] == "ok"
+        await upstream.stop()
+
+
+async def test_closing_hangs_up() -> None:
+    """Who closes the events early hangs up on the upstream, at once."""
+    async with RawServer([HEAD + b"one", SILENCE]) as server:
+        upstream = await started(server.url)
+        async with aclosing(upstream.answer("/x", b"?", Echo())) as events:
+            assert await anext(events) == PartDelta(0, "one")
+        async with asyncio.timeout(1):
+            await server.left.wait()
+        await upstream.stop()
+
+
+async def test_stopping_hangs_up() -> None:
+    """A client that is stopped ends what is going on."""
+    async with RawServer([HEAD + b"one", SILENCE]) as server:
+        upstream = await started(server.url)
+        events = upstream.answer("/x", b"?", Echo())
+        assert await anext(events) == PartDelta(0, "one")
+        await upstream.stop()
+        with pytest.raises(UpstreamFailed, match="broke off"):
+            await anext(events)
+
+
+async def test_nonsense() -> None:
+    """What the reader cannot read is the upstream's failure, with what to look at."""
+    async with RawServer([whole(b"nonsense")]) as server:
+        upstream = await started(server.url)
+        with pytest.raises(UpstreamFailed, match=r"cannot read .nonsense.; check base_url"):
+            await events_of(upstream)
+        await upstream.stop()
+
+
+async def test_health() -> None:
+    """Health is how the newest answer ended; that a request was wrong is not the upstream's illness."""
+    scripts: list[list[Step]] = [
+        [status(401)],
+        [status(400)],
+        [whole(b"fail.")],
+        [whole(b"yes")],
+        [status(503)],
+    ]
+    async with RawServer(*scripts) as server:
+        upstream = await started(server.url, retries=0)
+        states = [upstream.health()["status"]]
+        for _ in scripts:
+            with suppress(ProxyError):
+                await events_of(upstream)
+            states.append(upstream.health()["status"])
+        assert states == ["ok", "degraded", "ok", "degraded", "ok", "degraded"]
+        assert upstream.health()["last_failure"] == "Overloaded: the provider is overloaded: why"
+        assert upstream.health()["url"] == server.url
+        await upstream.stop()
+
+
+def test_models() -> None:
+    """What the settings say of a model is all that is known of it."""
+    facts = {"context_window": 9, "max_output_tokens": 5, "modalities": ["text"]}
+    settings = convert({"base_url": "http://x", "models": {"m": facts}}, HttpSettings, "backends.my")
+    upstream = HttpUpstream("my", settings, {})
+    assert upstream.describe("m") == ModelInfo("m", 9, 5, ("text",))
+    assert upstream.describe("other") == ModelInfo("other")
+
+
+def test_started_is_not_needed_to_stop() -> None:
+    """A client that was never started can be stopped."""
+    asyncio.run(HttpUpstream("my", HttpSettings(base_url="http://x"), {}).stop())
