@@ -194,12 +194,12 @@ async def test_tool_choice_does_not_stick(
     assert len(upstream.requests) == 2
 
 
-@pytest.mark.parametrize(
-    ("limits", "in_place"), [((5000, 6000), True), ((None, 7000), True), ((6000, None), False)]
-)
+CHANGES = [(5000, 6000, True), (None, 7000, True), (6000, None, False)]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 async def test_limit_between_call_and_result(
-    limits: tuple[int | None, int | None],
-    in_place: bool,
+    change: tuple[int | None, int | None, bool],
     client: httpx.AsyncClient,
     proxy: RunningProxy,
     upstream: ScriptedUpstream,
@@ -207,6 +207,7 @@ async def test_limit_between_call_and_result(
 ) -> None:
     """A limit that changes between a call and its result arrives, in place unless it is taken away."""
     ordinarily = await ordinary(client, upstream, plain)
+    *limits, in_place = change
     model, messages = new_model(), [user(CALL)]
 
     first = await ask(client, messages, model=model, tools=TOOLS, max_tokens=limits[0])

@@ -19,6 +19,8 @@ from claude_max_proxy.backends.claude_cli.protocol import RpcMessage
 
 # The most that the CLI grants; beyond a tool's limit it would hand the model a stub instead of the result.
 MAX_RESULT_CHARACTERS = 500_000
+# The CLI's own tool for answers that follow a schema; it lists no other of that name.
+STRUCTURED_OUTPUT = "StructuredOutput"
 _ALLOWED = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _NOT_ALLOWED = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -38,7 +40,7 @@ class Names:
 
 def upstream_name(name: str) -> str:
     """Give the name that the upstream knows a client's tool by."""
-    if _ALLOWED.fullmatch(name):
+    if _ALLOWED.fullmatch(name) and name != STRUCTURED_OUTPUT:
         return name
 
     digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()

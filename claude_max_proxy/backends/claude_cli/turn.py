@@ -26,7 +26,7 @@ from claude_max_proxy.backends.claude_cli.protocol import (
     Delta,
     StreamEvent,
 )
-from claude_max_proxy.backends.claude_cli.tools import Names, is_sound
+from claude_max_proxy.backends.claude_cli.tools import STRUCTURED_OUTPUT, Names, is_sound
 
 
 _REASONS: dict[str, FinishReason] = {
@@ -38,7 +38,6 @@ _REASONS: dict[str, FinishReason] = {
     "tool_use": "tool_calls",
     "refusal": "content_filter",
 }
-STRUCTURED_OUTPUT = "StructuredOutput"
 _ALPHABET = string.ascii_letters + string.digits
 
 
