@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, ToolUse
+from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, Thinking, ToolUse
 from tests.end_to_end.chatting import answer, ask, chunks
 from tests.end_to_end.comparing import seen_system, text_turns
 from tests.end_to_end.running import RunningProxy
@@ -233,9 +233,9 @@ async def test_system_of_an_entry(client: httpx.AsyncClient, upstream: ScriptedU
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (Reply((Text("half of"),), stop_reason="max_tokens"), "length"),
-        (Reply((), stop_reason="max_tokens"), "length"),
-        (Reply((Text("I"),), stop_reason="refusal"), "content_filter"),
+        (Reply((Text("half of what there is"),), stop_reason="max_tokens", pace=0.1), "length"),
+        (Reply((Thinking("so much to think of"),), stop_reason="max_tokens", pace=0.1), "length"),
+        (Reply((Text("I would"),), stop_reason="refusal", pace=0.1), "content_filter"),
         (Reply((), stop_reason="refusal"), "content_filter"),
     ],
 )
@@ -258,7 +258,7 @@ async def test_ended_early(
 
 async def test_cut_off_in_a_call(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
     """A call cut off by the limit ends with `length`, is asked once, and the next turn works."""
-    upstream.script(Reply((ToolUse("take", raw='{"count": 1'),), stop_reason="max_tokens"))
+    upstream.script(Reply((ToolUse("take", raw='{"count": 1'),), stop_reason="max_tokens", pace=0.1))
 
     response = await ask(client, "hi", tools=TOOLS)
     await asyncio.sleep(0.5)

@@ -69,6 +69,7 @@ ODD_NAMES = [
     "Read",
     "mcp__c__look",
     "StructuredOutput",
+    "ToolSearch",
     "x" * 200,
     "x" * 199 + "y",
     "plain",
@@ -450,7 +451,6 @@ BUILT_IN = [
     "TaskList",
     "TaskUpdate",
     "TodoWrite",
-    "ToolSearch",
     "WebFetch",
     "WebSearch",
     "Write",
@@ -532,7 +532,7 @@ STRAY = {
 @pytest.mark.parametrize("name", STRAY)
 async def test_stray_call(name: str, sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
     """A call that makes no sense is delivered as it is, asked once, and the next turn works."""
-    upstream.script(Reply((Text("Let me see."), STRAY[name])))
+    upstream.script(Reply((Text("Let me see."), STRAY[name]), pace=0.1))
     work = worker(sdk)
 
     heard = await work.step()

@@ -19,8 +19,9 @@ from claude_max_proxy.backends.claude_cli.protocol import RpcMessage
 
 # The most that the CLI grants; beyond a tool's limit it would hand the model a stub instead of the result.
 MAX_RESULT_CHARACTERS = 500_000
-# The CLI's own tool for answers that follow a schema; it lists no other of that name.
 STRUCTURED_OUTPUT = "StructuredOutput"
+# The CLI means tools of its own by these, and leaves out a client's.
+_TAKEN = frozenset({STRUCTURED_OUTPUT, "ToolSearch"})
 _ALLOWED = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _NOT_ALLOWED = re.compile(r"[^a-zA-Z0-9_-]")
 
@@ -40,7 +41,7 @@ class Names:
 
 def upstream_name(name: str) -> str:
     """Give the name that the upstream knows a client's tool by."""
-    if _ALLOWED.fullmatch(name) and name != STRUCTURED_OUTPUT:
+    if _ALLOWED.fullmatch(name) and name not in _TAKEN:
         return name
 
     digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
