@@ -122,7 +122,8 @@ async def test_no_field_reaches_it(
     name: str, project: str, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
     """No field that a client can send brings the CLI's own tools, directory or settings."""
-    upstream.script(Reply((ToolUse("Read", {"file_path": f"{project}/note.txt"}),)))
+    call = ToolUse("Read", {"file_path": f"{project}/note.txt"})
+    upstream.script(Reply((Text("Let me read it."), call), pace=0.1))
 
     await ask(client, "read", **TRIES[name])
 

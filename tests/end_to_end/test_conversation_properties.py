@@ -56,7 +56,7 @@ few = settings(
     derandomize=True,
     database=None,
     deadline=None,
-    max_examples=12,
+    max_examples=8,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
@@ -195,7 +195,7 @@ class Speaker:
         self.messages.append(heard.message)
 
 
-@settings(few, max_examples=8)
+@settings(few, max_examples=5)
 @given(
     rounds=st.lists(
         st.lists(
