@@ -30,6 +30,7 @@ Launch = Callable[[Kind, Callable[[CliProcess], None]], Awaitable[CliProcess]]
 _RETRY_AFTER = 10
 _LONGEST_BACKOFF = 60.0
 _MAINTENANCE = 5.0
+REFILL_DELAY = 0.3
 
 
 class Pool:
@@ -98,11 +99,15 @@ class Pool:
         return await self._spawn(kind)
 
     def refill(self, kind: Kind) -> None:
-        """Warm a successor, now that a leased process has begun to answer: its kind is one that works."""
+        """Warm a successor of a leased process that has begun to answer: its kind is one that works.
+
+        Not at once: starting a process takes a core, which the answer needs, most of all one that comes in a
+        single burst.
+        """
         self._used[kind] = time.monotonic()
         self._backoff.pop(kind, None)
         if not self._stopping:
-            self._tasks.start(self._warm_up(kind), f"claude-warm-{kind.model}")
+            self._tasks.start(self._warm_later(kind), f"claude-warm-{kind.model}")
 
     def park(self, conversation: Conversation, fingerprint: bytes, settle: bool) -> None:
         """Keep a conversation for its continuation; ``settle`` waits for the end of its turn behind it."""
@@ -224,6 +229,10 @@ class Pool:
             self.crashes += 1
             logger.warning("a Claude Code process ended by itself: %s", process.last_words())
         self._serve_queue()
+
+    async def _warm_later(self, kind: Kind) -> None:
+        await asyncio.sleep(REFILL_DELAY)
+        await self._warm_up(kind)
 
     async def _warm_up(self, kind: Kind) -> None:
         backoff, _ = self._backoff.get(kind, (0.0, 0.0))

@@ -12,7 +12,7 @@ import pytest
 
 from claude_max_proxy import BackendUnavailable, Busy
 from claude_max_proxy.backends.claude_cli.kind import Kind
-from claude_max_proxy.backends.claude_cli.pool import Pool
+from claude_max_proxy.backends.claude_cli.pool import REFILL_DELAY, Pool
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 
 
@@ -147,6 +147,8 @@ async def test_warm_ones_are_there_before_they_are_needed() -> None:
         assert used.counts == counts(warm=3, busy=1)
         used.refill(OPUS)
         await settled()
+        assert used.counts == counts(warm=3, busy=1)  # the answer has the machine to itself for a moment
+        await asyncio.sleep(REFILL_DELAY + 0.1)
         assert used.counts == counts(warm=4, busy=1)
 
 
