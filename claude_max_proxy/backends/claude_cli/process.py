@@ -25,6 +25,8 @@ from claude_max_proxy.tasks import Tasks
 LINE_LIMIT = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
 _INBOX = 64  # chunks' worth of lines; a slow client holds the CLI back through it
+_HOT = 0.002  # seconds between reads
+_UNREAD = 1024  # bytes: with more in the buffer, the pipe itself is left alone until the next read
 _STDERR_KEPT = 4096
 _GARBAGE_KEPT = 200
 _GARBAGE_LIMIT = 100
@@ -52,6 +54,7 @@ class CliProcess:
         self._tasks = Tasks()
         self._stderr = b""
         self._garbage: list[str] = []
+        self._read_at = 0.0
         self._reader = self._tasks.start(self._read_output(), f"claude-stdout-{self.pid}")
         self._errors = self._tasks.start(self._read_errors(), f"claude-stderr-{self.pid}")
 
@@ -74,7 +77,7 @@ class CliProcess:
                 stderr=asyncio.subprocess.PIPE,
                 env=dict(environment),
                 cwd=directory,
-                limit=_CHUNK,
+                limit=_UNREAD,
                 start_new_session=os.name == "posix",
                 preexec_fn=_die_with(os.getpid()) if linux else None,
             )
@@ -172,11 +175,20 @@ class CliProcess:
                     self.kill()  # here, for whoever reads the inbox may be late
                 if lines:
                     await self.inbox.put(lines)
+                    await self._gather(lines)
         except ValueError as error:  # beyond a bound: nothing more that it says can be trusted
             self._note_garbage(str(error))
             self.kill()
         finally:
             self._close_inbox()
+
+    async def _gather(self, lines: list[Line]) -> None:
+        """Where deltas come faster than any model writes, let some come together: each read has its price."""
+        now = asyncio.get_running_loop().time()
+        hot, self._read_at = now - self._read_at < _HOT, now
+        if hot and all(line.event is not None and line.event.type == "content_block_delta" for line in lines):
+            await asyncio.sleep(_HOT)
+            self._read_at += _HOT
 
     def _close_inbox(self) -> None:
         """Put the end into the inbox, in the place of the newest lines if it is full."""
