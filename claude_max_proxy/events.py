@@ -52,9 +52,11 @@ class PartDelta(msgspec.Struct, frozen=True, tag="part_delta"):
 
 
 class PartEnded(msgspec.Struct, frozen=True, tag="part_ended"):
-    """The open part is complete."""
+    """The open part is complete; reasoning may end with the provider's ``signature``."""
 
     index: int
+    signature: str = ""
+    redacted: bool = False
 
 
 class Usage(msgspec.Struct, frozen=True, tag="usage"):
@@ -146,7 +148,7 @@ class Folding:
             case PartDelta():
                 self._texts.append(event.text)
             case PartEnded():
-                self._close()
+                self._close(event)
             case Usage():
                 self.reply.usage, self._state = event, "counted"
             case Finished():
@@ -154,7 +156,7 @@ class Folding:
             case Failed():
                 self.reply.error, self._state = event.error, "ended"
 
-    def _close(self) -> None:
+    def _close(self, end: PartEnded) -> None:
         part, text = self._part, "".join(self._texts)
         self._texts.clear()
         self._state, self._index = "open", self._index + 1
@@ -162,7 +164,7 @@ class Folding:
             case PartStarted(kind="text"):
                 self.reply.parts.append(Text(text))
             case PartStarted(kind="reasoning"):
-                self.reply.parts.append(Reasoning(text))
+                self.reply.parts.append(Reasoning(text, end.signature, end.redacted))
             case PartStarted():
                 self.reply.parts.append(ToolCall(part.id, part.name, text or "{}"))
             case None:  # unreachable: the grammar admits PartEnded only inside a part

@@ -37,9 +37,15 @@ class File(msgspec.Struct, frozen=True, tag="file"):
 
 
 class Reasoning(msgspec.Struct, frozen=True, tag="reasoning"):
-    """What the model thought before it answered, as the client hands it back."""
+    """What the model thought before it answered, as the client hands it back.
+
+    ``signature`` is the provider's opaque proof that the thought is the model's own; of a ``redacted``
+    thought it is all there is.
+    """
 
     text: str
+    signature: str = ""
+    redacted: bool = False
 
 
 class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
@@ -105,11 +111,15 @@ class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Client(msgspec.Struct, frozen=True):
-    """Who asks: the name of the API key used, the program as it names itself, and its address."""
+    """Who asks: the name of the API key used, the program as it names itself, and its address.
+
+    ``session`` is the client's own word for the conversation, a hint and never a proof.
+    """
 
     key: str = ""
     program: str = ""
     address: str = ""
+    session: str = ""
 
 
 class Request(msgspec.Struct):
