@@ -35,7 +35,11 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
 
 class Backend(Protocol):
-    """Answers requests. Built once per ``[backends.<name>]``; it does the I/O and owns what it starts."""
+    """Answers requests. Built once per ``[backends.<name>]``; it does the I/O and owns what it starts.
+
+    ``honours``, which a backend may leave out, names what it makes use of in ``Request.extra``, of the names
+    in :mod:`claude_max_proxy.extras`. The others are refused or named as ignored before it is asked.
+    """
 
     async def start(self) -> None:
         """Get ready. Returns at once; slow preparation goes on behind it."""

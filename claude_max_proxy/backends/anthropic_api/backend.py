@@ -13,6 +13,8 @@ from claude_max_proxy.backends.anthropic_api.writing import answer_tool, write
 class AnthropicApi:
     """One ``[backends.<name>]`` of type ``anthropic``."""
 
+    honours = frozenset({"top_k"})
+
     def __init__(self, name: str, settings: AnthropicApiSettings) -> None:
         """Prepare; nothing is opened before :meth:`start`."""
         self.name = name

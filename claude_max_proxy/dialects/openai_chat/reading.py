@@ -21,6 +21,7 @@ from claude_max_proxy import (
     Text,
     ToolCall,
     ToolResult,
+    carry_content,
 )
 from claude_max_proxy.dialects.openai_chat.content import read_parts, read_text
 from claude_max_proxy.dialects.openai_chat.parameters import apply_parameters
@@ -88,11 +89,14 @@ def _message(message: ChatMessage, path: str, request: Request, systems: list[st
             role = "system" if isinstance(message, SystemMessage) else "developer"
             systems.extend(read_text(message.content, f"{path}.content", role))
         case UserMessage():
-            request.messages.append(Message("user", read_parts(message.content, f"{path}.content")))
+            parts = read_parts(message.content, f"{path}.content")
+            carry_content(request, parts, f"{path}.content")
+            request.messages.append(Message("user", parts))
         case AssistantMessage():
             request.messages.append(Message("assistant", _assistant(message, path)))
         case ToolMessage():
             parts = read_parts(message.content, f"{path}.content")
+            carry_content(request, parts, f"{path}.content")
             _add_result(ToolResult(message.tool_call_id, _result(parts, path)), request)
         case FunctionMessage():
             call = _newest_call(request, message.name, path)
