@@ -24,7 +24,10 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """What a backend knows about a model of its own; ``None`` or empty where it does not."""
+    """What a backend knows about a model of its own; ``None`` or empty where it does not.
+
+    ``owner`` is whose model it is; the backend's name stands in for one that nobody knows.
+    """
 
     name: str = ""
     context_window: int | None = None
@@ -32,6 +35,7 @@ class ModelInfo(msgspec.Struct, frozen=True):
     input_modalities: tuple[str, ...] = ()
     reasoning: bool | None = None
     efforts: tuple[str, ...] = ()
+    owner: str = ""
 
 
 class Backend(Protocol):

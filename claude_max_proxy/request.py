@@ -120,7 +120,8 @@ class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Client(msgspec.Struct, frozen=True):
     """Who asks: the name of the API key used, the program as it names itself, and its address.
 
-    ``session`` is the client's own word for the conversation, a hint and never a proof.
+    ``session`` is the client's own word for the conversation, a hint and never a proof. A dialect sets it
+    where its API has a place for it; what the headers say of it comes first.
     """
 
     key: str = ""

@@ -12,6 +12,7 @@ import re
 import msgspec
 
 from claude_max_proxy import (
+    Client,
     Image,
     InvalidRequest,
     Message,
@@ -48,7 +49,8 @@ def read(body: bytes) -> tuple[Request, ChatCompletionRequest]:
     Raises :class:`InvalidRequest` with the path of the first field that is wrong.
     """
     wire = decode(body)
-    request = Request(wire.model, stream=bool(wire.stream))
+    client = Client(session=wire.prompt_cache_key or "")
+    request = Request(wire.model, stream=bool(wire.stream), client=client)
     systems: list[str] = []
     for index, message in enumerate(wire.messages):
         _message(message, f"messages[{index}]", request, systems)
