@@ -111,6 +111,8 @@ def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Respon
         error = _as_proxy_error(request, exception)
         dialect = by_route.get(request.scope["path"], dialects[0])
         headers = {name.decode(): value.decode() for name, value in error_headers(error)}
+        if allowed := (getattr(exception, "headers", None) or {}).get("allow"):
+            headers["allow"] = allowed
         return Response(
             dialect.error(error), status_code=error.status, headers=headers, media_type="application/json"
         )
