@@ -4,8 +4,8 @@
 
 asks a running proxy whatever its own OpenAPI document allows and forbids (schemathesis), then reads whatever
 could stand in a ``proxy.toml`` (hypothesis), each for so many minutes. The proxy's models lead to the proxy
-itself as an OpenAI server, to an echo, and to a scripted Messages API, so that every part that reads or writes
-a wire format is asked. ``make test`` does the same for a few seconds.
+itself as an OpenAI server, to an echo, and to a scripted Messages API, so that every part that reads or
+writes a wire format is asked. ``make test`` does the same for a few seconds.
 """
 
 from __future__ import annotations
@@ -87,6 +87,10 @@ async def fuzz_api(seconds: float, *, say: bool = False) -> Found:
             "schemathesis.cli",
             *("run", f"{url}/openapi.json", "--header", "Authorization: Bearer fuzz"),
             *("--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing"),
+            *(
+                "--exclude-path-regex",
+                "^/(models|chat|embeddings|v1/health)",
+            ),  # the same under /v1, or without
             *("--max-time", f"{seconds:.0f}", "--request-timeout", str(SLOWEST), "--continue-on-failure"),
             *("--suppress-health-check", "all", "--generation-database", "none", "--warnings", "off"),
             *(() if say else ("--no-color",)),
