@@ -73,6 +73,7 @@ from claude_max_proxy.request import (
 )
 from claude_max_proxy.sse import Decoder as SseDecoder
 from claude_max_proxy.tasks import Tasks
+from claude_max_proxy.tool_ids import distinct_ids
 
 
 __version__ = "0.1.0"
@@ -152,6 +153,7 @@ __all__ = [
     "carry_content",
     "carry_parameters",
     "collect",
+    "distinct_ids",
     "fold",
     "hookimpl",
     "resolve_secret",
