@@ -24,7 +24,12 @@ class Program:
     """One server, from ``with`` to its end."""
 
     def __init__(
-        self, name: str, command: list[str], folder: Path, environment: dict[str, str], health: str = "/health"
+        self,
+        name: str,
+        command: list[str],
+        folder: Path,
+        environment: dict[str, str],
+        health: str = "/health",
     ) -> None:
         """Prepare to run ``command`` plus a port, in a home below ``folder``; ``health`` answers 200."""
         self.name = name

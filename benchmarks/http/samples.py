@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
@@ -43,20 +44,30 @@ Results = dict[str, Samples]
 def measure(rounds: int, say: Say) -> Results:
     """Measure every side ``rounds`` times, in turns."""
     results = {name: Samples() for name in ("directly", OURS, IDLE, PEER)}
-    with tempfile.TemporaryDirectory(prefix="claude-max-bench-", ignore_cleanup_errors=True) as folder:
-        with Upstream() as upstream, ExitStack() as stack:
-            sides = [stack.enter_context(make(Path(folder), upstream.port)) for make in (ours, idle, peer)]
+    with _sides() as (upstream, sides):
+        for side in sides:
+            _warm_up(side.port)
+        for number in range(1, rounds + 1):
+            _directly(upstream, results["directly"])
             for side in sides:
-                _warm_up(side.port)
-            for number in range(1, rounds + 1):
-                _directly(upstream.port, results["directly"])
-                for side in sides:
-                    wait_until_quiet(*(other.pid for other in sides))
-                    _round(side, results["directly"].latency[-1], results[side.name])
-                    say(_line(number, rounds, side.name, results[side.name]))
-            for side in sides:
-                results[side.name].resident.append(sum(map(resident, tree(side.pid))))
+                wait_until_quiet(*(other.pid for other in sides))
+                _round(side, results["directly"].latency[-1], results[side.name])
+                say(_line(number, rounds, side.name, results[side.name]))
+        for side in sides:
+            results[side.name].resident.append(sum(map(resident, tree(side.pid))))
     return results
+
+
+@contextmanager
+def _sides() -> Iterator[tuple[int, list[Program]]]:
+    """Run the server and all proxies before it; give the server's port and the proxies."""
+    with (
+        tempfile.TemporaryDirectory(prefix="claude-max-bench-", ignore_cleanup_errors=True) as name,
+        Upstream() as upstream,
+        ExitStack() as stack,
+    ):
+        sides = [make(Path(name), upstream.port) for make in (ours, idle, peer)]
+        yield upstream.port, [stack.enter_context(side) for side in sides]
 
 
 def _warm_up(port: int) -> None:
@@ -88,5 +99,6 @@ def _round(side: Program, directly: float, samples: Samples) -> None:
 
 def _line(number: int, rounds: int, name: str, samples: Samples) -> str:
     rate, delta = samples.rate[-1], samples.delta_cpu[-1] * 1e6
+    newest = f"{rate:>6,.0f} requests/s, {delta:>5,.0f} µs a delta"
     medians = f"{median(samples.rate):,.0f}/s, {median(samples.delta_cpu) * 1e6:,.0f} µs"
-    return f"  {number:>2}/{rounds}  {name:<22}{rate:>6,.0f} requests/s, {delta:>5,.0f} µs a delta   medians so far {medians}"
+    return f"  {number:>2}/{rounds}  {name:<22}{newest}   medians so far {medians}"

@@ -100,7 +100,10 @@ def _installed() -> str:
     place = _ROOT / ".cache" / "bench" / f"litellm-{PEER_VERSION}"
     done = place / "installed"
     if not done.exists():
-        print(f"installing litellm[proxy]=={PEER_VERSION} into {place.relative_to(_ROOT)} (about 750 MB)", flush=True)
+        print(
+            f"installing litellm[proxy]=={PEER_VERSION} into {place.relative_to(_ROOT)} (about 750 MB)",
+            flush=True,
+        )
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
         install = [str(place / "bin" / "pip"), "--disable-pip-version-check", "--quiet", "install"]
         subprocess.run([*install, f"litellm[proxy]=={PEER_VERSION}"], check=True)

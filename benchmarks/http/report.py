@@ -1,12 +1,9 @@
 """Compare this proxy with LiteLLM's before the same OpenAI-compatible server, side by side in one run.
 
-    make bench ONLY=http SAMPLES=9
+make bench ONLY=http SAMPLES=9
 """
 
 from __future__ import annotations
-
-import argparse
-import sys
 
 import msgspec
 
@@ -28,25 +25,20 @@ _ROWS = (
     Row("memory", "resident", "MB", 1e-6, 1 / 4),
 )
 _NOTES = """\
-Medians, with the least and the most behind them, the sides in turns. Of {clients} streams each brings {deltas} deltas,
-one every {pause} ms, as models do. "Added" is what an answer takes beyond asking the server itself, which gives
-{rate} and one answer in {latency}. This machine is not quiet: trust the ratios, not the milliseconds."""
+Medians, with the least and the most behind them, the sides in turns. Each of {clients} streams brings
+{deltas} deltas, one every {pause} ms, as models do. "Added" is what an answer takes beyond asking the
+server itself, which gives {rate}, one in {latency}.
+This machine is not quiet: trust the ratios, not the milliseconds."""
 
 
-def main() -> int:
-    """Run it; the status is 0 also when a target is missed, which the table says."""
-    arguments = _arguments()
-    print(f"claude-max-proxy {__version__} and the proxy of {PEER} {PEER_VERSION}, both before one fast server")
-    print(f"{describe()}, {arguments.samples} samples\n")
-    results = measure(arguments.samples, lambda line: print(line, flush=True))
+def run(samples: int) -> None:
+    """Run it and print the tables."""
+    print(
+        f"claude-max-proxy {__version__} and the proxy of {PEER} {PEER_VERSION}, both before one fast server"
+    )
+    print(f"{describe()}, {samples} samples\n")
+    results = measure(samples, lambda line: print(line, flush=True))
     print(f"\n{_tables(results)}\n\n{_notes(results['directly'])}")
-    return 0
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.http", description=__doc__)
-    parser.add_argument("--samples", type=int, default=9)
-    return parser.parse_args()
 
 
 def _tables(results: Results) -> str:
@@ -62,7 +54,3 @@ def _notes(directly: Samples) -> str:
     rate = spread(directly.rate, Row("", "", "answers/s", 1.0))
     latency = spread(directly.latency, Row("", "", "ms", 1e3))
     return _NOTES.format(clients=CLIENTS, deltas=STREAM_DELTAS, pause=PAUSE, rate=rate, latency=latency)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
