@@ -181,7 +181,7 @@ class Plugins:
         began = time.monotonic()
         try:
             answer = _invoke(implementation, plugin, arguments)
-            if inspect.isawaitable(answer):
+            if answer is not None and inspect.isawaitable(answer):
                 async with asyncio.timeout(plugin.policy.timeout):
                     answer = await answer
             elif time.monotonic() - began > plugin.policy.timeout:
