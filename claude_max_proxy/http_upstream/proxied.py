@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Mapping
 
 import httpx
@@ -41,20 +42,18 @@ class HttpxExchange:
 class Httpx:
     """A pool of httpx's connections to one endpoint."""
 
-    def __init__(self, endpoint: Endpoint, settings: HttpSettings) -> None:
+    def __init__(self, endpoint: Endpoint, settings: HttpSettings, tls: ssl.SSLContext) -> None:
         """Prepare the client, once; how many ask at once is bounded by who asks, and so is all waiting."""
         self._endpoint = endpoint
         self._headers = [
             (name.encode(), text.encode()) for name, text in (("host", endpoint.authority), *endpoint.headers)
         ]
         self._client = httpx.AsyncClient(
+            verify=tls,
             http2=settings.http2,
             limits=httpx.Limits(max_keepalive_connections=settings.max_connections),
             timeout=httpx.Timeout(None, connect=settings.connect_timeout),
         )
-
-    async def start(self) -> None:
-        """Nothing is to be done."""
 
     async def post(self, path: str, body: bytes) -> HttpxExchange:
         """Ask; return when the answer's head is there."""

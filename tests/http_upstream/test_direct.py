@@ -22,7 +22,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 def direct(url: str, connect_timeout: float = 5.0) -> Direct:
     """The direct way to a server."""
     settings = HttpSettings(base_url=url, headers={"x-mine": "1"})
-    return Direct(endpoint("a", settings, {}), connect_timeout)
+    return Direct(endpoint("a", settings, {}), connect_timeout, tls=None)
 
 
 async def body_of(exchange: Exchange) -> bytes:
