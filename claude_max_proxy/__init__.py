@@ -3,7 +3,7 @@
 What is exported here is the plugin API: the built-in dialects, backends and observers use nothing else.
 """
 
-from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target
+from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target, TokenCounter
 from claude_max_proxy.config import Config, ModelEntry, Settings
 from claude_max_proxy.dialect import Dialect, Writer
 from claude_max_proxy.errors import (
@@ -50,7 +50,14 @@ from claude_max_proxy.events import (
     fold,
 )
 from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
-from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream, Secret, resolve_secret, upstream_error
+from claude_max_proxy.http_upstream import (
+    HttpBackend,
+    HttpSettings,
+    HttpUpstream,
+    Secret,
+    resolve_secret,
+    upstream_error,
+)
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
     Agent,
@@ -59,6 +66,8 @@ from claude_max_proxy.request import (
     File,
     Image,
     Message,
+    Native,
+    NativeTool,
     Part,
     Reasoning,
     Request,
@@ -97,6 +106,7 @@ __all__ = [
     "Finished",
     "Folding",
     "Forbidden",
+    "HttpBackend",
     "HttpSettings",
     "HttpUpstream",
     "Image",
@@ -107,6 +117,8 @@ __all__ = [
     "MethodNotAllowed",
     "ModelEntry",
     "ModelInfo",
+    "Native",
+    "NativeTool",
     "NotFound",
     "NotLoggedIn",
     "Overloaded",
@@ -132,6 +144,7 @@ __all__ = [
     "Target",
     "Tasks",
     "Text",
+    "TokenCounter",
     "TooManyRequests",
     "Tool",
     "ToolCall",

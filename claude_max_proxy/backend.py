@@ -35,7 +35,10 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
 
 class Backend(Protocol):
-    """Answers requests. Built once per ``[backends.<name>]``; it does the I/O and owns what it starts."""
+    """Answers requests. Built once per ``[backends.<name>]``; it does the I/O and owns what it starts.
+
+    One that passes on a :class:`Native` of some API names that API as its ``native_api``.
+    """
 
     async def start(self) -> None:
         """Get ready. Returns at once; slow preparation goes on behind it."""
@@ -55,6 +58,14 @@ class Backend(Protocol):
 
     def health(self) -> dict[str, Any]:
         """Say how it stands, without I/O: ``status`` ("ok", "degraded" or "unavailable") and details."""
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """What a backend offers beside, when it knows how many tokens a request is. Without, it is estimated."""
+
+    async def count_tokens(self, request: Request, model: str) -> int:
+        """Count the tokens that ``request`` would put in. Raises :class:`ProxyError`."""
 
 
 @runtime_checkable

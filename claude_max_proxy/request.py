@@ -29,11 +29,12 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
 
 
 class File(msgspec.Struct, frozen=True, tag="file"):
-    """A document: base64 ``data`` of ``media_type``, under the client's own ``name``."""
+    """A document: base64 ``data`` of ``media_type``, or its ``url``, under the client's own ``name``."""
 
-    media_type: str
-    data: str
+    media_type: str = ""
+    data: str = ""
     name: str = ""
+    url: str = ""
 
 
 class Reasoning(msgspec.Struct, frozen=True, tag="reasoning"):
@@ -60,7 +61,7 @@ class ToolResult(msgspec.Struct, frozen=True, tag="tool_result"):
     """What the client's tool answered to the call ``id``."""
 
     id: str
-    parts: tuple[Text | Image, ...]
+    parts: tuple[Text | Image | File, ...]
     is_error: bool = False
 
 
@@ -122,6 +123,26 @@ class Client(msgspec.Struct, frozen=True):
     session: str = ""
 
 
+class NativeTool(msgspec.Struct, frozen=True):
+    """A tool that a provider defines: ``fields`` in its own words, ``path`` where they stand in the body."""
+
+    path: str
+    fields: dict[str, Any]
+
+
+class Native(msgspec.Struct):
+    """What only one API has, in its own words. A backend whose ``native_api`` is ``api`` passes it on.
+
+    For any other, a request with ``tools`` of these is refused, and each of ``fields`` is noted as ignored.
+    ``betas`` are the API's features on trial that the client asks for.
+    """
+
+    api: str
+    fields: dict[str, Any] = msgspec.field(default_factory=dict)
+    tools: list[NativeTool] = msgspec.field(default_factory=list)
+    betas: list[str] = msgspec.field(default_factory=list)
+
+
 class Request(msgspec.Struct):
     """One question to a model. Mutable: a plugin changes it in place.
 
@@ -142,6 +163,7 @@ class Request(msgspec.Struct):
     effort: Effort | None = None
     response_schema: dict[str, Any] | None = None
     agent: Agent | None = None
+    native: Native | None = None
     stream: bool = False
     client: Client = Client()
     state: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Mapping
 from functools import cache
 
 from claude_max_proxy.http_upstream.connection import Connection
@@ -36,14 +37,15 @@ class Direct:
         if self._endpoint.tls:
             self._tls = await asyncio.to_thread(_trusted)
 
-    async def post(self, path: str, body: bytes) -> Connection:
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Connection:
         """Ask over an idle connection or a new one.
 
         One that was idle may have been closed by the other side in that moment. Then nothing was answered,
         and another is taken.
         """
         target = self._endpoint.target(path).encode()
-        message = b"POST %b%b%d\r\n\r\n%b" % (target, self._head, len(body), body)
+        more = "".join(f"{name}: {text}\r\n" for name, text in headers.items()).encode("latin-1")
+        message = b"POST %b%b%d\r\n%b\r\n%b" % (target, self._head, len(body), more, body)
         await self._room.acquire()
         while True:
             connection, used = await self._take()  # which gives our room back if it cannot

@@ -37,8 +37,11 @@ class Transport(Protocol):
     async def start(self) -> None:
         """Get ready, without connecting."""
 
-    async def post(self, path: str, body: bytes) -> Exchange:
-        """Ask; return when the answer's head is there. Raises :class:`ConnectionBroken`."""
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
+        """Ask, with these headers beside the endpoint's own; return when the answer's head is there.
+
+        Raises :class:`ConnectionBroken`.
+        """
 
     async def close(self) -> None:
         """Close every connection, within a bound."""

@@ -158,7 +158,11 @@ def test_images_in_results() -> None:
         Message("user", [Text("and?"), ToolResult("c1", (PNG, Text("seen"))), ToolResult("c2", (PNG,))])
     ) == [
         {"role": "tool", "tool_call_id": "c1", "content": "seen"},
-        {"role": "tool", "tool_call_id": "c2", "content": "(the result is in the images that follow)"},
+        {
+            "role": "tool",
+            "tool_call_id": "c2",
+            "content": "(the result is in the images and documents that follow)",
+        },
         {"role": "user", "content": [PNG_WIRE, PNG_WIRE]},
         {"role": "user", "content": "and?"},
     ]

@@ -30,13 +30,13 @@ from claude_max_proxy.backends.claude_cli.protocol import (
     Initialized,
     Line,
     RateLimitInfo,
-    StreamEvent,
 )
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.tools import Names, call_result, serve
 from claude_max_proxy.backends.claude_cli.translation import history_lines, user_line
 from claude_max_proxy.backends.claude_cli.tuning import Tuning
 from claude_max_proxy.backends.claude_cli.turn import Turn
+from claude_max_proxy.messages_api import StreamEvent
 
 
 _SETTLE_TIMEOUT = 10.0
@@ -204,7 +204,7 @@ class Conversation:
         self.reusable = turn.reason in {"stop", "tool_calls"} and not turn.stray
         if turn.ids:
             self.pending, self.settled = dict(turn.ids), True
-        return [*events, turn.usage, Finished(turn.reason)]
+        return [*events, turn.usage, Finished(turn.reason, turn.stop_sequence)]
 
     # --- reading, and answering what the CLI asks meanwhile
 

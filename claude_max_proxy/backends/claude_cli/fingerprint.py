@@ -72,7 +72,7 @@ def _meaning(part: Part) -> list[Any]:
         case Image():
             return ["image", part.media_type, part.data, part.url]
         case File():
-            return ["file", part.media_type, part.data, part.name]
+            return ["file", part.media_type, part.data, part.name, part.url]
         case ToolCall():
             return ["call", normal_id(part.id), part.name, _arguments(part.arguments)]
         case ToolResult():
