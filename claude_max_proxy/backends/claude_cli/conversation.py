@@ -88,10 +88,10 @@ class Conversation:
         response = await self._control("initialize", **fields)
         return protocol.decode_initialized(response.response)
 
-    async def replay(self, messages: Sequence[Message]) -> None:
-        """Append history without asking the model. The CLI queues user lines, so each is waited for."""
+    async def replay(self, messages: Sequence[Message], model: str) -> None:
+        """Append history without asking ``model``. The CLI queues user lines, so each is waited for."""
         for message in messages:
-            line_ = history_lines(message, self._names.upstream)
+            line_ = history_lines(message, self._names.upstream, model)
             if line_ is None:
                 continue
             await self.process.send(line_)

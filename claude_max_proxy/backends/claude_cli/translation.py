@@ -21,11 +21,12 @@ from claude_max_proxy.messages_api import Block, write_block
 GUARD: Block = {"type": "text", "text": ""}
 
 
-def history_lines(message: Message, names: dict[str, str]) -> bytes | None:
+def history_lines(message: Message, names: dict[str, str], model: str = "") -> bytes | None:
     """Write one message of the history; a user's is appended without asking the model.
 
     ``names`` maps the names of the client's tools to the upstream's. A message of white space
-    alone says nothing, and the upstream refuses it: ``None``.
+    alone says nothing, and the upstream refuses it: ``None``. The CLI drops the thoughts of any model but
+    the process's own, so ``model`` is its full name.
     """
     content = blocks(message, names)
     if not any(block.get("text", "x").strip() for block in content):
@@ -33,12 +34,14 @@ def history_lines(message: Message, names: dict[str, str]) -> bytes | None:
     if message.role == "user":
         return user_line(message, names, ask=False)
 
-    body = {
+    body: dict[str, Any] = {
         "id": "msg_" + secrets.token_hex(12),  # without unique ids, neighbours merge
         "type": "message",
         "role": "assistant",
         "content": content,
     }
+    if any("thinking" in block["type"] for block in content):
+        body["model"] = model
     return line("assistant", uuid=str(uuid.uuid4()), message=body)
 
 
