@@ -49,6 +49,7 @@ from claude_max_proxy.events import (
     collect,
     fold,
 )
+from claude_max_proxy.extras import carry_content, carry_parameters
 from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
 from claude_max_proxy.http_upstream import (
     HttpBackend,
@@ -61,13 +62,12 @@ from claude_max_proxy.http_upstream import (
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
     Agent,
+    Audio,
     Client,
     Effort,
     File,
     Image,
     Message,
-    Native,
-    NativeTool,
     Part,
     Reasoning,
     Request,
@@ -86,6 +86,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Agent",
+    "Audio",
     "Backend",
     "BackendUnavailable",
     "BodyTooLarge",
@@ -117,8 +118,6 @@ __all__ = [
     "MethodNotAllowed",
     "ModelEntry",
     "ModelInfo",
-    "Native",
-    "NativeTool",
     "NotFound",
     "NotLoggedIn",
     "Overloaded",
@@ -159,6 +158,8 @@ __all__ = [
     "UsageLimitReached",
     "Writer",
     "__version__",
+    "carry_content",
+    "carry_parameters",
     "collect",
     "fold",
     "hookimpl",

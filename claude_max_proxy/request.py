@@ -28,6 +28,13 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
     url: str = ""
 
 
+class Audio(msgspec.Struct, frozen=True, tag="audio"):
+    """Speech: base64 ``data`` in a ``format`` such as "wav" or "mp3"."""
+
+    data: str
+    format: str
+
+
 class File(msgspec.Struct, frozen=True, tag="file"):
     """A document: base64 ``data`` of ``media_type``, or its ``url``, under the client's own ``name``."""
 
@@ -65,7 +72,7 @@ class ToolResult(msgspec.Struct, frozen=True, tag="tool_result"):
     is_error: bool = False
 
 
-Part = Text | Image | File | Reasoning | ToolCall | ToolResult
+Part = Text | Image | Audio | File | Reasoning | ToolCall | ToolResult
 
 
 class Message(msgspec.Struct):
@@ -114,7 +121,8 @@ class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Client(msgspec.Struct, frozen=True):
     """Who asks: the name of the API key used, the program as it names itself, and its address.
 
-    ``session`` is the client's own word for the conversation, a hint and never a proof.
+    ``session`` is the client's own word for the conversation, a hint and never a proof. A dialect sets it
+    where its API has a place for it; what the headers say of it comes first.
     """
 
     key: str = ""
@@ -123,32 +131,13 @@ class Client(msgspec.Struct, frozen=True):
     session: str = ""
 
 
-class NativeTool(msgspec.Struct, frozen=True):
-    """A tool that a provider defines: ``fields`` in its own words, ``path`` where they stand in the body."""
-
-    path: str
-    fields: dict[str, Any]
-
-
-class Native(msgspec.Struct):
-    """What only one API has, in its own words. A backend whose ``native_api`` is ``api`` passes it on.
-
-    For any other, a request with ``tools`` of these is refused, and each of ``fields`` is noted as ignored.
-    ``betas`` are the API's features on trial that the client asks for.
-    """
-
-    api: str
-    fields: dict[str, Any] = msgspec.field(default_factory=dict)
-    tools: list[NativeTool] = msgspec.field(default_factory=list)
-    betas: list[str] = msgspec.field(default_factory=list)
-
-
 class Request(msgspec.Struct):
     """One question to a model. Mutable: a plugin changes it in place.
 
     ``model`` is the name as the client asked for it and is echoed in the answer. ``state`` is a dict for
-    plugins to pass things along; ``extra`` holds the client's fields that have no place here; ``ignored``
-    names what was accepted and not honoured, and is told to the client in ``x-proxy-ignored``.
+    plugins to pass things along; ``extra`` holds what has no place here, by its documented name, for backends
+    that honour it; ``ignored`` names what was accepted and not honoured, and is told to the client in
+    ``x-proxy-ignored``.
     """
 
     model: str
@@ -163,7 +152,6 @@ class Request(msgspec.Struct):
     effort: Effort | None = None
     response_schema: dict[str, Any] | None = None
     agent: Agent | None = None
-    native: Native | None = None
     stream: bool = False
     client: Client = Client()
     state: dict[str, Any] = msgspec.field(default_factory=dict)

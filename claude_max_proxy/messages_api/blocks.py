@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy.request import File, Image, Part, Reasoning, Text, ToolCall, ToolResult
+from claude_max_proxy.errors import InvalidRequest
+from claude_max_proxy.request import Audio, File, Image, Part, Reasoning, Text, ToolCall, ToolResult
 
 
 Block = dict[str, Any]
@@ -32,6 +33,8 @@ def write_block(part: Part, call_id: Rename, tool_name: Rename = str) -> Block |
             return {"type": "tool_use", "id": call_id(part.id), "name": name, "input": call_input(part)}
         case ToolResult():
             return _result(part, call_id)
+        case Audio():
+            raise InvalidRequest("messages: Claude models take no audio", param="messages")
         case Reasoning():
             return thinking_block(part) if part.signature else None
 

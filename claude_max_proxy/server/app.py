@@ -24,9 +24,9 @@ from claude_max_proxy.errors import (
     NotFound,
     ProxyError,
 )
-from claude_max_proxy.request import Client
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.answers import Answer, error_headers
+from claude_max_proxy.server.clients import client_of
 from claude_max_proxy.server.embeddings import embeddings_route
 from claude_max_proxy.server.guards import Guard
 from claude_max_proxy.server.keys import Keys
@@ -87,17 +87,12 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
     @post(list(dialect.routes), name=dialect.name)
     async def answer(request: _Request) -> Response[None]:
         asked = dialect.read(await request.body())
-        asked.client = _client(request)
+        asked.client = client_of(request, asked.client)
         keys.admit(asked.client.key, asked.model)
         events = runtime.gateway.answer(asked, dialect.name)
         return _Answering(Answer(asked, dialect, events, keep_alive=server.keep_alive, hold=server.hold))
 
     return answer
-
-
-def _client(request: _Request) -> Client:
-    address = request.client.host if request.client else ""
-    return Client(request.scope["state"]["key"], request.headers.get("user-agent", ""), address)
 
 
 def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Response[bytes]]:

@@ -62,7 +62,7 @@ def model_row(name: str, info: ModelInfo) -> dict[str, Any]:
         "id": name,
         "object": "model",
         "created": _CREATED,
-        "owned_by": "anthropic",
+        "owned_by": info.owner,
         "upstream_model": info.name,
     }
     if info.context_window:

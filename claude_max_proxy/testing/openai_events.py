@@ -9,7 +9,16 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy.testing.answers import Block, Fault, RedactedThinking, Reply, Text, Thinking, ToolUse, words
+from claude_max_proxy.testing.answers import (
+    Block,
+    Fault,
+    RedactedThinking,
+    Reply,
+    Text,
+    Thinking,
+    ToolUse,
+    words,
+)
 from claude_max_proxy.testing.events import new_id
 
 

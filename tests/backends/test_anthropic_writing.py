@@ -14,8 +14,6 @@ from claude_max_proxy import (
     Image,
     InvalidRequest,
     Message,
-    Native,
-    NativeTool,
     Reasoning,
     Request,
     Text,
@@ -287,15 +285,20 @@ def test_thinking_in_the_apis_own_words(
     setting: str, thinking: dict[str, Any], effort: Any, wire: dict[str, Any]
 ) -> None:
     """A client that speaks of thinking as the API does is passed on, whatever the setting."""
-    request = asked(effort=effort, extra={"thinking": thinking})
+    request = asked(effort=effort, extra={"anthropic_thinking": thinking})
     assert written(request, thinking=setting) == PLAIN | wire
 
 
 def test_what_only_this_api_has() -> None:
     """The API's own tools and fields go along, and features on trial as a header."""
     search = {"type": "web_search_20250305", "name": "web_search"}
-    native = Native("anthropic", {"top_k": 5}, [NativeTool("tools[0]", search)], ["a-1", "b-2"])
-    request = asked(native=native, extra={"metadata": {"user_id": "u"}})
+    extra = {
+        "anthropic_beta": ["a-1", "b-2"],
+        "anthropic_metadata": {"user_id": "u"},
+        "anthropic_tools": {"tools[0]": search},
+        "top_k": 5,
+    }
+    request = asked(extra=extra)
     body = written(request)
     assert (body["top_k"], body["tools"], body["metadata"]) == (5, [search], {"user_id": "u"})
     assert headers(request) == {"anthropic-beta": "a-1,b-2"}

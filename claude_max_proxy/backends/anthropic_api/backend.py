@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from claude_max_proxy import Events, HttpBackend, Request, UpstreamFailed
+from claude_max_proxy import Events, HttpBackend, ModelInfo, Request, UpstreamFailed
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
-from claude_max_proxy.backends.anthropic_api.writing import answer_tool, headers, write, write_count
+from claude_max_proxy.backends.anthropic_api.writing import NATIVE, answer_tool, headers, write, write_count
 
 
 class _Count(msgspec.Struct):
@@ -22,7 +22,7 @@ _decode_count = msgspec.json.Decoder(_Count).decode
 class AnthropicApi(HttpBackend):
     """One ``[backends.<name>]`` of type ``anthropic``."""
 
-    native_api = "anthropic"
+    honours = frozenset(NATIVE)
 
     def __init__(self, name: str, settings: AnthropicApiSettings) -> None:
         """Prepare; nothing is opened before :meth:`start`."""
@@ -30,6 +30,11 @@ class AnthropicApi(HttpBackend):
         headers = {"anthropic-version": settings.version}
         super().__init__(name, settings, headers | ({"x-api-key": key.reveal()} if key else {}))
         self._settings = settings
+
+    def describe(self, model: str) -> ModelInfo:
+        """Say what the settings say of ``model``."""
+        info = super().describe(model)
+        return info if info.owner else msgspec.structs.replace(info, owner="anthropic")
 
     def answer(self, request: Request, model: str) -> Events:
         """Answer with the events of one message, which is always streamed from the upstream."""

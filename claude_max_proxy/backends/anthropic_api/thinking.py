@@ -15,12 +15,12 @@ _SMALLEST_BUDGET = 1024
 def think(body: dict[str, Any], request: Request, settings: AnthropicApiSettings) -> None:
     """Let the model think, where it may: not when it is made to call a tool.
 
-    A client that speaks of thinking in the API's own words (``request.extra["thinking"]``) is passed on.
+    What a client says in the API's own words (``request.extra["anthropic_thinking"]``) is passed on.
     """
     if body.get("tool_choice", {}).get("type") in {"any", "tool"}:
         return
 
-    own = request.extra.get("thinking")
+    own = request.extra.get("anthropic_thinking")
     if own and own["type"] != "disabled" and request.effort != "none":
         body["thinking"] = own
         if request.effort is not None and own["type"] == "adaptive":

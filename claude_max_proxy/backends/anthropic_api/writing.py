@@ -18,8 +18,16 @@ from claude_max_proxy.messages_api import Block
 
 _encoder = msgspec.json.Encoder()
 _CACHE = {"type": "ephemeral"}
-_SAMPLING = ("temperature", "top_p", "top_k")
-_BOOKKEEPING = ("metadata", "service_tier")
+# What a request carries in ``extra`` that goes along: the body's own name, where it is simply passed on.
+NATIVE = {
+    "anthropic_beta": "",
+    "anthropic_metadata": "metadata",
+    "anthropic_service_tier": "service_tier",
+    "anthropic_thinking": "",
+    "anthropic_tools": "",
+    "context_management": "context_management",
+    "top_k": "",
+}
 _COUNTED = ("model", "system", "messages", "tools", "tool_choice", "thinking", "output_config")
 
 
@@ -39,7 +47,7 @@ def write(request: Request, model: str, settings: AnthropicApiSettings) -> bytes
     think(body, request, settings)
     _sample(body, request)
     body["messages"] = write_messages(request.messages, thinking="thinking" in body)
-    body |= {name: request.extra[name] for name in _BOOKKEEPING if name in request.extra}
+    body |= {NATIVE[name]: value for name, value in request.extra.items() if NATIVE.get(name)}
     body["stream"] = True
     if settings.cache:
         _mark(body)
@@ -54,7 +62,7 @@ def write_count(request: Request, model: str, settings: AnthropicApiSettings) ->
 
 def headers(request: Request) -> dict[str, str]:
     """Give the headers of this request's own: the features on trial that its client asks for."""
-    betas = request.native.betas if request.native else []
+    betas = request.extra.get("anthropic_beta")
     return {"anthropic-beta": ",".join(betas)} if betas else {}
 
 
@@ -80,7 +88,7 @@ def _tools(request: Request) -> list[Block]:
         if tool.description:
             written["description"] = tool.description
         tools.append(written)
-    tools += [dict(tool.fields) for tool in request.native.tools] if request.native else []
+    tools += [dict(tool) for tool in request.extra.get("anthropic_tools", {}).values()]
     if name := answer_tool(request):
         tools.append({"name": name, "description": "Give the answer.", "input_schema": _schema(request)})
     return tools
@@ -120,13 +128,13 @@ def _tool_choice(request: Request) -> Block:
 
 def _sample(body: dict[str, Any], request: Request) -> None:
     """Say how to sample; thinking excludes it."""
-    given = {"temperature": request.temperature, "top_p": request.top_p}
-    if request.native is not None:
-        given |= request.native.fields
+    given = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "top_k": request.extra.get("top_k"),
+    }
     for name, value in given.items():
-        if name not in _SAMPLING:
-            body[name] = value
-        elif value is not None and "thinking" in body:
+        if value is not None and "thinking" in body:
             request.ignore(name)
         elif value is not None:
             body[name] = value

@@ -17,6 +17,7 @@ class OpenAIApi(HttpBackend):
         """Prepare; nothing is opened before :meth:`start`."""
         key = settings.key(name)
         super().__init__(name, settings, {"authorization": f"Bearer {key.reveal()}"} if key else {})
+        self.honours = settings.honoured
         self._settings = settings
 
     def answer(self, request: Request, model: str) -> Events:

@@ -52,7 +52,9 @@ def installation() -> Installation:
 
 def test_nothing_is_known_at_first() -> None:
     """Before the CLI introduces itself a model is just its name."""
-    assert Installation().describe("opus") == ModelInfo("opus", input_modalities=("text", "image"))
+    assert Installation().describe("opus") == ModelInfo(
+        "opus", input_modalities=("text", "image"), owner="anthropic"
+    )
     assert Installation().health() == {}
 
 
