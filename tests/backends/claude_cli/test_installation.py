@@ -62,7 +62,13 @@ def test_nothing_is_known_at_first() -> None:
 def test_a_model_by_either_name(name: str) -> None:
     """What the CLI offers and what it used is told of a model, by its alias or its full name."""
     assert installation().describe(name) == ModelInfo(
-        "claude-opus-4-7", 200_000, 32_000, ("text", "image"), reasoning=True, efforts=("low", "high")
+        "claude-opus-4-7",
+        200_000,
+        32_000,
+        ("text", "image"),
+        reasoning=True,
+        efforts=("low", "high"),
+        owner="anthropic",
     )
 
 

@@ -43,7 +43,7 @@ def test_the_newest_of_many_alike() -> None:
 
 
 def test_ones_own_of_many_alike() -> None:
-    """Of conversations that are alike a session gets its own, a key one of its own, and anybody the newest."""
+    """Of conversations that are alike a session gets its own, a key one of its own, others the newest."""
     parking = Parking()
     alice = park(parking, b"a", Client("alice", session="1"))
     bob = park(parking, b"a", Client("bob", session="1"))
