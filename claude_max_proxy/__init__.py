@@ -3,9 +3,10 @@
 What is exported here is the plugin API: the built-in dialects, backends and observers use nothing else.
 """
 
+from claude_max_proxy import wire
 from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target, TokenCounter
 from claude_max_proxy.config import Config, ModelEntry, Settings
-from claude_max_proxy.dialect import Dialect, Writer
+from claude_max_proxy.dialect import CountingDialect, Dialect, HeaderReader, StatusWriter, Writer
 from claude_max_proxy.errors import (
     BackendUnavailable,
     BodyTooLarge,
@@ -96,6 +97,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "ContextLengthExceeded",
+    "CountingDialect",
     "Dialect",
     "Effort",
     "Embedder",
@@ -107,6 +109,7 @@ __all__ = [
     "Finished",
     "Folding",
     "Forbidden",
+    "HeaderReader",
     "HttpBackend",
     "HttpSettings",
     "HttpUpstream",
@@ -140,6 +143,7 @@ __all__ = [
     "Settings",
     "SseDecoder",
     "Started",
+    "StatusWriter",
     "Target",
     "Tasks",
     "Text",
@@ -165,4 +169,5 @@ __all__ = [
     "hookimpl",
     "resolve_secret",
     "upstream_error",
+    "wire",
 ]

@@ -21,8 +21,8 @@ class Extra(msgspec.Struct, frozen=True):
 
     A ``hint`` has no effect on what the answer means, ``bookkeeping`` none on the answer at all; ``meaning``
     and ``content`` cannot be left out, for the ``reason`` given. A client that sends ``default`` asks for
-    nothing. Of ``content``, ``Request.extra`` holds the path of the first piece, of ``tools`` a provider's own
-    ones by their paths.
+    nothing. Of ``content``, ``Request.extra`` holds the path of the first piece, of ``tools`` those that a
+    provider defines, by their paths.
     """
 
     kind: Literal["hint", "bookkeeping", "meaning", "content", "tools"]

@@ -57,6 +57,8 @@ _VERSION_TIMEOUT = 20.0
 class ClaudeCli:
     """One ``[backends.<name>]`` of type ``claude-cli``."""
 
+    honours = frozenset({"anthropic_thinking"})
+
     def __init__(self, name: str, settings: ClaudeCliSettings) -> None:
         """Prepare; nothing is started before :meth:`start`."""
         self.name = name
