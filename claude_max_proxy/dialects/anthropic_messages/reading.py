@@ -1,7 +1,7 @@
 """Reads the bodies of the Messages API into a :class:`Request`. Pure: bytes in, values out.
 
 Blocks of instructions are joined by an empty line. Instructions in the middle of a conversation, which some
-clients send, stand there as a user's message that is marked as a reminder, as those clients wrote it before.
+clients send, are said by the user there, marked as a reminder, as those clients wrote it before.
 """
 
 from __future__ import annotations
@@ -61,4 +61,12 @@ def _add(message: WireMessage, path: str, request: Request) -> None:
         request.messages.append(Message("user", parts))
     else:
         text = "\n\n".join(part.text for part in parts if isinstance(part, Text))
-        request.messages.append(Message("user", [Text(f"<system-reminder>\n{text}\n</system-reminder>")]))
+        _remind(Text(f"<system-reminder>\n{text}\n</system-reminder>"), request.messages)
+
+
+def _remind(text: Text, messages: list[Message]) -> None:
+    """Let the user say it, with what the user says just before if there is such: some models want turns."""
+    if messages and messages[-1].role == "user":
+        messages[-1].parts.append(text)
+    else:
+        messages.append(Message("user", [text]))

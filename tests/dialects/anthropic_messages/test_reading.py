@@ -159,10 +159,14 @@ def test_results_come_first() -> None:
 
 def test_instructions_in_the_middle() -> None:
     """Instructions among the messages stay where they are, marked as a reminder."""
-    request = read(messages=[HI, {"role": "system", "content": "It is Monday."}])
-    assert request.messages[1] == Message(
-        "user", [Text("<system-reminder>\nIt is Monday.\n</system-reminder>")]
-    )
+    reminder = Text("<system-reminder>\nIt is Monday.\n</system-reminder>")
+    said, monday = {"role": "assistant", "content": "ho"}, {"role": "system", "content": "It is Monday."}
+    request = read(messages=[HI, monday, said, monday])
+    assert request.messages == [
+        Message("user", [Text("hi"), reminder]),
+        Message("assistant", [Text("ho")]),
+        Message("user", [reminder]),
+    ]
 
 
 def test_marks_of_the_cache_mean_nothing() -> None:
