@@ -24,6 +24,7 @@ from claude_max_proxy import (
 )
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
 from claude_max_proxy.backends.openai_api.writing import write
+from claude_max_proxy.http_upstream import ModelFacts
 
 
 ASKED = {"model": "m", "messages": [], "stream": True, "stream_options": {"include_usage": True}}
@@ -58,6 +59,9 @@ PARAMETERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ({"effort": "high"}, {}, {"reasoning_effort": "high"}),
     ({"effort": "none"}, {}, {"reasoning_effort": "none"}),
     ({"effort": "max"}, {}, {"reasoning_effort": "xhigh"}),
+    ({"max_tokens": 9000}, {"models": {"m": ModelFacts(max_output_tokens=4096)}}, {"max_tokens": 4096}),
+    ({"max_tokens": 900}, {"models": {"m": ModelFacts(max_output_tokens=4096)}}, {"max_tokens": 900}),
+    ({"max_tokens": 9000}, {"models": {"y": ModelFacts(max_output_tokens=4096)}}, {"max_tokens": 9000}),
     ({"extra": {"user": "u", "prompt_cache_key": "k"}}, {}, {"user": "u", "prompt_cache_key": "k"}),
     ({"extra": {"seed": 7, "logit_bias": {"5": -1}}}, {}, {"seed": 7, "logit_bias": {"5": -1}}),
     ({"extra": {"seed": 7, "user": "u"}}, {"lacks": ["seed"]}, {"user": "u"}),

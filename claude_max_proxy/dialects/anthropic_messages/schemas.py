@@ -58,14 +58,14 @@ class NoChoice(msgspec.Struct, tag="none"):
     """The model must call none."""
 
 
-class EnabledThinking(msgspec.Struct, tag="enabled"):
+class EnabledThinking(msgspec.Struct, tag="enabled", omit_defaults=True):
     """Thinking of at most so many tokens."""
 
     budget_tokens: Annotated[int, msgspec.Meta(ge=1024)]
     display: str | None = None
 
 
-class AdaptiveThinking(msgspec.Struct, tag="adaptive"):
+class AdaptiveThinking(msgspec.Struct, tag="adaptive", omit_defaults=True):
     """Thinking for as long as the model finds right."""
 
     display: str | None = None
