@@ -29,7 +29,7 @@ _EFFORTS: tuple[tuple[int, Effort], ...] = ((4_000, "low"), (12_000, "medium"), 
 _LARGEST: Effort = "xhigh"
 # Fields of a tool that change when and how its definition travels, but not what the tool is.
 _TOOL_FIELDS = ("allowed_callers", "defer_loading", "eager_input_streaming", "input_examples")
-_REFUSED = {
+REFUSED = {
     "container": "code runs with the provider only",
     "mcp_servers": "the provider's own connections to MCP servers are not part of this; offer their tools",
 }
@@ -37,7 +37,7 @@ _REFUSED = {
 
 def apply_input(body: CountRequest, request: Request) -> None:
     """Carry over what both routes know: tools, thinking, and the form of the answer."""
-    for name, reason in _REFUSED.items():
+    for name, reason in REFUSED.items():
         if getattr(body, name):
             raise wire.unsupported(name, reason)
     request.extra |= {"context_management": body.context_management} if body.context_management else {}
