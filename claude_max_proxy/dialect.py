@@ -24,7 +24,10 @@ class Writer(Protocol):
 
 
 class Dialect(Protocol):
-    """Reads a client API into a Request and writes Events out again."""
+    """Reads a client API into a Request and writes Events out again.
+
+    ``body``, which a dialect may leave out, is the type of its requests' bodies, for ``/openapi.json``.
+    """
 
     name: str
     routes: tuple[str, ...]
@@ -57,7 +60,10 @@ class StatusWriter(Protocol):
 
 @runtime_checkable
 class CountingDialect(Protocol):
-    """What a dialect offers beside, when its API counts tokens."""
+    """What a dialect offers beside, when its API counts tokens.
+
+    ``count_body``, which it may leave out, is the type of such a request's body, for ``/openapi.json``.
+    """
 
     count_routes: tuple[str, ...]
 

@@ -31,6 +31,7 @@ from claude_max_proxy.server.counting import counting_routes
 from claude_max_proxy.server.embeddings import embeddings_route
 from claude_max_proxy.server.guards import Guard
 from claude_max_proxy.server.keys import Keys
+from claude_max_proxy.server.openapi import openapi_route
 from claude_max_proxy.server.routes import health_routes, model_routes
 
 
@@ -55,14 +56,15 @@ def build_app(runtime: Runtime) -> Litestar:
     render = _renderer(dialects)
     config = runtime.config.server
     keys = Keys(config.api_keys, runtime.rates)
+    handlers = [
+        *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
+        *(route for dialect in dialects for route in counting_routes(runtime, dialect, keys)),
+        embeddings_route(runtime, keys),
+        *model_routes(runtime, keys),
+        *health_routes(runtime),
+    ]
     return Litestar(
-        route_handlers=[
-            *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
-            *(route for dialect in dialects for route in counting_routes(runtime, dialect, keys)),
-            embeddings_route(runtime, keys),
-            *model_routes(runtime, keys),
-            *health_routes(runtime),
-        ],
+        route_handlers=[*handlers, openapi_route(handlers, runtime.dialects, bool(config.api_keys))],
         guards=[Guard(config, keys)],
         cors_config=_cors(config) if config.allowed_origins else None,
         exception_handlers={ProxyError: render, HTTPException: render, Exception: render},
@@ -87,7 +89,14 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
     server = runtime.config.server
     reader = dialect if isinstance(dialect, HeaderReader) else None
 
-    @post(list(dialect.routes), name=dialect.name)
+    opt = {
+        "summary": f"The dialect {dialect.name}, whole or streamed",
+        "body": getattr(dialect, "body", None),
+        "streams": True,
+        "dialect": dialect.name,
+    }
+
+    @post(list(dialect.routes), name=dialect.name, opt=opt)
     async def answer(request: _Request) -> Response[None]:
         asked = dialect.read(await request.body())
         if reader is not None:
@@ -107,6 +116,8 @@ def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Respon
         error = _as_proxy_error(request, exception)
         dialect = by_route.get(request.scope["path"], dialects[0])
         headers = {name.decode(): value.decode() for name, value in error_headers(error)}
+        if allowed := (getattr(exception, "headers", None) or {}).get("allow"):
+            headers["allow"] = allowed
         return Response(
             dialect.error(error),
             status_code=status_of(error, dialect),

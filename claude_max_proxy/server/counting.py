@@ -23,8 +23,14 @@ def counting_routes(runtime: Runtime, dialect: Dialect, keys: Keys) -> list[Any]
         return []
 
     name = dialect.name
+    opt = {
+        "summary": "How many tokens a request is",
+        "body": getattr(dialect, "count_body", None),
+        "answer": dict[str, int],
+        "dialect": name,
+    }
 
-    @post(list(dialect.count_routes), name=f"{name}-count", status_code=200)
+    @post(list(dialect.count_routes), name=f"{name}-count", status_code=200, opt=opt)
     async def count(request: litestar.Request[Any, Any, Any]) -> Response[bytes]:
         asked = dialect.read_count(await request.body())
         asked.client = client_of(request, asked.client)

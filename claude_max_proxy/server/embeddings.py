@@ -28,8 +28,9 @@ _decode = msgspec.json.Decoder(EmbeddingsRequest).decode
 
 def embeddings_route(runtime: Runtime, keys: Keys) -> Any:
     """``POST /v1/embeddings``, with and without ``/v1``."""
+    opt = {"summary": "Embeddings, passed on to a backend that gives them", "body": EmbeddingsRequest}
 
-    @post(["/v1/embeddings", "/embeddings"], name="embeddings", status_code=200)
+    @post(["/v1/embeddings", "/embeddings"], name="embeddings", status_code=200, opt=opt)
     async def embeddings(request: litestar.Request[Any, Any, Any]) -> Response[bytes]:
         body = await request.body()
         asked = Request(_check(body).model, client=client_of(request))

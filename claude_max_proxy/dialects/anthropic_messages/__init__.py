@@ -11,6 +11,7 @@ from claude_max_proxy import ProxyError, RegisterDialect, Request, hookimpl
 from claude_max_proxy.dialects.anthropic_messages.envelope import envelope, status
 from claude_max_proxy.dialects.anthropic_messages.parameters import shown_thoughts
 from claude_max_proxy.dialects.anthropic_messages.reading import read, read_count
+from claude_max_proxy.dialects.anthropic_messages.schemas import CountRequest, MessagesRequest
 from claude_max_proxy.dialects.anthropic_messages.writing import MessageWriter
 
 
@@ -23,7 +24,9 @@ class AnthropicMessages:
 
     name = "anthropic-messages"
     routes: tuple[str, ...] = ("/v1/messages", "/messages")
+    body = MessagesRequest
     count_routes: tuple[str, ...] = ("/v1/messages/count_tokens", "/messages/count_tokens")
+    count_body = CountRequest
 
     def read(self, body: bytes) -> Request:
         """Read a request for a message."""

@@ -6,6 +6,7 @@ import msgspec
 
 from claude_max_proxy import ProxyError, RegisterDialect, Request, hookimpl, wire
 from claude_max_proxy.dialects.openai_completions.reading import prompt_of, read
+from claude_max_proxy.dialects.openai_completions.schemas import CompletionRequest
 from claude_max_proxy.dialects.openai_completions.writing import CompletionWriter
 
 
@@ -17,6 +18,7 @@ class OpenAICompletions:
 
     name = "openai-completions"
     routes: tuple[str, ...] = ("/v1/completions", "/completions")
+    body = CompletionRequest
 
     def read(self, body: bytes) -> Request:
         """Read a request for a completion."""
