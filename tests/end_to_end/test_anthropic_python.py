@@ -263,3 +263,9 @@ async def test_a_completion(proxy: RunningProxy, upstream: ScriptedUpstream) -> 
     assert whole.choices[0].finish_reason == "stop"
     assert text == "Once uponYou said: Once upon"
     assert seen(upstream) == [("user", [("text", "Once upon")])]
+
+
+async def test_models(sdk: AsyncAnthropic) -> None:
+    """The models are listed to Anthropic's client too."""
+    names = [model.id async for model in sdk.models.list()]
+    assert {"claude-opus-4", "claude-sonnet-4", "claude-haiku-4"} <= set(names)
