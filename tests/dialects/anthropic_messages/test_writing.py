@@ -33,7 +33,6 @@ from claude_max_proxy import (
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
 from claude_max_proxy.dialects.anthropic_messages import AnthropicMessages
 from claude_max_proxy.dialects.anthropic_messages.writing import MessageWriter
-from claude_max_proxy.testing.conformance import check_dialect
 
 
 DIALECT = AnthropicMessages()
@@ -214,20 +213,3 @@ def test_too_long() -> None:
 def test_keep_alive() -> None:
     """While nothing comes, there are pings."""
     assert MessageWriter("m").keep_alive() == b'event: ping\ndata: {"type":"ping"}\n\n'
-
-
-def test_the_contract() -> None:
-    """The dialect keeps the whole contract of a dialect."""
-    head = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}
-    tool = {"name": "look", "input_schema": {"type": "object"}}
-    rich = {
-        "system": [{"type": "text", "text": "s"}],
-        "tools": [tool],
-        "tool_choice": {"type": "any"},
-        "stop_sequences": ["x"],
-        "temperature": 0.5,
-        "thinking": {"type": "adaptive"},
-        "metadata": {"user_id": "u"},
-        "output_config": {"effort": "low"},
-    }
-    check_dialect(DIALECT, [msgspec.json.encode(head | rich)])

@@ -22,7 +22,6 @@ from claude_max_proxy import (
     fold,
 )
 from claude_max_proxy.dialects.openai_completions import OpenAICompletions
-from claude_max_proxy.testing.conformance import check_dialect
 
 
 DIALECT = OpenAICompletions()
@@ -97,9 +96,3 @@ def test_answers(echo: bool, text: str) -> None:
     reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
     assert reasons == [None] * (len(reasons) - 1) + ["length"]
     assert (chunks[-1]["choices"], chunks[-1]["usage"]["total_tokens"]) == ([], 5)
-
-
-def test_the_contract() -> None:
-    """The dialect keeps the whole contract of a dialect, but for tools, which the API has not."""
-    body = {"model": "m", "prompt": "Once", "stop": ["x"], "max_tokens": 5, "temperature": 0.5, "echo": False}
-    check_dialect(DIALECT, [msgspec.json.encode(body)], tools=False)
