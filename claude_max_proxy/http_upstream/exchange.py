@@ -34,9 +34,6 @@ class Exchange(Protocol):
 class Transport(Protocol):
     """A way to one API, with connections that are used again."""
 
-    async def start(self) -> None:
-        """Get ready, without connecting."""
-
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
         """Ask, with these headers beside the endpoint's own; return when the answer's head is there.
 

@@ -96,7 +96,9 @@ def _operation(
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     content: Node = {"application/json": {"schema": schemas.get(opt.get("answer"), {"type": "object"})}}
     if opt.get("streams"):
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content[
+            "text/event-stream"
+        ] = {}  # tools disagree whether a schema is that of all of it or of an event
     answer = {"description": "The answer.", "content": content}
     if method == "POST":
         answer["headers"] = _HEADERS
