@@ -3,9 +3,10 @@
 What is exported here is the plugin API: the built-in dialects, backends and observers use nothing else.
 """
 
-from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target
+from claude_max_proxy import wire
+from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target, TokenCounter
 from claude_max_proxy.config import Config, ModelEntry, Settings
-from claude_max_proxy.dialect import Dialect, Writer
+from claude_max_proxy.dialect import CountingDialect, Dialect, HeaderReader, StatusWriter, Writer
 from claude_max_proxy.errors import (
     BackendUnavailable,
     BodyTooLarge,
@@ -51,7 +52,14 @@ from claude_max_proxy.events import (
 )
 from claude_max_proxy.extras import carry_content, carry_parameters
 from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
-from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream, Secret, resolve_secret, upstream_error
+from claude_max_proxy.http_upstream import (
+    HttpBackend,
+    HttpSettings,
+    HttpUpstream,
+    Secret,
+    resolve_secret,
+    upstream_error,
+)
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
     Agent,
@@ -90,6 +98,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "ContextLengthExceeded",
+    "CountingDialect",
     "Dialect",
     "Effort",
     "Embedder",
@@ -101,6 +110,8 @@ __all__ = [
     "Finished",
     "Folding",
     "Forbidden",
+    "HeaderReader",
+    "HttpBackend",
     "HttpSettings",
     "HttpUpstream",
     "Image",
@@ -133,9 +144,11 @@ __all__ = [
     "Settings",
     "SseDecoder",
     "Started",
+    "StatusWriter",
     "Target",
     "Tasks",
     "Text",
+    "TokenCounter",
     "TooManyRequests",
     "Tool",
     "ToolCall",
@@ -158,4 +171,5 @@ __all__ = [
     "hookimpl",
     "resolve_secret",
     "upstream_error",
+    "wire",
 ]

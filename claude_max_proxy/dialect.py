@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from claude_max_proxy.errors import ProxyError
 from claude_max_proxy.events import Event, Reply
@@ -39,3 +40,40 @@ class Dialect(Protocol):
 
     def error(self, error: ProxyError) -> bytes:
         """Write a failure in this API's own envelope."""
+
+
+@runtime_checkable
+class HeaderReader(Protocol):
+    """What a dialect offers beside, when its API says something in headers too."""
+
+    def read_headers(self, request: Request, headers: Mapping[str, str]) -> None:
+        """Take note in ``request`` of what its headers ask; their names are in lower case."""
+
+
+@runtime_checkable
+class StatusWriter(Protocol):
+    """What a dialect offers beside, when its API has statuses of its own."""
+
+    def status(self, error: ProxyError) -> int:
+        """Give the HTTP status of a failure."""
+
+
+@runtime_checkable
+class CountingDialect(Protocol):
+    """What a dialect offers beside, when its API counts tokens.
+
+    ``count_body``, which it may leave out, is the type of such a request's body, for ``/openapi.json``.
+    """
+
+    count_routes: tuple[str, ...]
+
+    def read_count(self, body: bytes) -> Request:
+        """Read the body of a request for a count; raise :class:`ClientError` as :meth:`Dialect.read` does."""
+
+    def write_count(self, tokens: int) -> bytes:
+        """Write a count."""
+
+
+def status_of(error: ProxyError, dialect: Dialect) -> int:
+    """Give the HTTP status that a failure has in a dialect."""
+    return dialect.status(error) if isinstance(dialect, StatusWriter) else error.status

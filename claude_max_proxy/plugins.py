@@ -32,7 +32,9 @@ from claude_max_proxy.request import Request
 
 BUILT_INS = (
     "claude_max_proxy.models",
-    "claude_max_proxy.dialects.openai_chat",
+    "claude_max_proxy.dialects.anthropic_messages",
+    "claude_max_proxy.dialects.openai_completions",
+    "claude_max_proxy.dialects.openai_chat",  # the last comes first, and writes the errors of nobody's routes
     "claude_max_proxy.backends.claude_cli",
     "claude_max_proxy.backends.openai_api",
     "claude_max_proxy.backends.anthropic_api",

@@ -40,6 +40,7 @@ _ERROR_LIMIT = 64 * 1024
 _CLOSE_TIMEOUT = 2.0
 _LAST_WAIT = 0.05
 _BUSY_RETRY = 1
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class Reader(Protocol):
@@ -97,14 +98,18 @@ class HttpUpstream:
             facts["last_failure"] = self._last_failure
         return facts
 
-    async def answer(self, path: str, body: bytes, reader: Reader) -> Events:
+    async def answer(
+        self, path: str, body: bytes, reader: Reader, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> Events:
         """Ask, and give what ``reader`` makes of the answer as it comes; closing this hangs up.
+
+        ``headers`` go along with this request only.
 
         Raises the :class:`ProxyError` of whatever goes wrong.
         """
         idle = Deadline(self._settings.idle_timeout)
         try:
-            async with self._exchange(path, body) as (exchange, first):
+            async with self._exchange(path, body, headers) as (exchange, first):
                 piece = first
                 while piece:
                     for event in self._read(reader, piece):
@@ -119,12 +124,12 @@ class HttpUpstream:
             idle.close()
         self._note(reader.error)
 
-    async def ask(self, path: str, body: bytes) -> bytes:
+    async def ask(self, path: str, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> bytes:
         """Ask, and give the whole body of the answer."""
         content = bytearray()
         idle = Deadline(self._settings.idle_timeout)
         try:
-            async with self._exchange(path, body) as (exchange, first):
+            async with self._exchange(path, body, headers) as (exchange, first):
                 piece = first
                 while piece:
                     content += piece
@@ -140,11 +145,13 @@ class HttpUpstream:
     # --- one answer
 
     @asynccontextmanager
-    async def _exchange(self, path: str, body: bytes) -> AsyncGenerator[tuple[Exchange, bytes], None]:
+    async def _exchange(
+        self, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> AsyncGenerator[tuple[Exchange, bytes], None]:
         """Find room for an exchange, begin it, and give it with its first bytes; close it whatever comes."""
         await self._find_room()
         try:
-            exchange, piece = await self._begin(path, body)
+            exchange, piece = await self._begin(path, body, headers)
             try:
                 yield exchange, piece
             finally:
@@ -168,12 +175,12 @@ class HttpUpstream:
                 retry_after=_BUSY_RETRY,
             ) from error
 
-    async def _begin(self, path: str, body: bytes) -> tuple[Exchange, bytes]:
+    async def _begin(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[Exchange, bytes]:
         """Ask until there is a first byte, as often as makes sense."""
         attempt = 0
         while True:
             try:
-                return await self._attempt(path, body)
+                return await self._attempt(path, body, headers)
             except _TryAgain as again:
                 if attempt >= self._settings.retries:
                     raise again.error from again.__cause__
@@ -183,13 +190,13 @@ class HttpUpstream:
                 await asyncio.sleep(delay * (1 + random.random() / 2))  # noqa: S311  # only spreads the load
                 attempt += 1
 
-    async def _attempt(self, path: str, body: bytes) -> tuple[Exchange, bytes]:
+    async def _attempt(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[Exchange, bytes]:
         assert self._transport is not None, "the backend was not started"
         limit = self._settings.first_byte_timeout
         exchange: Exchange | None = None
         try:
             async with asyncio.timeout(limit):
-                exchange = await self._transport.post(path, body)
+                exchange = await self._transport.post(path, body, headers)
                 if 200 <= exchange.status < 300:
                     return exchange, await exchange.read()
                 content = await _bounded(exchange)

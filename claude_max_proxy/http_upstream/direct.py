@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+from collections.abc import Mapping
 
 from claude_max_proxy.http_upstream.connection import Connection
 from claude_max_proxy.http_upstream.endpoint import Endpoint
@@ -29,14 +30,15 @@ class Direct:
         self._head = f" HTTP/1.1\r\nhost: {endpoint.authority}\r\n{''.join(lines)}content-length: ".encode()
         self._tls = tls if endpoint.tls else None
 
-    async def post(self, path: str, body: bytes) -> Connection:
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Connection:
         """Ask over an idle connection or a new one.
 
         One that was idle may have been closed by the other side in that moment. Then nothing was answered,
         and another is taken.
         """
         target = self._endpoint.target(path).encode()
-        message = b"POST %b%b%d\r\n\r\n%b" % (target, self._head, len(body), body)
+        more = "".join(f"{name}: {text}\r\n" for name, text in headers.items()).encode("latin-1")
+        message = b"POST %b%b%d\r\n%b\r\n%b" % (target, self._head, len(body), more, body)
         while True:
             connection, used = await self._take()
             try:

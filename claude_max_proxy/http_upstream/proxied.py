@@ -55,9 +55,11 @@ class Httpx:
             timeout=httpx.Timeout(None, connect=settings.connect_timeout),
         )
 
-    async def post(self, path: str, body: bytes) -> HttpxExchange:
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpxExchange:
         """Ask; return when the answer's head is there."""
-        request = httpx.Request("POST", self._endpoint.url(path), headers=self._headers, content=body)
+        more = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
+        url = self._endpoint.url(path)
+        request = httpx.Request("POST", url, headers=[*self._headers, *more], content=body)
         try:
             return HttpxExchange(await self._client.send(request, stream=True))
         except httpx.TransportError as error:

@@ -17,7 +17,7 @@ from typing import Any
 from litestar.types import Receive, Scope, Send
 
 from claude_max_proxy.deadline import Deadline
-from claude_max_proxy.dialect import Dialect
+from claude_max_proxy.dialect import Dialect, status_of
 from claude_max_proxy.errors import InternalError, ProxyError
 from claude_max_proxy.events import Events, Failed, Folding
 from claude_max_proxy.request import Request
@@ -143,7 +143,7 @@ class Answer:
             self._wake.set()
 
     def _headers(self) -> Headers:
-        headers = [_request_id()]
+        headers = _request_ids()
         if self._request.ignored:
             headers.append((b"x-proxy-ignored", ", ".join(self._request.ignored).encode()))
         return headers
@@ -152,12 +152,12 @@ class Answer:
 async def send_error(error: ProxyError, dialect: Dialect, send: Send) -> None:
     """Send a failure as a status and the dialect's envelope."""
     headers = [(b"content-type", b"application/json"), *error_headers(error)]
-    await _send_body(error.status, headers, dialect.error(error), send)
+    await _send_body(status_of(error, dialect), headers, dialect.error(error), send)
 
 
 def error_headers(error: ProxyError) -> Headers:
     """The headers that a failure brings along."""
-    headers = [_request_id()]
+    headers = _request_ids()
     if error.retry_after is not None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
     return headers
@@ -187,5 +187,7 @@ async def _cancel(*tasks: asyncio.Task[None]) -> None:
             task.exception()  # heard, so that the loop does not complain
 
 
-def _request_id() -> tuple[bytes, bytes]:
-    return (b"x-request-id", secrets.token_hex(8).encode())
+def _request_ids() -> Headers:
+    """Name the request, as OpenAI's clients look for it and as Anthropic's do."""
+    name = secrets.token_hex(8).encode()
+    return [(b"x-request-id", name), (b"request-id", name)]

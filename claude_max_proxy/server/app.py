@@ -15,7 +15,7 @@ from litestar.handlers import post
 from litestar.types import ASGIApp
 
 from claude_max_proxy.config import ServerConfig
-from claude_max_proxy.dialect import Dialect
+from claude_max_proxy.dialect import CountingDialect, Dialect, HeaderReader, status_of
 from claude_max_proxy.errors import (
     BodyTooLarge,
     InternalError,
@@ -27,6 +27,7 @@ from claude_max_proxy.errors import (
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.answers import Answer, error_headers
 from claude_max_proxy.server.clients import client_of
+from claude_max_proxy.server.counting import counting_routes
 from claude_max_proxy.server.embeddings import embeddings_route
 from claude_max_proxy.server.guards import Guard
 from claude_max_proxy.server.keys import Keys
@@ -57,6 +58,7 @@ def build_app(runtime: Runtime) -> Litestar:
     keys = Keys(config.api_keys, runtime.rates)
     handlers = [
         *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
+        *(route for dialect in dialects for route in counting_routes(runtime, dialect, keys)),
         embeddings_route(runtime, keys),
         *model_routes(runtime, keys),
         *health_routes(runtime),
@@ -85,6 +87,7 @@ def _cors(config: ServerConfig) -> CORSConfig:
 
 def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
     server = runtime.config.server
+    reader = dialect if isinstance(dialect, HeaderReader) else None
 
     opt = {
         "summary": f"The dialect {dialect.name}, whole or streamed",
@@ -96,6 +99,8 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
     @post(list(dialect.routes), name=dialect.name, opt=opt)
     async def answer(request: _Request) -> Response[None]:
         asked = dialect.read(await request.body())
+        if reader is not None:
+            reader.read_headers(asked, request.headers)
         asked.client = client_of(request, asked.client)
         keys.admit(asked.client.key, asked.model)
         events = runtime.gateway.answer(asked, dialect.name)
@@ -105,7 +110,7 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
 
 
 def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Response[bytes]]:
-    by_route = {route: dialect for dialect in dialects for route in dialect.routes}
+    by_route = {route: dialect for dialect in dialects for route in _routes(dialect)}
 
     def render(request: _Request, exception: Exception) -> Response[bytes]:
         error = _as_proxy_error(request, exception)
@@ -114,10 +119,17 @@ def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Respon
         if allowed := (getattr(exception, "headers", None) or {}).get("allow"):
             headers["allow"] = allowed
         return Response(
-            dialect.error(error), status_code=error.status, headers=headers, media_type="application/json"
+            dialect.error(error),
+            status_code=status_of(error, dialect),
+            headers=headers,
+            media_type="application/json",
         )
 
     return render
+
+
+def _routes(dialect: Dialect) -> tuple[str, ...]:
+    return dialect.routes + (dialect.count_routes if isinstance(dialect, CountingDialect) else ())
 
 
 def _as_proxy_error(request: _Request, exception: Exception) -> ProxyError:

@@ -25,6 +25,7 @@ from claude_max_proxy import (
 )
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
 from claude_max_proxy.backends.openai_api.writing import write
+from claude_max_proxy.http_upstream import ModelFacts
 
 
 ASKED = {"model": "m", "messages": [], "stream": True, "stream_options": {"include_usage": True}}
@@ -59,6 +60,9 @@ PARAMETERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ({"effort": "high"}, {}, {"reasoning_effort": "high"}),
     ({"effort": "none"}, {}, {"reasoning_effort": "none"}),
     ({"effort": "max"}, {}, {"reasoning_effort": "xhigh"}),
+    ({"max_tokens": 9000}, {"models": {"m": ModelFacts(max_output_tokens=4096)}}, {"max_tokens": 4096}),
+    ({"max_tokens": 900}, {"models": {"m": ModelFacts(max_output_tokens=4096)}}, {"max_tokens": 900}),
+    ({"max_tokens": 9000}, {"models": {"y": ModelFacts(max_output_tokens=4096)}}, {"max_tokens": 9000}),
     ({"extra": {"user": "u", "prompt_cache_key": "k"}}, {}, {"user": "u", "prompt_cache_key": "k"}),
     ({"extra": {"seed": 7, "logit_bias": {"5": -1}}}, {}, {"seed": 7, "logit_bias": {"5": -1}}),
     ({"extra": {"seed": 7, "user": "u"}}, {"lacks": ["seed"]}, {"user": "u"}),
@@ -162,7 +166,11 @@ def test_images_in_results() -> None:
         Message("user", [Text("and?"), ToolResult("c1", (PNG, Text("seen"))), ToolResult("c2", (PNG,))])
     ) == [
         {"role": "tool", "tool_call_id": "c1", "content": "seen"},
-        {"role": "tool", "tool_call_id": "c2", "content": "(the result is in the images that follow)"},
+        {
+            "role": "tool",
+            "tool_call_id": "c2",
+            "content": "(the result is in the images and documents that follow)",
+        },
         {"role": "user", "content": [PNG_WIRE, PNG_WIRE]},
         {"role": "user", "content": "and?"},
     ]

@@ -24,6 +24,8 @@ from claude_max_proxy.config import (
     ServerConfig,
     parse,
 )
+from claude_max_proxy.dialects.anthropic_messages.parameters import REFUSED as REFUSED_OF_MESSAGES
+from claude_max_proxy.dialects.anthropic_messages.schemas import MessagesRequest
 from claude_max_proxy.dialects.openai_chat.parameters import REFUSED
 from claude_max_proxy.dialects.openai_chat.schemas import ChatCompletionRequest
 from claude_max_proxy.extras import EXTRAS
@@ -131,15 +133,25 @@ def test_parameters() -> None:
     assert found.keys() == {"honoured", "refused", "hint", "meaning", "bookkeeping"}
 
 
+def test_parameters_of_messages() -> None:
+    """Every parameter of the Messages API is on the page, as what the code makes of it."""
+    found = {name: what for name, what, *_ in rows(section("http-api.md", "## Messages"))}
+    assert set(found) == set(MessagesRequest.__struct_fields__)
+    assert {name for name, what in found.items() if what == "refused"} == set(REFUSED_OF_MESSAGES)
+    for name, what in found.items():
+        extra = EXTRAS.get(name) if what == "hint" else EXTRAS.get(f"anthropic_{name}")
+        assert what in {"honoured", "refused"} or (extra is not None and extra.kind == what)
+
+
 def test_routes() -> None:
     """The page names every route, in its form with ``/v1`` where it has one."""
     found = {row[0] for row in rows(PAGES["http-api.md"]) if "/" in row[0]}
     served = set()
     for route in build_app(Runtime(parse({}, None))).routes:
         path = re.sub(r"\{.*?\}", "{id}", route.path_format).replace("/health", "/health")
-        if path not in {"/models", "/models/{id}", "/chat/completions", "/embeddings", "/v1/health"}:
-            served |= {f"{method} {path}" for method in route.methods - {"OPTIONS"}}  # type: ignore[attr-defined]
-    assert found == served
+        served |= {f"{method} {path}" for method in route.methods - {"OPTIONS"}}  # type: ignore[attr-defined]
+    both = {row for row in served if row.replace(" /", " /v1/", 1) in served}  # also without /v1
+    assert found - {"GET /health"} == served - both - {"GET /v1/health"}
 
 
 @pytest.mark.parametrize("name", PAGES)

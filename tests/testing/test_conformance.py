@@ -45,7 +45,21 @@ CHAT = [
         b' {"role": "user", "content": [{"type": "text", "text": "hi"}]}]}'
     ),
 ]
-SAMPLES = {"openai-chat": CHAT}
+MESSAGES = [
+    b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}',
+    (
+        b'{"model": "m", "max_tokens": 9, "stream": true, "temperature": 0.5, "stop_sequences": ["x"],'
+        b' "system": [{"type": "text", "text": "Be brief."}], "thinking": {"type": "adaptive"},'
+        b' "metadata": {"user_id": "u"}, "output_config": {"effort": "low"}, "tool_choice": {"type": "any"},'
+        b' "tools": [{"name": "look", "input_schema": {"type": "object"}}],'
+        b' "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]}'
+    ),
+]
+COMPLETIONS = [
+    b'{"model": "m", "prompt": "Once", "stop": ["x"], "max_tokens": 5, "temperature": 0.5, "echo": false}'
+]
+SAMPLES = {"anthropic-messages": MESSAGES, "openai-chat": CHAT, "openai-completions": COMPLETIONS}
+WITHOUT_TOOLS = {"openai-completions"}
 
 
 def built_in_dialects() -> dict[str, Dialect]:
@@ -71,7 +85,7 @@ def backend_of(folder: Path, type_: str) -> Callable[[], Any]:
 @pytest.mark.parametrize("name", built_in_dialects())
 def test_every_built_in_dialect(name: str) -> None:
     """Every built-in dialect keeps the contract, and has samples here."""
-    check_dialect(built_in_dialects()[name], SAMPLES[name])
+    check_dialect(built_in_dialects()[name], SAMPLES[name], tools=name not in WITHOUT_TOOLS)
 
 
 async def test_the_echo() -> None:

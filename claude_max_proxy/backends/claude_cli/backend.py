@@ -58,6 +58,8 @@ _VERSION_TIMEOUT = 20.0
 class ClaudeCli:
     """One ``[backends.<name>]`` of type ``claude-cli``."""
 
+    honours = frozenset({"anthropic_thinking"})
+
     def __init__(self, name: str, settings: ClaudeCliSettings) -> None:
         """Prepare; nothing is started before :meth:`start`."""
         self.name = name
@@ -153,7 +155,7 @@ class ClaudeCli:
             if results is not None and await conversation.waits_for_results(tuning):
                 return conversation.resume(results, turn, tuning)
             if is_plain(new) and not conversation.pending:
-                await conversation.replay(new[:-1])
+                await conversation.replay(new[:-1], self._full_name(conversation.process.kind))
                 return conversation.ask(new[-1], turn, tuning)
         except ProxyError:  # it died while it was parked
             pass
@@ -172,13 +174,16 @@ class ClaudeCli:
         conversation = Conversation(process, self._settings, self.installation.learn_usages)
         try:
             self.installation.learn_models(await conversation.bind(request))
-            await conversation.replay(messages[:-1])
+            await conversation.replay(messages[:-1], self._full_name(kind))
         except BaseException:
             self._pool.discard(process)
             raise
         tuning = tune(request, self.describe(kind.model))
         turn = Turn(request, live=False, queued=queued)
         return conversation, conversation.ask(messages[-1], turn, tuning)
+
+    def _full_name(self, kind: Kind) -> str:
+        return self.describe(kind.model).name.removesuffix("[1m]")
 
     async def _converse(
         self, conversation: Conversation, events: Events, digest: bytes, owner: Client
