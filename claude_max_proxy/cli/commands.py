@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from claude_max_proxy import hookimpl
@@ -107,8 +109,28 @@ def config_init(path: str) -> None:
     init(path)
 
 
+@click.command()
+@_config
+@click.option("--write", is_flag=True, help="Merge it into OpenClaw's configuration, after a backup.")
+@click.option("--target", metavar="FILE", help="OpenClaw's configuration, instead of the one that is found.")
+@click.option(
+    "--api",
+    type=click.Choice(["openai-responses", "openai-completions", "anthropic-messages"]),
+    help="How OpenClaw asks (default: the first of these that is served).",
+)
+@click.option("--provider", default="claude-max-proxy", show_default=True, help="The provider's name there.")
+@click.option("--key", metavar="NAME", help="The name of the API key in [server] api_keys that it shows.")
+@click.option("--default", "make_default", is_flag=True, help="Use the first model, also where one is set.")
+@click.option("--service/--no-service", default=True, help="Let OpenClaw start the proxy (default: yes).")
+def openclaw(config_file: str | None, **options: Any) -> None:
+    """Print what OpenClaw has to be told to use this proxy, or tell it with --write."""
+    from claude_max_proxy.cli.openclaw.command import Options, run
+
+    run(Options(config_file, **options))
+
+
 @hookimpl
 def register_commands(cli: click.Group) -> None:
     """Add the built-in subcommands."""
-    for command in (serve, models, plugins, config, demo):
+    for command in (serve, models, plugins, config, demo, openclaw):
         cli.add_command(command)
