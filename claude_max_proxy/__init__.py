@@ -4,6 +4,7 @@ What is exported here is the plugin API: the built-in dialects, backends and obs
 """
 
 from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target
+from claude_max_proxy.check import Check, Finding
 from claude_max_proxy.config import Config, ModelEntry, Settings
 from claude_max_proxy.dialect import Dialect, Writer
 from claude_max_proxy.errors import (
@@ -49,7 +50,7 @@ from claude_max_proxy.events import (
     collect,
     fold,
 )
-from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
+from claude_max_proxy.hookspecs import RegisterBackend, RegisterCheck, RegisterDialect, hookimpl
 from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream, Secret, resolve_secret, upstream_error
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
@@ -81,6 +82,7 @@ __all__ = [
     "BackendUnavailable",
     "BodyTooLarge",
     "Busy",
+    "Check",
     "Client",
     "ClientError",
     "Config",
@@ -93,6 +95,7 @@ __all__ = [
     "Events",
     "Failed",
     "File",
+    "Finding",
     "FinishReason",
     "Finished",
     "Folding",
@@ -121,6 +124,7 @@ __all__ = [
     "Reasoning",
     "Record",
     "RegisterBackend",
+    "RegisterCheck",
     "RegisterDialect",
     "Reply",
     "Request",

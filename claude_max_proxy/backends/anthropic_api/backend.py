@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from claude_max_proxy import Events, HttpUpstream, ModelInfo, Request
+from claude_max_proxy import Check, Events, HttpUpstream, ModelInfo, Request
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.anthropic_api.writing import answer_tool, write
@@ -32,6 +32,10 @@ class AnthropicApi:
     def describe(self, model: str) -> ModelInfo:
         """Say what the settings say of ``model``."""
         return self._upstream.describe(model)
+
+    def check(self) -> Check:
+        """Give the check that it is there and takes the key."""
+        return self._upstream.check("/v1/models")
 
     def health(self) -> dict[str, Any]:
         """Say how the newest answer ended."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import Events, HttpUpstream, InvalidRequest, ModelInfo, Request
+from claude_max_proxy import Check, Events, HttpUpstream, InvalidRequest, ModelInfo, Request
 from claude_max_proxy.backends.openai_api.reading import AnswerReader
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
 from claude_max_proxy.backends.openai_api.writing import write
@@ -35,6 +35,10 @@ class OpenAIApi:
     def describe(self, model: str) -> ModelInfo:
         """Say what the settings say of ``model``."""
         return self._upstream.describe(model)
+
+    def check(self) -> Check:
+        """Give the check that it is there and takes the key."""
+        return self._upstream.check("/models")
 
     def health(self) -> dict[str, Any]:
         """Say how the newest answer ended."""

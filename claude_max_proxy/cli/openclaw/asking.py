@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import Any
 
 import httpx
-import msgspec
 
 from claude_max_proxy import ModelInfo
+from claude_max_proxy.cli.quiet import started
 from claude_max_proxy.config import DEFAULT_MODELS, Config
-from claude_max_proxy.runtime import Runtime
 
 
 _HTTP_TIMEOUT = 3.0
 _START_TIMEOUT = 30.0
-_POLL = 0.05
-
-
-def unwarmed(config: Config) -> Config:
-    """Give a configuration whose CLIs start only what is asked of them."""
-    backends = {
-        name: {**table, "warm": 0} if table["type"] == "claude-cli" else table
-        for name, table in config.backends.items()
-    }
-    return msgspec.structs.replace(config, backends=backends)
 
 
 async def models(config: Config, url: str, secret: str) -> dict[str, ModelInfo]:
@@ -35,7 +23,8 @@ async def models(config: Config, url: str, secret: str) -> dict[str, ModelInfo]:
     """
     rows = await _served(url, secret)
     if rows is None:
-        found = await _described(Runtime(unwarmed(config)))
+        async with started(config, _START_TIMEOUT) as runtime:
+            found = runtime.models()
     else:
         found = {str(row.get("id")): _info(row) for row in rows}
     return {name: info for name, info in found.items() if not _is_another_name(name, config)}
@@ -51,20 +40,6 @@ async def _served(url: str, secret: str) -> list[dict[str, Any]] | None:
                 answer = await client.get(f"{url}/v1/models", headers=headers)
                 return list(answer.raise_for_status().json()["data"])
     return None
-
-
-async def _described(runtime: Runtime) -> dict[str, ModelInfo]:
-    """Start the backends for as long as it takes them to say what they know."""
-    try:
-        async with asyncio.timeout(_START_TIMEOUT):
-            await runtime.start()
-            while any(backend.health().get("status") == "starting" for backend in runtime.backends.values()):
-                await asyncio.sleep(_POLL)
-    except TimeoutError:
-        pass
-    finally:
-        await runtime.stop()
-    return runtime.models()
 
 
 def _info(row: dict[str, Any]) -> ModelInfo:

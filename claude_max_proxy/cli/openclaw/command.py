@@ -13,6 +13,7 @@ import msgspec
 
 from claude_max_proxy import ConfigError, ModelInfo
 from claude_max_proxy.cli.launching import search_path, serve_command
+from claude_max_proxy.cli.listening import local_url
 from claude_max_proxy.cli.openclaw import asking, json5_text, locating, writing
 from claude_max_proxy.cli.openclaw.keys import chosen_key
 from claude_max_proxy.cli.openclaw.provider import (
@@ -24,12 +25,11 @@ from claude_max_proxy.cli.openclaw.provider import (
     wants_current_form,
 )
 from claude_max_proxy.cli.openclaw.rendering import Style, render
-from claude_max_proxy.config import ServerConfig, load
+from claude_max_proxy.config import load
 from claude_max_proxy.models import matches
 from claude_max_proxy.runtime import Runtime, find_config
 
 
-_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what it means to a client
 _PRINTED = Style("  ", "\n", quoted=False)
 
 
@@ -54,11 +54,12 @@ def run(options: Options) -> None:
     before = _read(text, path)
     current = wants_current_form(path.name, before)
     api = options.api or _best_api(runtime)
+    url = local_url(runtime.config.server)
     key = chosen_key(runtime.config.server.api_keys, options.key)
     proxy = Proxy(
-        url=base_url(runtime.config.server),
+        url=url,
         key=key.reference,
-        models=_visible(asyncio.run(asking.models(runtime.config, _url(runtime), key.secret)), key.models),
+        models=_visible(asyncio.run(asking.models(runtime.config, url, key.secret)), key.models),
         command=tuple(serve_command(runtime.config)) if options.service else (),
         path=search_path(runtime),
     )
@@ -71,21 +72,6 @@ def run(options: Options) -> None:
         click.echo(f"\nThis belongs into {path}; --write merges it in.", err=True)
     for note in [*_notes(runtime, api, key.note), *_policy(before, options.provider)]:
         click.echo(f"Note: {note}", err=True)
-
-
-def base_url(server: ServerConfig) -> str:
-    """Give the URL at which a client on this machine reaches the proxy, without ``/v1``."""
-    if server.unix_socket:
-        raise ConfigError("server.unix_socket: OpenClaw cannot ask over a Unix socket; set host and port")
-    if not server.port:
-        raise ConfigError("server.port: is 0, another one each time; OpenClaw needs one that stays")
-    host = _EVERYWHERE.get(server.host, server.host)
-    scheme = "https" if server.tls_certificate else "http"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}"
-
-
-def _url(runtime: Runtime) -> str:
-    return base_url(runtime.config.server)
 
 
 def _read(text: str, path: Path) -> dict[str, Any]:

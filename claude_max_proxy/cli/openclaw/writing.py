@@ -13,7 +13,7 @@ from claude_max_proxy import ConfigError
 
 
 def read(path: Path) -> str:
-    """Give the file's text, or an empty object for none; raise :class:`ConfigError` for one that is no text."""
+    """Give the file's text, or an empty object for none; raise :class:`ConfigError` if it is no text."""
     try:
         text = path.read_bytes().decode("utf-8")  # line ends as they are
     except FileNotFoundError:
