@@ -122,6 +122,7 @@ def test_the_configuration_is_found(tmp_path: Path) -> None:
         (["serve", "--port", "70000"], 2, "70000"),
         (["serve", "--config", "none.toml"], 2, "none.toml cannot be read"),
         (["serve", "--host", "0.0.0.0"], 2, "api_keys must be set"),
+        (["service", "status"], 1, "not installed"),
     ],
 )
 def test_at_the_prompt(tmp_path: Path, words: list[str], status: int, output: str) -> None:

@@ -41,7 +41,7 @@ async def test_all_is_well(cli: str, upstream: ScriptedUpstream, tmp_path: Path)
     assert status == 0
     assert "logged in by api_key" in checks["claude: login"]["text"]
     assert [name for name in checks if name.endswith("round trip")] == TRIPS
-    assert upstream.count == len(TRIPS)
+    assert len(upstream.requests) == len(TRIPS)
     assert len({request.body["model"] for request in upstream.requests}) == len(TRIPS)
 
 
@@ -54,4 +54,4 @@ async def test_not_logged_in(cli: str, upstream: ScriptedUpstream, tmp_path: Pat
     assert checks["claude: login"]["status"] == "fail"
     assert "claude auth login" in checks["claude: login"]["remedy"]
     assert {checks[name]["status"] for name in TRIPS} == {"fail"}
-    assert upstream.count == 0
+    assert upstream.requests == []
