@@ -57,8 +57,9 @@ def _run(command: click.Command, name: str) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    if isinstance(status, int):  # what a command left with, by `context.exit`
-        sys.exit(status)
+    else:
+        if isinstance(status, int):  # what a command left with, by `context.exit`
+            sys.exit(status)
 
 
 def _fail(message: str) -> None:
