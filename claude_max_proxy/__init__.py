@@ -50,11 +50,13 @@ from claude_max_proxy.events import (
     collect,
     fold,
 )
+from claude_max_proxy.extras import carry_content, carry_parameters
 from claude_max_proxy.hookspecs import RegisterBackend, RegisterCheck, RegisterDialect, hookimpl
 from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream, Secret, resolve_secret, upstream_error
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
     Agent,
+    Audio,
     Client,
     Effort,
     File,
@@ -72,12 +74,14 @@ from claude_max_proxy.request import (
 )
 from claude_max_proxy.sse import Decoder as SseDecoder
 from claude_max_proxy.tasks import Tasks
+from claude_max_proxy.tool_ids import distinct_ids
 
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Agent",
+    "Audio",
     "Backend",
     "BackendUnavailable",
     "BodyTooLarge",
@@ -150,7 +154,10 @@ __all__ = [
     "UsageLimitReached",
     "Writer",
     "__version__",
+    "carry_content",
+    "carry_parameters",
     "collect",
+    "distinct_ids",
     "fold",
     "hookimpl",
     "resolve_secret",

@@ -10,6 +10,7 @@ import pytest
 
 from claude_max_proxy import (
     Agent,
+    Audio,
     File,
     Image,
     InvalidRequest,
@@ -58,7 +59,10 @@ PARAMETERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ({"effort": "high"}, {}, {"reasoning_effort": "high"}),
     ({"effort": "none"}, {}, {"reasoning_effort": "none"}),
     ({"effort": "max"}, {}, {"reasoning_effort": "xhigh"}),
-    ({"extra": {"user": "u", "prompt_cache_key": "k"}}, {}, {"user": "u"}),
+    ({"extra": {"user": "u", "prompt_cache_key": "k"}}, {}, {"user": "u", "prompt_cache_key": "k"}),
+    ({"extra": {"seed": 7, "logit_bias": {"5": -1}}}, {}, {"seed": 7, "logit_bias": {"5": -1}}),
+    ({"extra": {"seed": 7, "user": "u"}}, {"lacks": ["seed"]}, {"user": "u"}),
+    ({"extra": {"http_images": "messages[0]", "top_k": 4, "of_a_plugin": 1}}, {}, {}),
     ({}, {"extra_body": {"seed": 7, "model": "other"}}, {"seed": 7, "model": "other"}),
     ({"response_schema": {"type": "object"}}, {}, {"response_format": {"type": "json_object"}}),
     (
@@ -201,3 +205,19 @@ def test_an_agent_is_refused() -> None:
     """A model that is configured with an agent cannot be had here."""
     with pytest.raises(InvalidRequest, match="claude-cli"):
         written(Request("x", agent=Agent(("Read",), "/")))
+
+
+@pytest.mark.parametrize("handed_back", [False, True])
+def test_thoughts(handed_back: bool) -> None:
+    """What the model thought is handed back only to servers that want it, beside what it said."""
+    said = [Reasoning("Hm. "), Text("Well."), Reasoning("So."), ToolCall("c", "look", "{}")]
+    request = Request("x", messages=[Message("assistant", [Reasoning("alone")]), Message("assistant", said)])
+    (wire,) = written(request, hand_back_reasoning=handed_back)["messages"]
+    assert wire.get("reasoning_content") == ("Hm. So." if handed_back else None)
+    assert (wire["content"], len(wire["tool_calls"])) == ("Well.", 1)
+
+
+def test_speech() -> None:
+    """Speech goes on as it came."""
+    (wire,) = messages(Message("user", [Text("listen"), Audio("AAAA", "wav")]))
+    assert wire["content"][1] == {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
