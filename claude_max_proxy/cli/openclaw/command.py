@@ -30,6 +30,7 @@ from claude_max_proxy.models import matches
 from claude_max_proxy.runtime import Runtime, find_config
 
 
+_CONTEXT = "openclaw_context"
 _PRINTED = Style("  ", "\n", quoted=False)
 
 
@@ -124,10 +125,10 @@ def _notes(runtime: Runtime, api: Api, key_note: str) -> Iterator[str]:
             "OpenClaw must trust the proxy's certificate: start it with NODE_EXTRA_CA_CERTS=FILE if it is "
             "one of your own"
         )
-    if api == "openai-completions":
+    if api == "openai-completions" and not any(plugin.name == _CONTEXT for plugin in runtime.plugins):
         yield (
             "with this API OpenClaw moves a message to the end of every request; the plugin "
-            "openclaw_context keeps conversations going in place all the same"
+            f"{_CONTEXT} keeps conversations going in place all the same"
         )
 
 

@@ -19,7 +19,7 @@ ROUTES: dict[Api, str] = {
 CURRENT_FORM_SINCE = (2026, 8, 1)
 
 _TIMEOUT = 900  # seconds of silence
-_READY_TIMEOUT = 60_000  # milliseconds
+_READY_TIMEOUT = 30_000  # milliseconds
 _CONTEXT_WINDOW = 200_000
 _MAX_TOKENS = 32_000
 _INPUTS = ("text", "image")

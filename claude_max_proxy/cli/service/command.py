@@ -42,7 +42,8 @@ def install(config_file: str | None, name: str | None, *, show: bool) -> None:
     path = manager.file()
     known = path.exists()
     _write(path, content)
-    plan.log.parent.mkdir(parents=True, exist_ok=True)
+    if manager.name != "systemd":
+        plan.log.parent.mkdir(parents=True, exist_ok=True)
     if known and manager.name == "launchd":
         _run(manager.uninstall_commands(), must=False)
     _run(manager.install_commands(), must=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import stat
 import sys
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from claude_max_proxy.cli.commands import openclaw
+from claude_max_proxy.cli.commands import openclaw, register_commands
 from claude_max_proxy.cli.main import cli
+from claude_max_proxy.cli.openclaw.asking import models
 from claude_max_proxy.cli.openclaw.json5_text import read
-from tests.cli.serving_process import serving
+from claude_max_proxy.config import load
+from tests.cli.serving_process import ROOT, serving
 from tests.scripted import plugin_folder
 
 
@@ -220,12 +221,18 @@ def test_a_policy_that_leaves_us_out(home: Path) -> None:
     assert f'add "{NAME}/*" to it' in run().stderr
 
 
-async def test_a_running_proxy_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a proxy that runs knows of its models is what OpenClaw is told."""
-    from claude_max_proxy.cli.openclaw.asking import models
-    from claude_max_proxy.config import load
+def test_the_plugin_for_chat_completions(home: Path) -> None:
+    """With this API the user hears of the plugin that keeps conversations live, until it is there."""
+    words = ("--api", "openai-completions")
+    assert "openclaw_context" in run(*words).stderr
+    folder = home / "plugins"
+    (folder / "openclaw_context.py").write_text((ROOT / "plugins" / "openclaw_context.py").read_text())
+    (folder / "openclaw_context.py").chmod(0o600)
+    assert "openclaw_context" not in run(*words).stderr
 
-    del monkeypatch
+
+async def test_a_running_proxy_is_asked(tmp_path: Path) -> None:
+    """What a proxy that runs knows of its models is what OpenClaw is told."""
     async with serving(tmp_path) as running:
         url = (await running.says(r"address\s+(\S+)")).removesuffix("/v1")
         found = await models(load(tmp_path / "proxy.toml"), url, "")
@@ -235,8 +242,5 @@ async def test_a_running_proxy_is_asked(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_it_is_registered() -> None:
     """The command is one of the program's."""
-    from claude_max_proxy.cli.commands import register_commands
-
     register_commands(cli)
     assert cli.commands["openclaw"] is openclaw
-    assert json.dumps(sorted(cli.commands)).count("service") == 1

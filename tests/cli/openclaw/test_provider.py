@@ -38,7 +38,7 @@ def test_the_whole_block() -> None:
             "args": ["-m", "x"],
             "env": {"PATH": "/p"},
             "healthUrl": "http://127.0.0.1:3456/health",
-            "readyTimeoutMs": 60_000,
+            "readyTimeoutMs": 30_000,
         },
         "models": [],
     }
