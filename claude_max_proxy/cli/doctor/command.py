@@ -17,7 +17,7 @@ import msgspec
 from claude_max_proxy import Check, ConfigError, __version__
 from claude_max_proxy.cli.configuring import build
 from claude_max_proxy.cli.doctor.masking import Masking
-from claude_max_proxy.cli.doctor.round_trips import round_trips
+from claude_max_proxy.cli.doctor.round_trips import RoundTrips
 from claude_max_proxy.cli.doctor.running import Result, run_all
 from claude_max_proxy.cli.doctor.surroundings import surroundings
 from claude_max_proxy.config import parse
@@ -31,9 +31,10 @@ def run(config_file: str | None, *, costly: bool, as_json: bool) -> int:
     """Run the checks and print them; give 1 if one failed, else 0."""
     path = find_config(config_file)
     runtime, problem = _build(path)
-    checks = _checks(runtime, path, problem, costly=costly)
+    checks = _checks(runtime, path, problem)
     masking = Masking(_tables(path), os.environ, Path.home())
-    results = asyncio.run(_run(checks, masking, shown=not as_json))
+    trips = RoundTrips(runtime.config)
+    results = asyncio.run(_run(checks, trips, masking, costly=costly, shown=not as_json))
     failed = [result for result in results if result.finding.status == "fail"]
     if as_json:
         click.echo(_report(results, ok=not failed))
@@ -52,7 +53,7 @@ def _build(path: Path | None) -> tuple[Runtime, str]:
         return Runtime(parse({"plugins": {"paths": []}}, None)), str(error)
 
 
-def _checks(runtime: Runtime, path: Path | None, problem: str, *, costly: bool) -> list[Check]:
+def _checks(runtime: Runtime, path: Path | None, problem: str) -> list[Check]:
     checks = surroundings(runtime, path, problem)
 
     def register(check: Check) -> None:
@@ -62,8 +63,7 @@ def _checks(runtime: Runtime, path: Path | None, problem: str, *, costly: bool) 
         runtime.plugins.register_checks(register, runtime.config, runtime.backends)
     except ConfigError as error:
         checks.append(_broken(str(error)))
-    checks += round_trips(runtime.config)
-    return [check for check in checks if costly or not check.costs]
+    return checks
 
 
 def _broken(problem: str) -> Check:
@@ -73,19 +73,26 @@ def _broken(problem: str) -> Check:
     return Check("checks of plugins", raise_)
 
 
-async def _run(checks: list[Check], masking: Masking, *, shown: bool) -> list[Result]:
-    results = []
+async def _run(
+    others: list[Check], trips: RoundTrips, masking: Masking, *, costly: bool, shown: bool
+) -> list[Result]:
+    checks = [check for check in (*others, *trips.checks()) if costly or not check.costs]
     width = max(len(check.name) for check in checks)
-    costs = shown and any(check.costs for check in checks)
-    if costs:
+    if shown and costly:
         click.echo("The round trips use a little of your plan; --no-round-trip leaves them out.\n")
-    async for result in run_all(checks):
-        finding = result.finding
-        finding = msgspec.structs.replace(finding, text=masking(finding.text), remedy=masking(finding.remedy))
-        results.append(msgspec.structs.replace(result, finding=finding))
-        if shown:
-            _show(results[-1], width)
+    results = []
+    async with trips:
+        async for result in run_all(checks):
+            results.append(_masked(result, masking))
+            if shown:
+                _show(results[-1], width)
     return results
+
+
+def _masked(result: Result, masking: Masking) -> Result:
+    finding = result.finding
+    shown = msgspec.structs.replace(finding, text=masking(finding.text), remedy=masking(finding.remedy))
+    return msgspec.structs.replace(result, finding=shown)
 
 
 def _show(result: Result, width: int) -> None:

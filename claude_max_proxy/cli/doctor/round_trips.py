@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from functools import partial
+from typing import Self
 
 from claude_max_proxy import Check, Config, Failed, Finding, Finished, Message, PartDelta, Request, Text
 from claude_max_proxy.cli.quiet import started
 from claude_max_proxy.config import DEFAULT_MODELS
+from claude_max_proxy.runtime import Runtime
 
 
 _QUESTION = "Answer with the one word: ok"
@@ -16,20 +19,37 @@ _TIMEOUT = 120.0
 _SHOWN = 40
 
 
-def round_trips(config: Config) -> list[Check]:
-    """Give one check for each meaning that the built-in names have."""
-    names = {to: name for name, to in reversed(DEFAULT_MODELS.items()) if "*" not in name}
-    return [
-        Check(f"{name}: round trip", partial(_ask, config, name), _TIMEOUT, costs=True)
-        for name in reversed(names.values())
-    ]
+class RoundTrips:
+    """The checks, and the proxy that they share, which runs from the first of them to the end of all."""
 
+    def __init__(self, config: Config) -> None:
+        """Prepare; nothing is started before the first check."""
+        self._config = config
+        self._stack = AsyncExitStack()
+        self._runtime: Runtime | None = None
 
-async def _ask(config: Config, name: str) -> Finding:
-    text, began, first = "", time.monotonic(), 0.0
-    async with started(config, _START_TIMEOUT) as runtime:
+    async def __aenter__(self) -> Self:
+        """Give them."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop what was started."""
+        await self._stack.aclose()
+
+    def checks(self) -> list[Check]:
+        """Give one check for each meaning that the built-in names have."""
+        names = {to: name for name, to in reversed(DEFAULT_MODELS.items()) if "*" not in name}
+        return [
+            Check(f"{name}: round trip", partial(self._ask, name), _TIMEOUT, costs=True)
+            for name in reversed(names.values())
+        ]
+
+    async def _ask(self, name: str) -> Finding:
+        if self._runtime is None:
+            self._runtime = await self._stack.enter_async_context(started(self._config, _START_TIMEOUT))
+        text, began, first = "", time.monotonic(), 0.0
         request = Request(name, messages=[Message("user", [Text(_QUESTION)])])
-        async for event in runtime.gateway.answer(request, "doctor"):
+        async for event in self._runtime.gateway.answer(request, "doctor"):
             match event:
                 case PartDelta():
                     first = first or time.monotonic() - began
@@ -38,5 +58,5 @@ async def _ask(config: Config, name: str) -> Finding:
                     return Finding("fail", event.error.message, f"{event.error.code}: see docs/errors.md")
                 case Finished():
                     answer = " ".join(text.split())[:_SHOWN]
-                    return Finding("ok", f"answered {answer!r}, first token after {first:.1f} s from nothing")
-    return Finding("fail", "the answer stopped before its end")
+                    return Finding("ok", f"answered {answer!r}, first token after {first:.1f} s")
+        return Finding("fail", "the answer stopped before its end")
