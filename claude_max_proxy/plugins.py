@@ -85,6 +85,12 @@ class Plugins:
         """Let every plugin add its subcommands."""
         self._call_now("register_commands", cli=cli)
 
+    def register_checks(
+        self, register: hookspecs.RegisterCheck, config: Config, backends: Mapping[str, Backend]
+    ) -> None:
+        """Let every plugin add its checks."""
+        self._call_now("register_checks", register=register, config=config, backends=backends)
+
     # --- one request
 
     async def map_model(self, request: Request, config: Config) -> Target | str | None:

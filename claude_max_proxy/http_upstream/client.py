@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from claude_max_proxy.backend import ModelInfo
+from claude_max_proxy.check import Check
 from claude_max_proxy.config import quoted
 from claude_max_proxy.deadline import Deadline
 from claude_max_proxy.errors import (
@@ -23,6 +24,7 @@ from claude_max_proxy.errors import (
     UpstreamTimeout,
 )
 from claude_max_proxy.events import Event, Events
+from claude_max_proxy.http_upstream.checking import http_check
 from claude_max_proxy.http_upstream.endpoint import Endpoint, endpoint
 from claude_max_proxy.http_upstream.exchange import ConnectionBroken, Exchange, Transport
 from claude_max_proxy.http_upstream.failures import Report, failure, report_body, retry_after
@@ -80,6 +82,10 @@ class HttpUpstream:
         """Close every connection, within a bound."""
         if self._transport is not None:
             await self._transport.close()
+
+    def check(self, path: str) -> Check:
+        """Give a check that gets ``path`` and says whether the API is there and takes the key."""
+        return http_check(self.name, self._endpoint, path, self._settings.connect_timeout)
 
     def describe(self, model: str) -> ModelInfo:
         """Say what the settings say of ``model``."""
