@@ -3,6 +3,7 @@
 What is exported here is the plugin API: the built-in dialects, backends and observers use nothing else.
 """
 
+from claude_max_proxy import wire
 from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target
 from claude_max_proxy.config import Config, ModelEntry, Settings
 from claude_max_proxy.dialect import Dialect, Writer
@@ -151,4 +152,5 @@ __all__ = [
     "hookimpl",
     "resolve_secret",
     "upstream_error",
+    "wire",
 ]

@@ -19,10 +19,10 @@ from claude_max_proxy import (
     PartDelta,
     PartEnded,
     PartStarted,
-    ProxyError,
     Reply,
     Started,
     Usage,
+    wire,
 )
 
 
@@ -71,7 +71,7 @@ class ChatWriter:
             case Finished(reason=reason):
                 return self._finish(reason)
             case Failed(error=error):
-                return b"data: " + _encode(envelope(error)) + b"\n\n" + DONE
+                return b"data: " + _encode(wire.envelope(error)) + b"\n\n" + DONE
 
     def keep_alive(self) -> bytes:
         """Give a chunk with an empty delta: clients' watchdogs do not count comments."""
@@ -187,16 +187,4 @@ def usage(tokens: Usage) -> dict[str, Any]:
             "accepted_prediction_tokens": 0,
             "rejected_prediction_tokens": 0,
         },
-    }
-
-
-def envelope(error: ProxyError) -> dict[str, Any]:
-    """Write a failure as OpenAI does."""
-    return {
-        "error": {
-            "message": error.message,
-            "type": error.type,
-            "param": error.param,
-            "code": error.code,
-        }
     }
