@@ -6,7 +6,7 @@ What is exported here is the plugin API: the built-in dialects, backends and obs
 from claude_max_proxy import wire
 from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target
 from claude_max_proxy.config import Config, ModelEntry, Settings
-from claude_max_proxy.dialect import Dialect, Writer
+from claude_max_proxy.dialect import Call, Dialect, Remembering, Route, Routed, Writer
 from claude_max_proxy.errors import (
     BackendUnavailable,
     BodyTooLarge,
@@ -82,6 +82,7 @@ __all__ = [
     "BackendUnavailable",
     "BodyTooLarge",
     "Busy",
+    "Call",
     "Client",
     "ClientError",
     "Config",
@@ -123,9 +124,12 @@ __all__ = [
     "Record",
     "RegisterBackend",
     "RegisterDialect",
+    "Remembering",
     "Reply",
     "Request",
     "Role",
+    "Route",
+    "Routed",
     "Secret",
     "Settings",
     "SseDecoder",

@@ -33,6 +33,7 @@ from claude_max_proxy.request import Request
 BUILT_INS = (
     "claude_max_proxy.models",
     "claude_max_proxy.dialects.openai_chat",
+    "claude_max_proxy.dialects.openai_responses",
     "claude_max_proxy.backends.claude_cli",
     "claude_max_proxy.backends.openai_api",
     "claude_max_proxy.backends.anthropic_api",

@@ -15,7 +15,7 @@ from litestar.handlers import post
 from litestar.types import ASGIApp
 
 from claude_max_proxy.config import ServerConfig
-from claude_max_proxy.dialect import Dialect
+from claude_max_proxy.dialect import Dialect, Remembering
 from claude_max_proxy.errors import (
     BodyTooLarge,
     InternalError,
@@ -24,10 +24,10 @@ from claude_max_proxy.errors import (
     NotFound,
     ProxyError,
 )
-from claude_max_proxy.request import Client
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.answers import Answer, error_headers
 from claude_max_proxy.server.embeddings import embeddings_route
+from claude_max_proxy.server.further_routes import by_path, client_of, further_routes
 from claude_max_proxy.server.guards import Guard
 from claude_max_proxy.server.keys import Keys
 from claude_max_proxy.server.routes import health_routes, model_routes
@@ -57,6 +57,7 @@ def build_app(runtime: Runtime) -> Litestar:
     return Litestar(
         route_handlers=[
             *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
+            *(handler for dialect in dialects for handler in further_routes(dialect)),
             embeddings_route(runtime, keys),
             *model_routes(runtime, keys),
             *health_routes(runtime),
@@ -87,25 +88,22 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
     @post(list(dialect.routes), name=dialect.name)
     async def answer(request: _Request) -> Response[None]:
         asked = dialect.read(await request.body())
-        asked.client = _client(request)
+        asked.client = client_of(request)
         keys.admit(asked.client.key, asked.model)
+        if isinstance(dialect, Remembering):
+            dialect.resume(asked)
         events = runtime.gateway.answer(asked, dialect.name)
         return _Answering(Answer(asked, dialect, events, keep_alive=server.keep_alive, hold=server.hold))
 
     return answer
 
 
-def _client(request: _Request) -> Client:
-    address = request.client.host if request.client else ""
-    return Client(request.scope["state"]["key"], request.headers.get("user-agent", ""), address)
-
-
 def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Response[bytes]]:
-    by_route = {route: dialect for dialect in dialects for route in dialect.routes}
+    dialect_of = by_path(dialects)
 
     def render(request: _Request, exception: Exception) -> Response[bytes]:
         error = _as_proxy_error(request, exception)
-        dialect = by_route.get(request.scope["path"], dialects[0])
+        dialect = dialect_of(request.scope["path"])
         headers = {name.decode(): value.decode() for name, value in error_headers(error)}
         return Response(
             dialect.error(error), status_code=error.status, headers=headers, media_type="application/json"

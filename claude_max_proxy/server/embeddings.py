@@ -11,8 +11,9 @@ from litestar.handlers import post
 
 from claude_max_proxy import wire
 from claude_max_proxy.errors import InvalidRequest
-from claude_max_proxy.request import Client, Request
+from claude_max_proxy.request import Request
 from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.server.further_routes import client_of
 from claude_max_proxy.server.keys import Keys
 
 
@@ -32,7 +33,7 @@ def embeddings_route(runtime: Runtime, keys: Keys) -> Any:
     @post(["/v1/embeddings", "/embeddings"], name="embeddings", status_code=200)
     async def embeddings(request: litestar.Request[Any, Any, Any]) -> Response[bytes]:
         body = await request.body()
-        asked = Request(_check(body).model, client=_client(request))
+        asked = Request(_check(body).model, client=client_of(request))
         keys.admit(asked.client.key, asked.model)
         answer = await runtime.gateway.embed(asked, body)
         return Response(answer, media_type="application/json")
@@ -46,8 +47,3 @@ def _check(body: bytes) -> EmbeddingsRequest:
         if not getattr(asked, name):
             raise InvalidRequest(f"{name}: must not be empty", param=name)
     return asked
-
-
-def _client(request: litestar.Request[Any, Any, Any]) -> Client:
-    address = request.client.host if request.client else ""
-    return Client(request.scope["state"]["key"], request.headers.get("user-agent", ""), address)
