@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from openai import AsyncOpenAI
 
-from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, Thinking, ToolUse, fault
+from claude_max_proxy.testing import ErrorEvent, Reply, ScriptedUpstream, Text, Thinking, ToolUse, fault
 from tests.end_to_end.comparing import seen, seen_system
 from tests.end_to_end.conftest import StartProxy
 from tests.end_to_end.responding import (
@@ -264,16 +264,14 @@ async def test_a_long_wait(start_proxy: StartProxy, upstream: ScriptedUpstream) 
     assert response.output_text == "one two three"
 
 
-async def test_a_stream_that_fails(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
-    """A failure after the head ends the stream with ``response.failed`` and its reason."""
-    upstream.script(fault(400, "no such thing"))
-    proxy = await start_proxy(server={"keep_alive": 0.05, "hold": 0.01})
-    async with openai_client(proxy) as client:
-        response = await hear(client, streamed=True, model="claude-sonnet-4", input="hi")
-
+async def test_a_stream_that_fails(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
+    """A failure after the first words ends the stream with ``response.failed`` and its reason."""
+    upstream.script(ErrorEvent(after=3, message="Overloaded for now"))
+    response = await hear(sdk, streamed=True, model=new_model(), input="hi")
     assert response.status == "failed"
     assert response.error is not None
-    assert "no such thing" in response.error.message
+    assert response.error.code == "server_error"
+    assert "Overloaded" in response.error.message
 
 
 async def test_the_limit(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
