@@ -45,7 +45,19 @@ CHAT = [
         b' {"role": "user", "content": [{"type": "text", "text": "hi"}]}]}'
     ),
 ]
-SAMPLES = {"openai-chat": CHAT}
+RESPONSES = [
+    b'{"model": "m", "input": "hi"}',
+    (
+        b'{"model": "m", "stream": true, "store": true, "previous_response_id": "resp_1", "temperature": 0.5,'
+        b' "max_output_tokens": 9, "instructions": "Be brief.", "user": "u", "metadata": {"a": "b"},'
+        b' "reasoning": {"effort": "low", "summary": "auto"}, "include": ["reasoning.encrypted_content"],'
+        b' "text": {"format": {"type": "text"}}, "tool_choice": "auto", "parallel_tool_calls": true,'
+        b' "tools": [{"type": "function", "name": "look", "parameters": {"type": "object"}}],'
+        b' "input": [{"role": "system", "content": "Be brief."},'
+        b' {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}]}'
+    ),
+]
+SAMPLES = {"openai-chat": CHAT, "openai-responses": RESPONSES}
 
 
 def built_in_dialects() -> dict[str, Dialect]:

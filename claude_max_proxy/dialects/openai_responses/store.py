@@ -102,8 +102,9 @@ class Store:
                 self._shared[kept] = (kept, count - 1)
             else:
                 self.size -= len(raw)
-        for home in [home for home in _ids(gone) if self._homes.get(home) == id_]:
-            del self._homes[home]
+        for home in _ids(gone):
+            if self._homes.get(home) == id_:
+                del self._homes[home]
 
 
 class _Named(msgspec.Struct):
