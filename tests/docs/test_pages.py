@@ -26,6 +26,9 @@ from claude_max_proxy.config import (
 )
 from claude_max_proxy.dialects.openai_chat.parameters import IGNORED, REFUSED
 from claude_max_proxy.dialects.openai_chat.schemas import ChatCompletionRequest
+from claude_max_proxy.dialects.openai_responses import Settings as ResponsesSettings
+from claude_max_proxy.dialects.openai_responses import parameters as responses_parameters
+from claude_max_proxy.dialects.openai_responses.schemas import ResponseRequest
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.app import build_app
 from tests.docs.generated import filled, hook_functions
@@ -44,6 +47,7 @@ TABLES = {
     '### `type = "anthropic"`': AnthropicApiSettings,
     "## `[plugins]`": PluginsConfig,
     "## `[plugins.NAME]`": PluginPolicy,
+    "### `[plugins.openai_responses]`": ResponsesSettings,
 }
 
 
@@ -118,15 +122,29 @@ def test_readme_models() -> None:
     assert sorted(re.findall(r"[\w*-]+", " ".join(names))) == sorted(plain)
 
 
+def parameters(heading: str) -> dict[str, set[str]]:
+    """Name a section's parameters by what becomes of them."""
+    found: dict[str, set[str]] = {}
+    for name, what, *_ in rows(section("http-api.md", heading)):
+        found.setdefault(what, set()).add(name)
+    assert found.keys() == {"honoured", "refused", "ignored", "accepted"}
+    return found
+
+
 def test_parameters() -> None:
     """Every parameter of a chat completion is on the page, as what the code makes of it."""
-    found: dict[str, set[str]] = {}
-    for name, what, *_ in rows(section("http-api.md", "## Chat completions")):
-        found.setdefault(what, set()).add(name)
+    found = parameters("## Chat completions")
     assert set().union(*found.values()) == set(ChatCompletionRequest.__struct_fields__)
     assert found["refused"] == {*REFUSED, "n", "modalities"}
     assert found["ignored"] == set(IGNORED)
-    assert found.keys() == {"honoured", "refused", "ignored", "accepted"}
+
+
+def test_parameters_of_responses() -> None:
+    """Every parameter of a response is on the page, as what the code makes of it."""
+    found = parameters("## Responses")
+    assert set().union(*found.values()) == set(ResponseRequest.__struct_fields__)
+    assert found["refused"] == set(responses_parameters.REFUSED)
+    assert found["ignored"] == {*responses_parameters.IGNORED, "truncation"}
 
 
 def test_routes() -> None:
@@ -134,8 +152,8 @@ def test_routes() -> None:
     found = {row[0] for row in rows(PAGES["http-api.md"]) if "/" in row[0]}
     served = set()
     for route in build_app(Runtime(parse({}, None))).routes:
-        path = re.sub(r"\{.*?\}", "{id}", route.path_format).replace("/health", "/health")
-        if path not in {"/models", "/models/{id}", "/chat/completions", "/embeddings", "/v1/health"}:
+        path = re.sub(r"\{.*?\}", "{id}", route.path_format)
+        if path == "/health" or (path.startswith("/v1/") and path != "/v1/health"):
             served |= {f"{method} {path}" for method in route.methods - {"OPTIONS"}}  # type: ignore[attr-defined]
     assert found == served
 
