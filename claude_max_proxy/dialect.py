@@ -26,7 +26,10 @@ class Writer(Protocol):
 
 
 class Dialect(Protocol):
-    """Reads a client API into a Request and writes Events out again."""
+    """Reads a client API into a Request and writes Events out again.
+
+    ``body``, which a dialect may leave out, is the type of its requests' bodies, for ``/openapi.json``.
+    """
 
     name: str
     routes: tuple[str, ...]
@@ -57,12 +60,14 @@ class Route(msgspec.Struct, frozen=True):
     """A further route, answered by the dialect itself and without a model.
 
     ``path`` may hold parameters, one segment each: ``/v1/things/{id}``. ``answer`` gives the body of a 200,
-    or raises a :class:`ProxyError`, which is sent in the dialect's envelope.
+    or raises a :class:`ProxyError`, which is sent in the dialect's envelope. ``summary`` describes it in
+    ``/openapi.json``.
     """
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
     answer: Callable[[Call], bytes]
+    summary: str = ""
 
 
 @runtime_checkable

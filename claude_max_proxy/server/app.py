@@ -26,10 +26,12 @@ from claude_max_proxy.errors import (
 )
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.answers import Answer, error_headers
+from claude_max_proxy.server.clients import client_of
 from claude_max_proxy.server.embeddings import embeddings_route
-from claude_max_proxy.server.further_routes import by_path, client_of, further_routes
+from claude_max_proxy.server.further_routes import by_path, further_routes
 from claude_max_proxy.server.guards import Guard
 from claude_max_proxy.server.keys import Keys
+from claude_max_proxy.server.openapi import openapi_route
 from claude_max_proxy.server.routes import health_routes, model_routes
 
 
@@ -54,14 +56,15 @@ def build_app(runtime: Runtime) -> Litestar:
     render = _renderer(dialects)
     config = runtime.config.server
     keys = Keys(config.api_keys, runtime.rates)
+    handlers = [
+        *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
+        *(handler for dialect in dialects for handler in further_routes(dialect)),
+        embeddings_route(runtime, keys),
+        *model_routes(runtime, keys),
+        *health_routes(runtime),
+    ]
     return Litestar(
-        route_handlers=[
-            *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
-            *(handler for dialect in dialects for handler in further_routes(dialect)),
-            embeddings_route(runtime, keys),
-            *model_routes(runtime, keys),
-            *health_routes(runtime),
-        ],
+        route_handlers=[*handlers, openapi_route(handlers, runtime.dialects, bool(config.api_keys))],
         guards=[Guard(config, keys)],
         cors_config=_cors(config) if config.allowed_origins else None,
         exception_handlers={ProxyError: render, HTTPException: render, Exception: render},
@@ -85,10 +88,17 @@ def _cors(config: ServerConfig) -> CORSConfig:
 def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
     server = runtime.config.server
 
-    @post(list(dialect.routes), name=dialect.name)
+    opt = {
+        "summary": f"The dialect {dialect.name}, whole or streamed",
+        "body": getattr(dialect, "body", None),
+        "streams": True,
+        "dialect": dialect.name,
+    }
+
+    @post(list(dialect.routes), name=dialect.name, opt=opt)
     async def answer(request: _Request) -> Response[None]:
         asked = dialect.read(await request.body())
-        asked.client = client_of(request)
+        asked.client = client_of(request, asked.client)
         keys.admit(asked.client.key, asked.model)
         if isinstance(dialect, Remembering):
             dialect.resume(asked)
@@ -105,6 +115,8 @@ def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Respon
         error = _as_proxy_error(request, exception)
         dialect = dialect_of(request.scope["path"])
         headers = {name.decode(): value.decode() for name, value in error_headers(error)}
+        if allowed := (getattr(exception, "headers", None) or {}).get("allow"):
+            headers["allow"] = allowed
         return Response(
             dialect.error(error), status_code=error.status, headers=headers, media_type="application/json"
         )

@@ -13,7 +13,7 @@ from claude_max_proxy import wire
 from claude_max_proxy.errors import InvalidRequest
 from claude_max_proxy.request import Request
 from claude_max_proxy.runtime import Runtime
-from claude_max_proxy.server.further_routes import client_of
+from claude_max_proxy.server.clients import client_of
 from claude_max_proxy.server.keys import Keys
 
 
@@ -29,8 +29,9 @@ _decoder = msgspec.json.Decoder(EmbeddingsRequest)
 
 def embeddings_route(runtime: Runtime, keys: Keys) -> Any:
     """``POST /v1/embeddings``, with and without ``/v1``."""
+    opt = {"summary": "Embeddings, passed on to a backend that gives them", "body": EmbeddingsRequest}
 
-    @post(["/v1/embeddings", "/embeddings"], name="embeddings", status_code=200)
+    @post(["/v1/embeddings", "/embeddings"], name="embeddings", status_code=200, opt=opt)
     async def embeddings(request: litestar.Request[Any, Any, Any]) -> Response[bytes]:
         body = await request.body()
         asked = Request(_check(body).model, client=client_of(request))

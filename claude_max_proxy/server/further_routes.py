@@ -11,26 +11,20 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
 from claude_max_proxy.dialect import Call, Dialect, Route, Routed
-from claude_max_proxy.request import Client
+from claude_max_proxy.server.clients import client_of
 
 
 _Request = litestar.Request[Any, Any, Any]
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
-def client_of(request: _Request) -> Client:
-    """Say who asks; the guard has noted whose key it is."""
-    address = request.client.host if request.client else ""
-    return Client(request.scope["state"]["key"], request.headers.get("user-agent", ""), address)
-
-
 def further_routes(dialect: Dialect) -> list[Any]:
     """Give the handlers of a dialect's further routes, none for most dialects."""
     routes = dialect.further_routes if isinstance(dialect, Routed) else ()
-    return [_handler(route) for route in routes]
+    return [_handler(route, dialect) for route in routes]
 
 
-def _handler(route: Route) -> Any:
+def _handler(route: Route, dialect: Dialect) -> Any:
     async def answer(request: _Request) -> Response[bytes]:
         call = Call(
             {name: str(value) for name, value in request.path_params.items()},
@@ -41,7 +35,8 @@ def _handler(route: Route) -> Any:
         return Response(route.answer(call), media_type="application/json")
 
     path = _PARAMETER.sub(r"{\1:str}", route.path)
-    return HTTPRouteHandler(path, http_method=route.method, status_code=200)(answer)
+    opt = {"summary": route.summary, "dialect": dialect.name}
+    return HTTPRouteHandler(path, http_method=route.method, status_code=200, opt=opt)(answer)
 
 
 def by_path(dialects: Sequence[Dialect]) -> Callable[[str], Dialect]:

@@ -24,11 +24,12 @@ from claude_max_proxy.config import (
     ServerConfig,
     parse,
 )
-from claude_max_proxy.dialects.openai_chat.parameters import IGNORED, REFUSED
+from claude_max_proxy.dialects.openai_chat.parameters import REFUSED
 from claude_max_proxy.dialects.openai_chat.schemas import ChatCompletionRequest
 from claude_max_proxy.dialects.openai_responses import Settings as ResponsesSettings
 from claude_max_proxy.dialects.openai_responses import parameters as responses_parameters
 from claude_max_proxy.dialects.openai_responses.schemas import ResponseRequest
+from claude_max_proxy.extras import EXTRAS
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.app import build_app
 from tests.docs.generated import filled, hook_functions
@@ -127,7 +128,9 @@ def parameters(heading: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for name, what, *_ in rows(section("http-api.md", heading)):
         found.setdefault(what, set()).add(name)
-    assert found.keys() == {"honoured", "refused", "ignored", "accepted"}
+    for name in found.keys() & {"hint", "meaning", "bookkeeping"}:
+        assert all(EXTRAS[one].kind == name for one in found[name] & EXTRAS.keys())
+    assert found.keys() <= {"honoured", "refused", "hint", "meaning", "bookkeeping"}
     return found
 
 
@@ -136,7 +139,7 @@ def test_parameters() -> None:
     found = parameters("## Chat completions")
     assert set().union(*found.values()) == set(ChatCompletionRequest.__struct_fields__)
     assert found["refused"] == {*REFUSED, "n", "modalities"}
-    assert found["ignored"] == set(IGNORED)
+    assert found["hint"] | found["meaning"] | found["bookkeeping"] <= EXTRAS.keys()
 
 
 def test_parameters_of_responses() -> None:
@@ -144,16 +147,18 @@ def test_parameters_of_responses() -> None:
     found = parameters("## Responses")
     assert set().union(*found.values()) == set(ResponseRequest.__struct_fields__)
     assert found["refused"] == set(responses_parameters.REFUSED)
-    assert found["ignored"] == {*responses_parameters.IGNORED, "truncation"}
+    assert found["hint"] == {*responses_parameters.IGNORED, "truncation"}
 
 
 def test_routes() -> None:
     """The page names every route, in its form with ``/v1`` where it has one."""
     found = {row[0] for row in rows(PAGES["http-api.md"]) if "/" in row[0]}
     served = set()
-    for route in build_app(Runtime(parse({}, None))).routes:
+    routes = build_app(Runtime(parse({}, None))).routes
+    every = {route.path_format for route in routes}
+    for route in routes:
         path = re.sub(r"\{.*?\}", "{id}", route.path_format)
-        if path == "/health" or (path.startswith("/v1/") and path != "/v1/health"):
+        if path == "/health" or (path != "/v1/health" and f"/v1{route.path_format}" not in every):
             served |= {f"{method} {path}" for method in route.methods - {"OPTIONS"}}  # type: ignore[attr-defined]
     assert found == served
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claude_max_proxy import InvalidRequest, Part, Text, wire
+from claude_max_proxy import Audio, InvalidRequest, Part, Text, wire
 from claude_max_proxy.dialects.openai_chat.schemas import (
     AudioPart,
     Content,
@@ -15,7 +15,7 @@ from claude_max_proxy.dialects.openai_chat.schemas import (
 
 
 def read_parts(content: Content, path: str) -> list[Part]:
-    """Read a user's or a tool's content: text, images, documents."""
+    """Read a user's or a tool's content, part by part: text, images, speech, documents."""
     if content is None:
         return []
     if isinstance(content, str):
@@ -52,11 +52,7 @@ def _part(part: ContentPart, path: str) -> Part:
         case FilePart():
             return _file(part, f"{path}.file")
         case AudioPart():
-            raise InvalidRequest(
-                f"{path}: Claude models take no audio; send text, images or documents",
-                param=f"{path}.type",
-                code="unsupported_content",
-            )
+            return Audio(part.input_audio.data, part.input_audio.format)
 
 
 def _file(part: FilePart, path: str) -> Part:

@@ -12,6 +12,7 @@ import re
 import msgspec
 
 from claude_max_proxy import (
+    Client,
     InvalidRequest,
     Message,
     Part,
@@ -20,6 +21,7 @@ from claude_max_proxy import (
     Text,
     ToolCall,
     ToolResult,
+    carry_content,
     wire,
 )
 from claude_max_proxy.dialects.openai_chat.content import read_parts, read_text
@@ -45,7 +47,8 @@ def read(body: bytes) -> tuple[Request, ChatCompletionRequest]:
     Raises :class:`InvalidRequest` with the path of the first field that is wrong.
     """
     chat = wire.decode(_decoder, body)
-    request = Request(chat.model, stream=bool(chat.stream))
+    client = Client(session=chat.prompt_cache_key or "")
+    request = Request(chat.model, stream=bool(chat.stream), client=client)
     systems: list[str] = []
     for index, message in enumerate(chat.messages):
         _message(message, f"messages[{index}]", request, systems)
@@ -62,11 +65,14 @@ def _message(message: ChatMessage, path: str, request: Request, systems: list[st
             role = "system" if isinstance(message, SystemMessage) else "developer"
             systems.extend(read_text(message.content, f"{path}.content", role))
         case UserMessage():
-            request.messages.append(Message("user", read_parts(message.content, f"{path}.content")))
+            parts = read_parts(message.content, f"{path}.content")
+            carry_content(request, parts, f"{path}.content")
+            request.messages.append(Message("user", parts))
         case AssistantMessage():
             request.messages.append(Message("assistant", _assistant(message, path)))
         case ToolMessage():
             parts = read_parts(message.content, f"{path}.content")
+            carry_content(request, parts, f"{path}.content")
             result = wire.checked_result(parts, f"{path}.content")
             wire.add_result(ToolResult(message.tool_call_id, result), request.messages)
         case FunctionMessage():

@@ -22,6 +22,7 @@ from claude_max_proxy.dialects.openai_responses.items import resolved
 from claude_max_proxy.dialects.openai_responses.output import Item, Items
 from claude_max_proxy.dialects.openai_responses.reading import STATE, Asked, hear, read
 from claude_max_proxy.dialects.openai_responses.routes import StoredResponses
+from claude_max_proxy.dialects.openai_responses.schemas import ResponseRequest
 from claude_max_proxy.dialects.openai_responses.store import Store, Stored
 from claude_max_proxy.dialects.openai_responses.writing import Keep, ResponsesWriter
 
@@ -42,6 +43,7 @@ class OpenAIResponses:
 
     name = "openai-responses"
     routes: tuple[str, ...] = ("/v1/responses", "/responses")
+    body = ResponseRequest
 
     def __init__(self, settings: Settings | None = None) -> None:
         """Begin with nothing stored."""

@@ -7,11 +7,21 @@ other become one assistant message. Tool results that follow each other become o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
-from claude_max_proxy import InvalidRequest, Message, Part, Text, ToolCall, ToolResult, wire
+from claude_max_proxy import (
+    Audio,
+    InvalidRequest,
+    Message,
+    Part,
+    Request,
+    Text,
+    ToolCall,
+    ToolResult,
+    carry_content,
+    wire,
+)
 from claude_max_proxy.dialects.openai_responses.free_text import wrapped
 from claude_max_proxy.dialects.openai_responses.schemas import (
     ITEMS,
@@ -40,10 +50,21 @@ Find = Callable[[str], Raw | None]
 
 
 class Talk(msgspec.Struct):
-    """What the items of a conversation say."""
+    """Where what the items say is put: the instructions so far, and the request with its messages."""
 
-    systems: list[str] = []
-    messages: list[Message] = []
+    systems: list[str]
+    request: Request
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages so far."""
+        return self.request.messages
+
+    def carry(self, content: Content, path: str) -> list[Part]:
+        """Read a user's or a tool's content, and note in the request what only some backends take of it."""
+        parts = read_content(content, path)
+        carry_content(self.request, parts, path)
+        return parts
 
 
 def as_items(given: str | list[Raw]) -> list[Raw]:
@@ -100,7 +121,7 @@ def _item(raw: Raw, path: str) -> Item:
 def _add(item: Item, path: str, talk: Talk) -> None:
     match item:
         case MessageItem(role="user"):
-            talk.messages.append(Message("user", read_content(item.content, f"{path}.content")))
+            talk.messages.append(Message("user", talk.carry(item.content, f"{path}.content")))
         case MessageItem(role="assistant"):
             texts = _texts(item.content, f"{path}.content", item.role)
             _add_turn([Text(text) for text in texts if text], talk)
@@ -113,7 +134,7 @@ def _add(item: Item, path: str, talk: Talk) -> None:
             name = flat_name(item.name, item.namespace)
             _add_turn([ToolCall(item.call_id, name, wrapped(item.input))], talk)
         case CallOutputItem():
-            parts = wire.checked_result(read_content(item.output, f"{path}.output"), f"{path}.output")
+            parts = wire.checked_result(talk.carry(item.output, f"{path}.output"), f"{path}.output")
             wire.add_result(ToolResult(item.call_id, parts), talk.messages)
         case ReasoningItem():
             thought = read_thought(item)
@@ -132,7 +153,7 @@ def _add_turn(parts: Sequence[Part], talk: Talk) -> None:
 
 
 def read_content(content: Content, path: str) -> list[Part]:
-    """Read a user's or a tool's content: text, images, documents."""
+    """Read a user's or a tool's content: text, images, speech, documents."""
     if isinstance(content, str):
         return [Text(content)]
 
@@ -166,7 +187,7 @@ def _part(part: ContentPart, path: str) -> Part:
         case InputFile():
             return _file(part, path)
         case InputAudio():
-            raise _unsupported(f"{path}.type", "Claude models take no audio; send text, images or documents")
+            return Audio(part.input_audio.data, part.input_audio.format)
 
 
 def _file(part: InputFile, path: str) -> Part:
@@ -184,5 +205,5 @@ def _need_inline(part: InputImage | InputFile, path: str) -> None:
         raise _unsupported(f"{path}.file_id", "stored files live with their provider; send the file inline")
 
 
-def _unsupported(path: str, reason: str) -> Any:
+def _unsupported(path: str, reason: str) -> InvalidRequest:
     return InvalidRequest(f"{path}: {reason}", param=path, code="unsupported_content")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from claude_max_proxy import InvalidRequest, Request, ToolChoice, wire
+from claude_max_proxy import InvalidRequest, Request, ToolChoice, carry_parameters, wire
 from claude_max_proxy.dialects.openai_responses.schemas import (
     JsonObject,
     JsonSchema,
@@ -22,10 +22,19 @@ REFUSED = {
     "background": "an answer comes while the client waits; leave it out, and stream",
     "conversation": "conversations are not kept here; send the history, or previous_response_id",
     "prompt": "stored prompts live with OpenAI; send instructions and input",
-    "top_logprobs": "the upstream gives no token probabilities",
+    "top_logprobs": "answers come without token probabilities",
 }
 # Hints and bookkeeping: without effect on what the answer means.
 IGNORED = ("context_management", "max_tool_calls", "moderation")
+# For backends that have a use for them. Not ``store``: what that asks for is done here.
+CARRIED = (
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "user",
+)
 _LOGPROBS = "message.output_text.logprobs"
 
 
@@ -42,9 +51,9 @@ def apply_parameters(asked: ResponseRequest, request: Request) -> Origins:
     origins = read_tools(asked.tools or [], request)
     request.tool_choice = _tool_choice(asked, request, origins)
     request.response_schema = _response_schema(asked)
-    for name in ("user", "prompt_cache_key"):
-        if value := getattr(asked, name):
-            request.extra[name] = value
+    carry_parameters(request, {name: getattr(asked, name) for name in CARRIED})
+    if asked.text:
+        carry_parameters(request, {"verbosity": asked.text.verbosity})
     return origins
 
 
@@ -63,8 +72,6 @@ def _ignore(asked: ResponseRequest, request: Request) -> None:
             request.ignore(name)
     if asked.truncation == "auto":
         request.ignore("truncation")
-    if asked.text and asked.text.verbosity:
-        request.ignore("text.verbosity")
 
 
 def _tool_choice(asked: ResponseRequest, request: Request, origins: Origins) -> ToolChoice:

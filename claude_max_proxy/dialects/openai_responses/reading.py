@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from claude_max_proxy import Request, wire
+from claude_max_proxy import Client, Request, wire
 from claude_max_proxy.dialects.openai_responses.items import Talk, as_items, has_references, read_items
 from claude_max_proxy.dialects.openai_responses.parameters import apply_parameters
 from claude_max_proxy.dialects.openai_responses.schemas import Raw, ResponseRequest
@@ -45,7 +45,8 @@ def read(body: bytes) -> Request:
     """
     asked = wire.decode(_decoder, body)
     items = as_items(asked.input)
-    request = Request(asked.model, stream=bool(asked.stream))
+    client = Client(session=asked.prompt_cache_key or "")
+    request = Request(asked.model, stream=bool(asked.stream), client=client)
     hear(request, asked, (), items)
     origins = apply_parameters(asked, request)
     request.state[STATE] = Asked(asked, items, origins)
@@ -54,8 +55,8 @@ def read(body: bytes) -> Request:
 
 def hear(request: Request, body: ResponseRequest, history: Sequence[Raw], items: Sequence[Raw]) -> None:
     """Set the instructions and the messages of ``request`` to what history and items say."""
-    talk = Talk([body.instructions] if body.instructions else [])
+    request.messages = []
+    talk = Talk([body.instructions] if body.instructions else [], request)
     read_items(history, talk, known=True)
     read_items(items, talk)
     request.system = "\n\n".join(talk.systems)
-    request.messages = talk.messages

@@ -28,13 +28,15 @@ class StoredResponses:
 
     def routes(self) -> tuple[Route, ...]:
         """Give the routes, each with and without ``/v1``."""
-        table: tuple[tuple[Any, str, Any], ...] = (
-            ("GET", "/responses/{id}", self.retrieve),
-            ("DELETE", "/responses/{id}", self.delete),
-            ("GET", "/responses/{id}/input_items", self.input_items),
+        table = (
+            Route("GET", "/responses/{id}", self.retrieve, "A stored response"),
+            Route("DELETE", "/responses/{id}", self.delete, "Forget a stored response"),
+            Route("GET", "/responses/{id}/input_items", self.input_items, "What led to a stored response"),
         )
         return tuple(
-            Route(method, prefix + path, answer) for prefix in ("/v1", "") for method, path, answer in table
+            msgspec.structs.replace(route, path=prefix + route.path)
+            for prefix in ("/v1", "")
+            for route in table
         )
 
     def retrieve(self, call: Call) -> bytes:

@@ -44,10 +44,17 @@ class InputFile(msgspec.Struct, tag="input_file"):
     filename: str | None = None
 
 
+class AudioData(msgspec.Struct):
+    """Base64 audio."""
+
+    data: str
+    format: str
+
+
 class InputAudio(msgspec.Struct, tag="input_audio"):
     """Speech."""
 
-    input_audio: Raw
+    input_audio: AudioData
 
 
 class OutputText(msgspec.Struct, tag="output_text"):

@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from claude_max_proxy import (
+    Audio,
+    Client,
     File,
     Image,
     InvalidRequest,
@@ -178,6 +180,20 @@ def test_instructions_come_first() -> None:
     assert request.system == "a\n\nb"
 
 
+def test_content_that_only_some_take() -> None:
+    """Speech and images by plain http are carried along, and where the first of each stands is noted."""
+    speech = {"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}
+    shown = {"type": "input_image", "image_url": "http://cam.lan/1.png"}
+    request = read(user(text("x"), speech, shown, shown))
+    assert request.messages[0].parts[1:3] == [Audio("AA", "wav"), Image(url="http://cam.lan/1.png")]
+    assert request.extra == {"input_audio": "input[0].content[1]", "http_images": "input[0].content[2]"}
+
+
+def test_a_hint_at_the_session() -> None:
+    """The cache's key says which conversation it is."""
+    assert read(prompt_cache_key="k").client == Client(session="k")
+
+
 BOX = {"type": "namespace", "name": "box", "description": "d", "tools": [READ, PATCH]}
 INPUT_SCHEMA = {"type": "string", "description": "The tool's whole input, as plain text."}
 PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -268,7 +284,7 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "max_tool_calls": 3,
             "moderation": {"model": "x"},
         },
-        {"ignored": ["max_tool_calls", "moderation", "truncation", "text.verbosity"]},
+        {"ignored": ["max_tool_calls", "moderation", "truncation"], "extra": {"verbosity": "low"}},
     ),
     "bookkeeping": (
         {
@@ -282,7 +298,10 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "client_metadata": {"a": "b"},
             "truncation": "disabled",
         },
-        {"ignored": []},
+        {
+            "ignored": [],
+            "extra": {"metadata": {"a": "b"}, "safety_identifier": "x", "prompt_cache_retention": "24h"},
+        },
     ),
     "off is not asked for": (
         {"background": False, "conversation": None, "prompt": None, "top_logprobs": 0},
@@ -336,7 +355,11 @@ ERRORS: dict[str, tuple[bytes, str | None, str]] = {
     "type of another type": (body({"type": 5}), "input[0].type", "unsupported_content"),
     "unknown part": (at({"type": "text", "text": "x"}), f"{FIRST}.type", "invalid_request"),
     "part without text": (at({"type": "input_text"}), f"{FIRST}.text", "invalid_request"),
-    "audio": (at({"type": "input_audio", "input_audio": {}}), f"{FIRST}.type", "unsupported_content"),
+    "audio of nothing": (
+        at({"type": "input_audio", "input_audio": {"format": "wav"}}),
+        f"{FIRST}.input_audio.data",
+        "invalid_request",
+    ),
     "image of nothing": (at({"type": "input_image"}), f"{FIRST}.image_url", "invalid_request"),
     "stored image": (
         at({"type": "input_image", "file_id": "f"}),
