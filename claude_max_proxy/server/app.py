@@ -87,7 +87,7 @@ def _cors(config: ServerConfig) -> CORSConfig:
 
 def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
     server = runtime.config.server
-
+    memory = dialect if isinstance(dialect, Remembering) else None
     opt = {
         "summary": f"The dialect {dialect.name}, whole or streamed",
         "body": getattr(dialect, "body", None),
@@ -100,8 +100,8 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
         asked = dialect.read(await request.body())
         asked.client = client_of(request, asked.client)
         keys.admit(asked.client.key, asked.model)
-        if isinstance(dialect, Remembering):
-            dialect.resume(asked)
+        if memory is not None:
+            memory.resume(asked)
         events = runtime.gateway.answer(asked, dialect.name)
         return _Answering(Answer(asked, dialect, events, keep_alive=server.keep_alive, hold=server.hold))
 
