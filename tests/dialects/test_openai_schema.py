@@ -135,3 +135,24 @@ def test_failed_responses(error: ProxyError) -> None:
     check_event(last)
     assert last["type"] == "response.failed"
     assert last["response"]["error"]["message"] == error.message
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("Model", {"id": "m", "object": "model", "created": "today", "owned_by": "x"}),
+        ("ErrorResponse", {"error": {"message": "m"}}),
+        ("Response", {"object": "response"}),
+    ],
+)
+def test_the_judge(name: str, wrong: dict[str, Any]) -> None:
+    """What is not as OpenAI says is found."""
+    with pytest.raises(AssertionError, match=name):
+        check(name, wrong)
+
+
+def test_the_judge_of_events() -> None:
+    """An event that OpenAI does not have, or that lacks a field, is found."""
+    for wrong in ({"type": "response.odd"}, {"type": "response.output_text.delta", "delta": "x"}):
+        with pytest.raises(AssertionError):
+            check_event(wrong)

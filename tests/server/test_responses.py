@@ -111,6 +111,45 @@ async def test_models_and_errors(served: Served) -> None:
         check("ErrorResponse", (await served.http.get(path)).json())
 
 
+PLUGIN = """
+import json
+from claude_max_proxy import Client, NotFound, Request, Route, hookimpl
+
+def say(call):
+    if call.parameters["id"] == "none":
+        raise NotFound("there is none")
+    heard = [call.parameters["id"], call.query["q"], call.client.program, len(call.body)]
+    return json.dumps(heard).encode()
+
+class Dialect:
+    name, routes = "more", ("/v1/more",)
+    further_routes = (Route("POST", "/v1/other/{id}", say, "Says what it heard"),)
+    def read(self, body): return Request("sonnet")
+    def error(self, error): return b'{"oh": "%b"}' % error.message.encode()
+
+@hookimpl
+def register_dialects(register):
+    register(Dialect())
+"""
+
+
+async def test_a_plugins_further_routes(serve: Serve) -> None:
+    """A plugin's dialect may have routes beside, which hear all of a request and fail in its envelope."""
+    served = await serve(sources={"more": PLUGIN})
+
+    async def post(path: str) -> httpx.Response:
+        return await served.http.post(path, json={}, headers={"user-agent": "me"})
+
+    said = await post("/v1/other/a%20b?q=1")
+    assert (said.status_code, said.json()) == (200, ["a b", "1", "me", 2])
+    for path, status in (("/v1/other/none?q=1", 404), ("/v1/other/a/b", 404), ("/v1/more/a", 404)):
+        failed = await post(path)
+        assert failed.status_code == status
+        assert failed.json().keys() == {"oh"}
+    described = (await served.http.get("/openapi.json")).json()["paths"]["/v1/other/{id}"]["post"]
+    assert described["summary"] == "Says what it heard"
+
+
 async def test_a_reload_forgets_nothing(tmp_path: Path) -> None:
     """What was stored before a reload is there after it, also when its own settings changed."""
     async with LiveProxy(tmp_path).serving() as proxy:

@@ -17,17 +17,20 @@ from claude_max_proxy import (
     Finished,
     InvalidRequest,
     Message,
+    NotFound,
     Overloaded,
     PartDelta,
     PartEnded,
     PartStarted,
     ProxyError,
     Request,
+    Route,
     Started,
     Text,
 )
 from claude_max_proxy.config import PluginsConfig
 from claude_max_proxy.dialects.openai_chat import OpenAIChat
+from claude_max_proxy.dialects.openai_responses import OpenAIResponses
 from claude_max_proxy.drop_ins import DropIns
 from claude_max_proxy.plugins import Plugins, load_built_ins
 from claude_max_proxy.testing.conformance import check_backend, check_dialect
@@ -316,6 +319,38 @@ def test_a_broken_dialect(broken: dict[str, Any], message: str) -> None:
     """A dialect that breaks a rule fails with that rule."""
     with pytest.raises(AssertionError, match=message):
         check_dialect(BrokenDialect(**broken), CHAT)
+
+
+class BrokenMore(OpenAIResponses):
+    """A dialect with more than answers, whose parts a test replaces."""
+
+    def __init__(self, routes: tuple[Route, ...] = (), resume: Any = None) -> None:
+        """Be whole but for what is given."""
+        super().__init__()
+        self._routes = routes
+        if resume is not None:
+            self.resume = resume  # type: ignore[method-assign]
+
+    @property
+    def further_routes(self) -> tuple[Route, ...]:
+        """What is given."""
+        return self._routes
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (BrokenMore((Route("GET", "things/{id}", raises(NotFound("no"))),)), "begins with /"),
+        (BrokenMore((Route("GET", "/things/{id}", raises(KeyError("no"))),)), "refuse by a ClientError, not"),
+        (BrokenMore((Route("GET", "/things/{id}", lambda call: b"null"),)), "answers b'null'"),
+        (BrokenMore(resume=raises(KeyError("no"))), "refuse by a ClientError, not"),
+        (BrokenMore(resume=raises(InvalidRequest("no"))), "no field is named"),
+    ],
+)
+def test_a_dialect_with_more_that_is_broken(broken: Dialect, message: str) -> None:
+    """Further routes and a memory have rules of their own, and one that is broken is named."""
+    with pytest.raises(AssertionError, match=message):
+        check_dialect(broken, RESPONSES)
 
 
 def test_a_dialect_that_crashes() -> None:
