@@ -74,6 +74,7 @@ from claude_max_proxy.request import (
 )
 from claude_max_proxy.sse import Decoder as SseDecoder
 from claude_max_proxy.tasks import Tasks
+from claude_max_proxy.tool_ids import distinct_ids
 
 
 __version__ = "0.1.0"
@@ -157,6 +158,7 @@ __all__ = [
     "carry_content",
     "carry_parameters",
     "collect",
+    "distinct_ids",
     "fold",
     "hookimpl",
     "resolve_secret",

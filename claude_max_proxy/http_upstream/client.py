@@ -24,6 +24,7 @@ from claude_max_proxy.http_upstream.endpoint import Endpoint, endpoint
 from claude_max_proxy.http_upstream.exchange import ConnectionBroken, Exchange, Transport
 from claude_max_proxy.http_upstream.failures import Report, failure, report_body, retry_after
 from claude_max_proxy.http_upstream.settings import HttpSettings
+from claude_max_proxy.http_upstream.trust import check_authority, trusted
 
 
 logger = logging.getLogger(__name__)
@@ -61,13 +62,13 @@ class HttpUpstream:
         self.name = name
         self._settings = settings
         self._endpoint = endpoint(name, settings, headers)
+        check_authority(settings.tls_ca, f"backends.{quoted(name)}.tls_ca")
         self._transport: Transport | None = None
         self._last_failure = ""
 
     async def start(self) -> None:
         """Get ready, without connecting."""
-        self._transport = _transport(self._endpoint, self._settings)
-        await self._transport.start()
+        self._transport = await _transport(self._endpoint, self._settings)
 
     async def stop(self) -> None:
         """Close every connection, within a bound."""
@@ -223,20 +224,24 @@ class _TryAgain(Exception):
         self.error = error
 
 
-def _transport(endpoint: Endpoint, settings: HttpSettings) -> Transport:
+async def _transport(endpoint: Endpoint, settings: HttpSettings) -> Transport:
     """Choose the way: httpx only where it is needed, and only then imported."""
+    by_httpx = settings.http2 or endpoint.proxied
+    tls = None
+    if by_httpx or endpoint.tls:
+        tls = await asyncio.to_thread(trusted, settings.tls_ca, http2=settings.http2)
     limits: dict[str, Any] = {
         "max_connections": settings.max_connections,
         "connect_timeout": settings.connect_timeout,
     }
-    if settings.http2 or endpoint.proxied:
+    if tls is not None and by_httpx:
         from claude_max_proxy.http_upstream.proxied import Httpx
 
-        return Httpx(endpoint, **limits, http2=settings.http2)
+        return Httpx(endpoint, **limits, tls=tls, http2=settings.http2)
 
     from claude_max_proxy.http_upstream.direct import Direct
 
-    return Direct(endpoint, **limits)
+    return Direct(endpoint, **limits, tls=tls)
 
 
 async def _bounded(exchange: Exchange) -> bytes:

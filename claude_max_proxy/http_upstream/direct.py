@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from functools import cache
 
 from claude_max_proxy.http_upstream.connection import Connection
 from claude_max_proxy.http_upstream.endpoint import Endpoint
@@ -20,8 +19,10 @@ _KEEP_ALIVE = 30.0
 class Direct:
     """Connections to one endpoint, at most so many at once; who finds none free waits in turn."""
 
-    def __init__(self, endpoint: Endpoint, *, max_connections: int, connect_timeout: float) -> None:
-        """Prepare; nothing is opened before the first request."""
+    def __init__(
+        self, endpoint: Endpoint, *, max_connections: int, connect_timeout: float, tls: ssl.SSLContext | None
+    ) -> None:
+        """Prepare; nothing is opened before the first request. ``tls`` is needed where the endpoint is."""
         self._endpoint = endpoint
         self._connect_timeout = connect_timeout
         self._room = asyncio.Semaphore(max_connections)
@@ -29,12 +30,7 @@ class Direct:
         self._busy: set[Connection] = set()
         lines = [f"{name}: {text}\r\n" for name, text in endpoint.headers]
         self._head = f" HTTP/1.1\r\nhost: {endpoint.authority}\r\n{''.join(lines)}content-length: ".encode()
-        self._tls: ssl.SSLContext | None = None
-
-    async def start(self) -> None:
-        """Load the certificates that are trusted, in a thread, as it takes a while."""
-        if self._endpoint.tls:
-            self._tls = await asyncio.to_thread(_trusted)
+        self._tls = tls if endpoint.tls else None
 
     async def post(self, path: str, body: bytes) -> Connection:
         """Ask over an idle connection or a new one.
@@ -109,10 +105,3 @@ class Direct:
         if not connection.lost:
             self._idle.append(connection)
         self._room.release()
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    import httpx  # which knows SSL_CERT_FILE, and brings certificates where the system has none
-
-    return httpx.create_ssl_context()

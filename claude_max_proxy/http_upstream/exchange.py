@@ -34,9 +34,6 @@ class Exchange(Protocol):
 class Transport(Protocol):
     """A way to one API, with connections that are used again."""
 
-    async def start(self) -> None:
-        """Get ready, without connecting."""
-
     async def post(self, path: str, body: bytes) -> Exchange:
         """Ask; return when the answer's head is there. Raises :class:`ConnectionBroken`."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Mapping
 
 import httpx
@@ -41,7 +42,13 @@ class Httpx:
     """A pool of httpx's connections to one endpoint."""
 
     def __init__(
-        self, endpoint: Endpoint, *, max_connections: int, connect_timeout: float, http2: bool
+        self,
+        endpoint: Endpoint,
+        *,
+        max_connections: int,
+        connect_timeout: float,
+        tls: ssl.SSLContext,
+        http2: bool,
     ) -> None:
         """Prepare the client, once; all waiting but for a connection is bounded by who waits."""
         self._endpoint = endpoint
@@ -49,13 +56,11 @@ class Httpx:
             (name.encode(), text.encode()) for name, text in (("host", endpoint.authority), *endpoint.headers)
         ]
         self._client = httpx.AsyncClient(
+            verify=tls,
             http2=http2,
             limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
             timeout=httpx.Timeout(None, connect=connect_timeout),
         )
-
-    async def start(self) -> None:
-        """Nothing is to be done."""
 
     async def post(self, path: str, body: bytes) -> HttpxExchange:
         """Ask; return when the answer's head is there."""

@@ -57,6 +57,7 @@ def check_dialect(dialect: Dialect, samples: Collection[bytes]) -> None:
     assert all(route.startswith("/") for route in dialect.routes), f"a route begins with /: {dialect.routes}"
     assert samples, "there is nothing to check without a sample"
     for sample in samples:
+        _check_body(dialect, sample)
         request = dialect.read(sample)
         assert isinstance(request, Request), f"read() gives {request!r}, which is no Request"
         assert request.model, "the Request has no model"
@@ -70,6 +71,18 @@ def check_dialect(dialect: Dialect, samples: Collection[bytes]) -> None:
     _check_further_routes(dialect)
     if isinstance(dialect, Remembering):
         _check_memory(dialect, dialect, samples)
+
+
+def _check_body(dialect: Dialect, sample: bytes) -> None:
+    """The type of its bodies, if it tells one, is the type of this one."""
+    body = getattr(dialect, "body", None)
+    if body is None:
+        return
+
+    try:
+        msgspec.json.decode(sample, type=body)
+    except msgspec.ValidationError as error:
+        raise AssertionError(f"its body {body!r} is not what its samples are: {error}") from error
 
 
 def _refusal(dialect: Dialect, body: bytes) -> ClientError | None:

@@ -285,6 +285,34 @@ async def test_many_at_once(house: House) -> None:
     assert [a.choices[0].message.content for a in answers] == [f"You said: {text}" for text in texts]
 
 
+async def test_what_openai_honours(house: House) -> None:
+    """Parameters and content that an OpenAI-compatible server knows reach it, and none is told as ignored."""
+    parts = [
+        {"type": "text", "text": "look and listen"},
+        {"type": "image_url", "image_url": {"url": "http://cam.lan/now.png"}},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+    ]
+    fields: dict[str, Any] = {"seed": 0, "logit_bias": {"50256": -100}, "user": "me", "verbosity": "low"}
+    raw = house.client.chat.completions.with_raw_response
+    answer = await raw.create(model="o", messages=[{"role": "user", "content": parts}], **fields)  # type: ignore[misc,list-item]
+    assert "x-proxy-ignored" not in answer.headers
+    body = house.upstreams["o"].requests[0].body
+    assert {name: body[name] for name in fields} == fields
+    assert body["messages"][0]["content"] == parts
+
+
+async def test_what_anthropic_does_not(house: House) -> None:
+    """The same are ignored by name, or refused, where the model behind the name knows nothing of them."""
+    raw = house.client.chat.completions.with_raw_response
+    hello: Any = [{"role": "user", "content": "hi"}]
+    answer = await raw.create(model="a", messages=hello, seed=0, verbosity="low", user="me")
+    assert answer.headers["x-proxy-ignored"] == "seed, verbosity"
+    with pytest.raises(openai.BadRequestError) as caught:
+        await house.ask("a", logit_bias={"50256": -100})
+    assert caught.value.param == "logit_bias"
+    assert len(house.upstreams["a"].requests) == 1
+
+
 @pytest.mark.parametrize("given", ["abc", ["a", "abc"], [1, 2, 3], [[1], [2, 3]]])
 async def test_embeddings(house: House, given: Any) -> None:
     """Embeddings are those of the upstream's model, for text and tokens."""

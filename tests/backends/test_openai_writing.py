@@ -10,6 +10,7 @@ import pytest
 
 from claude_max_proxy import (
     Agent,
+    Audio,
     File,
     Image,
     InvalidRequest,
@@ -204,3 +205,19 @@ def test_an_agent_is_refused() -> None:
     """A model that is configured with an agent cannot be had here."""
     with pytest.raises(InvalidRequest, match="claude-cli"):
         written(Request("x", agent=Agent(("Read",), "/")))
+
+
+@pytest.mark.parametrize("handed_back", [False, True])
+def test_thoughts(handed_back: bool) -> None:
+    """What the model thought is handed back only to servers that want it, beside what it said."""
+    said = [Reasoning("Hm. "), Text("Well."), Reasoning("So."), ToolCall("c", "look", "{}")]
+    request = Request("x", messages=[Message("assistant", [Reasoning("alone")]), Message("assistant", said)])
+    (wire,) = written(request, hand_back_reasoning=handed_back)["messages"]
+    assert wire.get("reasoning_content") == ("Hm. So." if handed_back else None)
+    assert (wire["content"], len(wire["tool_calls"])) == ("Well.", 1)
+
+
+def test_speech() -> None:
+    """Speech goes on as it came."""
+    (wire,) = messages(Message("user", [Text("listen"), Audio("AAAA", "wav")]))
+    assert wire["content"][1] == {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}

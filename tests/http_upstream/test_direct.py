@@ -23,7 +23,7 @@ def direct(url: str, connections: int = 4, connect_timeout: float = 5.0) -> Dire
     """The direct way to a server."""
     settings = HttpSettings(base_url=url, headers={"x-mine": "1"})
     made = endpoint("a", settings, {})
-    return Direct(made, max_connections=connections, connect_timeout=connect_timeout)
+    return Direct(made, max_connections=connections, connect_timeout=connect_timeout, tls=None)
 
 
 async def body_of(exchange: Exchange) -> bytes:

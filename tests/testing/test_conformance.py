@@ -214,6 +214,7 @@ async def begins() -> None:
         ({"health": dict}, r"health\(\) has the status None"),
         ({"health": lambda: None}, "is no dict"),
         ({"stop": never}, r"stop\(\) does not end within"),
+        ({"honours": {"sed"}}, r"honours \['sed'\], which no request carries"),
         ({"start": begins}, r"stop\(\) leaves tasks running"),
     ],
 )
@@ -305,6 +306,7 @@ ONE = BrokenWriter(OpenAIChat().writer(Request("m")))
         ({"name": ""}, "has a name"),
         ({"routes": ()}, "has routes"),
         ({"routes": ("v1",)}, "begins with /"),
+        ({"body": Request}, "is not what its samples are"),
         ({"read": reads}, "was taken|was read as"),
         ({"read": refuses_without_a_field}, "no field is named"),
         ({"read": lambda body: __import__("json").loads(body)}, "which is no Request"),

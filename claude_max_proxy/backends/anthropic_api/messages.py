@@ -19,6 +19,7 @@ from claude_max_proxy import (
     Text,
     ToolCall,
     ToolResult,
+    distinct_ids,
 )
 
 
@@ -29,7 +30,7 @@ _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 def write_messages(messages: list[Message]) -> list[Block]:
     """Write every message that says something, in its true role; results come first, as the API asks."""
     written = []
-    for message in messages:
+    for message in distinct_ids(messages, _id):
         parts = sorted(message.parts, key=lambda part: not isinstance(part, ToolResult))
         content = [block for part in parts if (block := _block(part))]
         if content:
@@ -48,7 +49,7 @@ def _block(part: Part) -> Block | None:
         case Audio():
             raise InvalidRequest("messages: Claude models take no audio", param="messages")
         case ToolCall():
-            return {"type": "tool_use", "id": _id(part.id), "name": part.name, "input": _input(part)}
+            return {"type": "tool_use", "id": part.id, "name": part.name, "input": _input(part)}
         case ToolResult():
             return _result(part)
         case Reasoning():  # unsigned, it cannot be handed back
@@ -96,7 +97,7 @@ def _result(result: ToolResult) -> Block:
         for part in result.parts
         if isinstance(part, Image) or part.text
     ]
-    block: Block = {"type": "tool_result", "tool_use_id": _id(result.id), "content": content}
+    block: Block = {"type": "tool_result", "tool_use_id": result.id, "content": content}
     if result.is_error:
         block["is_error"] = True
     return block

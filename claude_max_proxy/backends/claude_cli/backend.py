@@ -21,6 +21,7 @@ from claude_max_proxy import (
     ProxyError,
     Request,
     UpstreamFailed,
+    distinct_ids,
 )
 from claude_max_proxy.backends.claude_cli import fingerprint
 from claude_max_proxy.backends.claude_cli.command import (
@@ -164,19 +165,20 @@ class ClaudeCli:
 
     async def _replay(self, request: Request, kind: Kind) -> tuple[Conversation, Events]:
         """Lease a process and bring it to where the request is."""
+        messages = distinct_ids(request.messages, fingerprint.normal_id)
         began = time.monotonic()
         process = await self._pool.lease(kind, request.client.key or request.client.address)
         queued = time.monotonic() - began
         conversation = Conversation(process, self._settings, self.installation.learn_usages)
         try:
             self.installation.learn_models(await conversation.bind(request))
-            await conversation.replay(request.messages[:-1])
+            await conversation.replay(messages[:-1])
         except BaseException:
             self._pool.discard(process)
             raise
         tuning = tune(request, self.describe(kind.model))
         turn = Turn(request, live=False, queued=queued)
-        return conversation, conversation.ask(request.messages[-1], turn, tuning)
+        return conversation, conversation.ask(messages[-1], turn, tuning)
 
     async def _converse(
         self, conversation: Conversation, events: Events, digest: bytes, owner: Client

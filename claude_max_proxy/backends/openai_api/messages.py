@@ -16,6 +16,7 @@ from claude_max_proxy import (
     Image,
     Message,
     Part,
+    Reasoning,
     Request,
     Text,
     ToolCall,
@@ -27,21 +28,21 @@ Wire = dict[str, Any]
 _IMAGES_FOLLOW = "(the result is in the images that follow)"
 
 
-def write_messages(request: Request) -> list[Wire]:
-    """Write the system prompt and every message, in their true roles."""
+def write_messages(request: Request, *, reasoning: bool = False) -> list[Wire]:
+    """Write the system prompt and every message, in their true roles; ``reasoning`` hands thoughts back."""
     written: list[Wire] = []
     if request.system:
         written.append({"role": "system", "content": request.system})
     for message in request.messages:
         if message.role == "assistant":
-            written += _assistant(message)
+            written += _assistant(message, reasoning=reasoning)
         else:
             written += _user(message)
     return written
 
 
-def _assistant(message: Message) -> list[Wire]:
-    """Write what the model said; its reasoning is not handed back, as the API has no place for it."""
+def _assistant(message: Message, *, reasoning: bool) -> list[Wire]:
+    """Write what the model said; what it thought has a place only in some servers' form of the API."""
     text = "".join(part.text for part in message.parts if isinstance(part, Text))
     calls = [_call(part) for part in message.parts if isinstance(part, ToolCall)]
     if not (text or calls):
@@ -50,6 +51,9 @@ def _assistant(message: Message) -> list[Wire]:
     wire: Wire = {"role": "assistant", "content": text or None}
     if calls:
         wire["tool_calls"] = calls
+    thoughts = "".join(part.text for part in message.parts if isinstance(part, Reasoning))
+    if reasoning and thoughts:
+        wire["reasoning_content"] = thoughts
     return [wire]
 
 

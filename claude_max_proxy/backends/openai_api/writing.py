@@ -21,7 +21,11 @@ def write(request: Request, model: str, settings: OpenAIApiSettings) -> bytes:
     if request.agent is not None:
         raise InvalidRequest('only a backend of type "claude-cli" has an agent', param="model")
 
-    body: dict[str, Any] = {"model": model, "messages": write_messages(request), "stream": True}
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": write_messages(request, reasoning=settings.hand_back_reasoning),
+        "stream": True,
+    }
     if settings.include_usage:
         body["stream_options"] = {"include_usage": True}
     optional = {

@@ -14,10 +14,9 @@ from claude_max_proxy import (
     Request,
     Route,
     hookimpl,
-    wire,
 )
 from claude_max_proxy import Settings as BaseSettings
-from claude_max_proxy.dialects.openai_responses.envelope import Envelope, shown_thoughts
+from claude_max_proxy.dialects.openai_responses.envelope import Envelope, error_envelope, shown_thoughts
 from claude_max_proxy.dialects.openai_responses.items import resolved
 from claude_max_proxy.dialects.openai_responses.output import Item, Items
 from claude_max_proxy.dialects.openai_responses.reading import STATE, Asked, hear, read
@@ -86,7 +85,7 @@ class OpenAIResponses:
 
     def error(self, error: ProxyError) -> bytes:
         """Write OpenAI's error envelope."""
-        return msgspec.json.encode(wire.envelope(error))
+        return msgspec.json.encode(error_envelope(error))
 
     def _keep(self, asked: Asked, key: str) -> Keep | None:
         if not self._settings.store or asked.body.store is False:

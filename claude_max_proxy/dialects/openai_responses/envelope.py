@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any, Literal
 
 import msgspec
 
-from claude_max_proxy import ContextLengthExceeded, ProxyError, Usage
+from claude_max_proxy import ContextLengthExceeded, ProxyError, Usage, wire
 from claude_max_proxy.dialects.openai_responses.output import Item, new_id
 from claude_max_proxy.dialects.openai_responses.schemas import ResponseRequest
 
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
 _encode = msgspec.json.encode
+_MESSAGES = re.compile(r"^messages(\[\d+\])?(?=: )")
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 # A response's error has codes of its own; what else it was stands in the message.
 _CODES = {"rate_limit_error": "rate_limit_exceeded", "invalid_request_error": "invalid_prompt"}
@@ -70,7 +72,17 @@ def _error(error: ProxyError) -> dict[str, Any]:
     code = _CODES.get(error.type, "server_error")
     if isinstance(error, ContextLengthExceeded):
         code = str(error.code)
-    return {"code": code, "message": error.message}
+    return {"code": code, "message": _MESSAGES.sub("input", error.message)}
+
+
+def error_envelope(error: ProxyError) -> dict[str, Any]:
+    """Write a failure as OpenAI does; what others call the messages is the input here."""
+    written = wire.envelope(error)
+    told = written["error"]
+    if str(error.param).startswith("messages"):
+        told["param"] = "input"
+    told["message"] = _MESSAGES.sub("input", error.message)
+    return written
 
 
 def _usage(tokens: Usage) -> dict[str, Any]:

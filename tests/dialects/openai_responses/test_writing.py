@@ -24,7 +24,7 @@ from claude_max_proxy import (
     fold,
 )
 from claude_max_proxy.dialects.openai_responses import OpenAIResponses
-from claude_max_proxy.errors import RateLimited, UpstreamRefused
+from claude_max_proxy.errors import InvalidRequest, RateLimited, UpstreamRefused
 from claude_max_proxy.sse import Decoder
 from tests.dialects.answers import ANSWERS, answer, called, said, thought
 
@@ -307,3 +307,12 @@ def test_nobody_elses() -> None:
     dialect = OpenAIResponses()
     ids = {msgspec.json.decode(dialect.writer(request).whole(fold(ANSWERS["text"])))["id"] for _ in range(2)}
     assert len(ids) == 2
+
+
+def test_where_a_backend_says_messages() -> None:
+    """What a backend finds wrong with the messages is wrong with the input, as this API calls it."""
+    error = InvalidRequest("messages[2]: there is no user message", param="messages[2]")
+    told = msgspec.json.decode(OpenAIResponses().error(error))["error"]
+    assert (told["message"], told["param"]) == ("input: there is no user message", "input")
+    failed = streamed([Failed(error)])[-1]["response"]["error"]
+    assert failed["message"] == told["message"]
