@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -42,6 +43,8 @@ STEPS = (
     Reply((ToolUse("look", {"nested": [1, 2.5, None, "𝔘"]}),)),
     Reply((Text("Done."),)),
 )
+# Ids of calls of another form it replaces by its own, which nobody knows.
+KEPT_BY_OPENCLAW = re.compile(r"call_[A-Za-z0-9_-]{1,59}")
 SHOWN = {"reasoning": {"effort": "medium", "summary": "auto"}, "include": ["reasoning.encrypted_content"]}
 
 
@@ -103,6 +106,7 @@ async def test_as_openclaw_sends_it(
             {key: value for key, value in item.items() if key not in {"id", "status", "encrypted_content"}}
             for item in handed_back(response)
         ]
+        assert all(KEPT_BY_OPENCLAW.fullmatch(item["call_id"]) for item in kept if "call_id" in item)
         outputs = [
             {**one, "output": [{"type": "input_text", "text": one["output"]}, IMAGE]} for one in results(kept)
         ]

@@ -68,7 +68,7 @@ class Items(msgspec.Struct, frozen=True):
             "id": id_ or new_id(prefix),
             "type": kind,
             "status": status,
-            "call_id": call.id,
+            "call_id": call_id(call.id),
             "name": origin.name,
         }
         if origin.custom:
@@ -85,6 +85,15 @@ class Items(msgspec.Struct, frozen=True):
 def new_id(prefix: str) -> str:
     """Make an id."""
     return f"{prefix}_{secrets.token_hex(16)}"
+
+
+def call_id(id_: str) -> str:
+    """Write a call's id as this API's own are: OpenClaw replaces all others by new ones, made of two.
+
+    Its letters and digits stay, by which calls are known here.
+    """
+    rest = id_.removeprefix("call")
+    return f"call_{rest}" if rest != id_ and rest.isalnum() else id_
 
 
 def output_text(text: str) -> Item:

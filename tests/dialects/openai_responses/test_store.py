@@ -162,14 +162,14 @@ def test_going_on_from_calls() -> None:
     me = Talking()
     events = answer(said(0, "Look:"), called(1, "call1", "read", "{}"), called(2, "call2", "read", "{}"))
     first = me.ask("one", events)
-    results = [{"type": "function_call_output", "call_id": f"call{one}", "output": "x"} for one in (1, 2)]
+    results = [{"type": "function_call_output", "call_id": f"call_{one}", "output": "x"} for one in (1, 2)]
     _, assistant, user = me.read(results, previous_response_id=first["id"]).messages
     assert assistant.parts == [
         Text("Look:"),
-        ToolCall("call1", "read", "{}"),
-        ToolCall("call2", "read", "{}"),
+        ToolCall("call_1", "read", "{}"),
+        ToolCall("call_2", "read", "{}"),
     ]
-    assert user.parts == [ToolResult("call1", (Text("x"),)), ToolResult("call2", (Text("x"),))]
+    assert user.parts == [ToolResult("call_1", (Text("x"),)), ToolResult("call_2", (Text("x"),))]
 
 
 def test_streamed_ones_too() -> None:

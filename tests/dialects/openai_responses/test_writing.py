@@ -165,7 +165,23 @@ def test_calls_as_the_client_knows_them() -> None:
     assert (read["type"], read["name"], read["arguments"]) == ("function_call", "read", '{"path":"a"}')
     assert (patch["type"], patch["name"], patch["input"]) == ("custom_tool_call", "patch", "")
     assert (box["type"], box["name"], box["namespace"]) == ("function_call", "read", "box")
-    assert [call["call_id"] for call in (read, patch, box)] == ["call1", "call2", "call3"]
+    assert [call["call_id"] for call in (read, patch, box)] == ["call_1", "call_2", "call_3"]
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("callAb1", "call_Ab1"),
+        ("call_Ab1", "call_Ab1"),
+        ("toolu_01", "toolu_01"),
+        ("call", "call"),
+        ("x", "x"),
+    ],
+)
+def test_ids_of_calls(given: str, written: str) -> None:
+    """A call's id looks like one of this API's where it can, with the same letters and digits."""
+    (item,) = whole(answer(called(0, given, "read", "{}")))["output"]
+    assert item["call_id"] == written
 
 
 def test_a_thought_comes_back() -> None:
