@@ -55,7 +55,7 @@ class Gateway:
         """
         watch = _Watch(request, dialect)
         try:
-            async with aclosing(self._events(request, watch)) as events:
+            async with aclosing(await self._events(request, watch)) as events:
                 async for event in events:
                     watch.see(event)
                     yield event
@@ -100,10 +100,7 @@ class Gateway:
         _apply(target, request)
         await self._plugins.rewrite_request(request)
         target = await self._override(request, target)
-        events = await self._plugins.wrap_events(request, self._answer(request, target, watch))
-        async with aclosing(events):
-            async for event in events:
-                yield event
+        return await self._plugins.wrap_events(request, self._answer(request, target, watch))
 
     async def _answer(self, request: Request, target: Target, watch: _Watch) -> Events:
         """Ask the target, and its fallbacks as long as nothing was said.

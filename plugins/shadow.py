@@ -24,22 +24,15 @@ def select_backend(request: proxy.Request, backends: dict[str, proxy.Backend], s
 
 
 @proxy.hookimpl
-async def wrap_events(request: proxy.Request, events: proxy.Events) -> proxy.Events:
-    """Pass the answer on, and then ask the other model behind it."""
-    ours, shadow = proxy.Folding(), request.state.pop("shadow", None)
+def wrap_events(request: proxy.Request, events: proxy.Events) -> proxy.Events | None:
+    """Stay out unless there is a copy."""
+    return compare(events, request.state.pop("shadow")) if "shadow" in request.state else None
+
+
+async def compare(events: proxy.Events, shadow: proxy.Events) -> proxy.Events:
+    """Pass the answer on while the other model answers too; log whether both say the same, never what."""
+    ours, other = proxy.Folding(), tasks.start(proxy.collect(shadow), "shadow")
     async for event in events:
         ours.add(event)
         yield event
-    if shadow:
-        tasks.start(compare(ours.reply.text, shadow), "shadow")
-
-
-async def compare(text: str, shadow: proxy.Events) -> None:
-    """Log whether both say the same, never what."""
-    log.info("same: %s", (await proxy.collect(shadow)).text == text)
-
-
-@proxy.hookimpl
-async def shutdown() -> None:
-    """End what still asks, as its backend is about to stop."""
-    await tasks.close()
+    other.add_done_callback(lambda done: log.info("same: %s", done.result().text == ours.reply.text))

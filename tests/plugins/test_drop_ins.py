@@ -45,7 +45,7 @@ SECRETS = {
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_is_short(file: Path) -> None:
     """An example is read in a minute."""
-    assert len(file.read_text("utf-8").splitlines()) <= 45
+    assert len(file.read_text("utf-8").splitlines()) < 40
 
 
 async def test_inert_without_settings(configured: Configured) -> None:
@@ -315,24 +315,6 @@ class TestShadow:
         assert "same: False" in caplog.text
         assert asked[0].messages == request.messages
         assert asked[0].messages[0] is not request.messages[0]
-
-    async def test_is_ended(self, configured: Configured, caplog: pytest.LogCaptureFixture) -> None:
-        """What still answers when the plugin goes out of use is ended, and nothing is said of it."""
-        chat = configured('[plugins.shadow]\nto = "other/second"\n[backends.other]\ntype = "echo"\n')
-
-        async def answer(_request: Request, _model: str) -> Events:
-            await asyncio.sleep(3600)
-            yield Failed(Overloaded("late"))
-
-        other: Any = chat.runtime.backends["other"]
-        other.answer = answer
-        shadow = next(plugin.module for plugin in chat.runtime.plugins if plugin.name == "shadow")
-        with caplog.at_level(logging.INFO):
-            await chat.ask(text="hi")
-            assert len(shadow.tasks) == 1
-            await chat.runtime.plugins.shutdown()
-            await self.compared(chat)
-        assert "same" not in caplog.text
 
     async def test_stays_out(self, configured: Configured, caplog: pytest.LogCaptureFixture) -> None:
         """A backend that is not there is asked nothing."""
