@@ -7,7 +7,17 @@ from claude_max_proxy import wire
 from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target, TokenCounter
 from claude_max_proxy.check import Check, Finding
 from claude_max_proxy.config import Config, ModelEntry, Settings
-from claude_max_proxy.dialect import CountingDialect, Dialect, HeaderReader, StatusWriter, Writer
+from claude_max_proxy.dialect import (
+    Call,
+    CountingDialect,
+    Dialect,
+    HeaderReader,
+    Remembering,
+    Route,
+    Routed,
+    StatusWriter,
+    Writer,
+)
 from claude_max_proxy.errors import (
     BackendUnavailable,
     BodyTooLarge,
@@ -94,6 +104,7 @@ __all__ = [
     "BackendUnavailable",
     "BodyTooLarge",
     "Busy",
+    "Call",
     "Check",
     "Client",
     "ClientError",
@@ -141,9 +152,12 @@ __all__ = [
     "RegisterBackend",
     "RegisterCheck",
     "RegisterDialect",
+    "Remembering",
     "Reply",
     "Request",
     "Role",
+    "Route",
+    "Routed",
     "Secret",
     "Settings",
     "SseDecoder",

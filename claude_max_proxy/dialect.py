@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol, runtime_checkable
+
+import msgspec
 
 from claude_max_proxy.errors import ProxyError
 from claude_max_proxy.events import Event, Reply
-from claude_max_proxy.request import Request
+from claude_max_proxy.request import Client, Request
 
 
 class Writer(Protocol):
@@ -42,6 +44,9 @@ class Dialect(Protocol):
         """Write a failure in this API's own envelope."""
 
 
+# --- what a dialect may have beyond that: each by itself, recognised by its members
+
+
 @runtime_checkable
 class HeaderReader(Protocol):
     """What a dialect offers beside, when its API says something in headers too."""
@@ -72,6 +77,50 @@ class CountingDialect(Protocol):
 
     def write_count(self, tokens: int) -> bytes:
         """Write a count."""
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One request on a further route: the path's parameters, the query's, the body, and who asks."""
+
+    parameters: dict[str, str]
+    query: dict[str, str]
+    client: Client
+    body: bytes = b""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A further route, answered by the dialect itself and without a model.
+
+    ``path`` may hold parameters, one segment each: ``/v1/things/{id}``. ``answer`` gives the body of a 200,
+    or raises a :class:`ProxyError`, which is sent in the dialect's envelope. ``summary`` describes it in
+    ``/openapi.json``.
+    """
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    answer: Callable[[Call], bytes]
+    summary: str = ""
+
+
+@runtime_checkable
+class Routed(Protocol):
+    """A dialect with further routes."""
+
+    further_routes: tuple[Route, ...]
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A dialect that remembers, in memory and within bounds, what it answered."""
+
+    def resume(self, request: Request) -> None:
+        """Add what ``request`` refers to, when it is known who asks: :meth:`Dialect.read` does not know.
+
+        Called once, before anything else sees the request; raises :class:`ClientError` for what is not there.
+        """
+
+    def take_over(self, before: Dialect) -> None:
+        """Go on with what ``before`` remembers: the dialect of this name in the configuration before."""
 
 
 def status_of(error: ProxyError, dialect: Dialect) -> int:

@@ -34,6 +34,7 @@ BUILT_INS = (
     "claude_max_proxy.models",
     "claude_max_proxy.dialects.anthropic_messages",
     "claude_max_proxy.dialects.openai_completions",
+    "claude_max_proxy.dialects.openai_responses",
     "claude_max_proxy.dialects.openai_chat",  # the last comes first, and writes the errors of nobody's routes
     "claude_max_proxy.backends.claude_cli",
     "claude_max_proxy.backends.openai_api",

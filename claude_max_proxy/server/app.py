@@ -15,7 +15,7 @@ from litestar.handlers import post
 from litestar.types import ASGIApp
 
 from claude_max_proxy.config import ServerConfig
-from claude_max_proxy.dialect import CountingDialect, Dialect, HeaderReader, status_of
+from claude_max_proxy.dialect import Dialect, HeaderReader, Remembering, status_of
 from claude_max_proxy.errors import (
     BodyTooLarge,
     InternalError,
@@ -29,6 +29,7 @@ from claude_max_proxy.server.answers import Answer, error_headers
 from claude_max_proxy.server.clients import client_of
 from claude_max_proxy.server.counting import counting_routes
 from claude_max_proxy.server.embeddings import embeddings_route
+from claude_max_proxy.server.further_routes import by_path, further_routes
 from claude_max_proxy.server.guards import Guard
 from claude_max_proxy.server.keys import Keys
 from claude_max_proxy.server.openapi import openapi_route
@@ -59,6 +60,7 @@ def build_app(runtime: Runtime) -> Litestar:
     handlers = [
         *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
         *(route for dialect in dialects for route in counting_routes(runtime, dialect, keys)),
+        *(handler for dialect in dialects for handler in further_routes(dialect)),
         embeddings_route(runtime, keys),
         *model_routes(runtime, keys),
         *health_routes(runtime),
@@ -88,7 +90,7 @@ def _cors(config: ServerConfig) -> CORSConfig:
 def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
     server = runtime.config.server
     reader = dialect if isinstance(dialect, HeaderReader) else None
-
+    memory = dialect if isinstance(dialect, Remembering) else None
     opt = {
         "summary": f"The dialect {dialect.name}, whole or streamed",
         "body": getattr(dialect, "body", None),
@@ -103,6 +105,8 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
             reader.read_headers(asked, request.headers)
         asked.client = client_of(request, asked.client)
         keys.admit(asked.client.key, asked.model)
+        if memory is not None:
+            memory.resume(asked)
         events = runtime.gateway.answer(asked, dialect.name)
         return _Answering(Answer(asked, dialect, events, keep_alive=server.keep_alive, hold=server.hold))
 
@@ -110,11 +114,11 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
 
 
 def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Response[bytes]]:
-    by_route = {route: dialect for dialect in dialects for route in _routes(dialect)}
+    dialect_of = by_path(dialects)
 
     def render(request: _Request, exception: Exception) -> Response[bytes]:
         error = _as_proxy_error(request, exception)
-        dialect = by_route.get(request.scope["path"], dialects[0])
+        dialect = dialect_of(request.scope["path"])
         headers = {name.decode(): value.decode() for name, value in error_headers(error)}
         if allowed := (getattr(exception, "headers", None) or {}).get("allow"):
             headers["allow"] = allowed
@@ -126,10 +130,6 @@ def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Respon
         )
 
     return render
-
-
-def _routes(dialect: Dialect) -> tuple[str, ...]:
-    return dialect.routes + (dialect.count_routes if isinstance(dialect, CountingDialect) else ())
 
 
 def _as_proxy_error(request: _Request, exception: Exception) -> ProxyError:

@@ -17,17 +17,20 @@ from claude_max_proxy import (
     Finished,
     InvalidRequest,
     Message,
+    NotFound,
     Overloaded,
     PartDelta,
     PartEnded,
     PartStarted,
     ProxyError,
     Request,
+    Route,
     Started,
     Text,
 )
 from claude_max_proxy.config import PluginsConfig
 from claude_max_proxy.dialects.openai_chat import OpenAIChat
+from claude_max_proxy.dialects.openai_responses import OpenAIResponses
 from claude_max_proxy.drop_ins import DropIns
 from claude_max_proxy.plugins import Plugins, load_built_ins
 from claude_max_proxy.testing.conformance import check_backend, check_dialect
@@ -58,7 +61,24 @@ MESSAGES = [
 COMPLETIONS = [
     b'{"model": "m", "prompt": "Once", "stop": ["x"], "max_tokens": 5, "temperature": 0.5, "echo": false}'
 ]
-SAMPLES = {"anthropic-messages": MESSAGES, "openai-chat": CHAT, "openai-completions": COMPLETIONS}
+RESPONSES = [
+    b'{"model": "m", "input": "hi"}',
+    (
+        b'{"model": "m", "stream": true, "store": true, "previous_response_id": "resp_1", "temperature": 0.5,'
+        b' "max_output_tokens": 9, "instructions": "Be brief.", "user": "u", "metadata": {"a": "b"},'
+        b' "reasoning": {"effort": "low", "summary": "auto"}, "include": ["reasoning.encrypted_content"],'
+        b' "text": {"format": {"type": "text"}}, "tool_choice": "auto", "parallel_tool_calls": true,'
+        b' "tools": [{"type": "function", "name": "look", "parameters": {"type": "object"}}],'
+        b' "input": [{"role": "system", "content": "Be brief."},'
+        b' {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}]}'
+    ),
+]
+SAMPLES = {
+    "anthropic-messages": MESSAGES,
+    "openai-chat": CHAT,
+    "openai-completions": COMPLETIONS,
+    "openai-responses": RESPONSES,
+}
 WITHOUT_TOOLS = {"openai-completions"}
 
 
@@ -320,6 +340,38 @@ def test_a_broken_dialect(broken: dict[str, Any], message: str) -> None:
     """A dialect that breaks a rule fails with that rule."""
     with pytest.raises(AssertionError, match=message):
         check_dialect(BrokenDialect(**broken), CHAT)
+
+
+class BrokenMore(OpenAIResponses):
+    """A dialect with more than answers, whose parts a test replaces."""
+
+    def __init__(self, routes: tuple[Route, ...] = (), resume: Any = None) -> None:
+        """Be whole but for what is given."""
+        super().__init__()
+        self._routes = routes
+        if resume is not None:
+            self.resume = resume  # type: ignore[method-assign]
+
+    @property
+    def further_routes(self) -> tuple[Route, ...]:
+        """What is given."""
+        return self._routes
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (BrokenMore((Route("GET", "things/{id}", raises(NotFound("no"))),)), "begins with /"),
+        (BrokenMore((Route("GET", "/things/{id}", raises(KeyError("no"))),)), "refuse by a ClientError, not"),
+        (BrokenMore((Route("GET", "/things/{id}", lambda call: b"null"),)), "answers b'null'"),
+        (BrokenMore(resume=raises(KeyError("no"))), "refuse by a ClientError, not"),
+        (BrokenMore(resume=raises(InvalidRequest("no"))), "no field is named"),
+    ],
+)
+def test_a_dialect_with_more_that_is_broken(broken: Dialect, message: str) -> None:
+    """Further routes and a memory have rules of their own, and one that is broken is named."""
+    with pytest.raises(AssertionError, match=message):
+        check_dialect(broken, RESPONSES)
 
 
 def test_a_dialect_that_crashes() -> None:

@@ -110,7 +110,10 @@ def _shown(block: ContentBlock | ResultContent, path: str, request: Request) -> 
 def _image(block: ImageBlock, path: str) -> Image:
     match block.source:
         case UrlSource(url=url):
-            return wire.read_image(url, f"{path}.source.url")
+            where = f"{path}.source.url"
+            if url.startswith("http://"):
+                raise InvalidRequest(f"{where}: the provider fetches images by https only", param=where)
+            return wire.read_image(url, where)
         case FileSource():
             raise _stored(f"{path}.source")
         case Base64Source(media_type=media_type, data=data):
