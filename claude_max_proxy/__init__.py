@@ -5,6 +5,7 @@ What is exported here is the plugin API: the built-in dialects, backends and obs
 
 from claude_max_proxy import wire
 from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target, TokenCounter
+from claude_max_proxy.check import Check, Finding
 from claude_max_proxy.config import Config, ModelEntry, Settings
 from claude_max_proxy.dialect import CountingDialect, Dialect, HeaderReader, StatusWriter, Writer
 from claude_max_proxy.errors import (
@@ -51,7 +52,7 @@ from claude_max_proxy.events import (
     fold,
 )
 from claude_max_proxy.extras import carry_content, carry_parameters
-from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
+from claude_max_proxy.hookspecs import RegisterBackend, RegisterCheck, RegisterDialect, hookimpl
 from claude_max_proxy.http_upstream import (
     HttpBackend,
     HttpSettings,
@@ -93,6 +94,7 @@ __all__ = [
     "BackendUnavailable",
     "BodyTooLarge",
     "Busy",
+    "Check",
     "Client",
     "ClientError",
     "Config",
@@ -106,6 +108,7 @@ __all__ = [
     "Events",
     "Failed",
     "File",
+    "Finding",
     "FinishReason",
     "Finished",
     "Folding",
@@ -136,6 +139,7 @@ __all__ = [
     "Reasoning",
     "Record",
     "RegisterBackend",
+    "RegisterCheck",
     "RegisterDialect",
     "Reply",
     "Request",

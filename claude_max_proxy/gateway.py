@@ -56,7 +56,7 @@ class Gateway:
         """
         watch = _Watch(request, dialect)
         try:
-            async with aclosing(self._events(request, watch)) as events:
+            async with aclosing(await self._events(request, watch)) as events:
                 async for event in events:
                     watch.see(event)
                     yield event
@@ -128,10 +128,7 @@ class Gateway:
 
     async def _events(self, request: Request, watch: _Watch) -> Events:
         target = await self._prepared(request)
-        events = await self._plugins.wrap_events(request, self._answer(request, target, watch))
-        async with aclosing(events):
-            async for event in events:
-                yield event
+        return await self._plugins.wrap_events(request, self._answer(request, target, watch))
 
     async def _answer(self, request: Request, target: Target, watch: _Watch) -> Events:
         """Ask the target, and its fallbacks as long as nothing was said.

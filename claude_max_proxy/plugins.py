@@ -85,6 +85,12 @@ class Plugins:
         """Let every plugin add its subcommands."""
         self._call_now("register_commands", cli=cli)
 
+    def register_checks(
+        self, register: hookspecs.RegisterCheck, config: Config, backends: Mapping[str, Backend]
+    ) -> None:
+        """Let every plugin add its checks."""
+        self._call_now("register_checks", register=register, config=config, backends=backends)
+
     # --- one request
 
     async def map_model(self, request: Request, config: Config) -> Target | str | None:
@@ -183,7 +189,7 @@ class Plugins:
         began = time.monotonic()
         try:
             answer = _invoke(implementation, plugin, arguments)
-            if inspect.isawaitable(answer):
+            if answer is not None and inspect.isawaitable(answer):
                 async with asyncio.timeout(plugin.policy.timeout):
                     answer = await answer
             elif time.monotonic() - began > plugin.policy.timeout:
@@ -227,7 +233,7 @@ def load_built_ins(names: Iterable[str] = BUILT_INS) -> list[Plugin]:
 def _invoke(implementation: pluggy.HookImpl, plugin: Plugin, arguments: dict[str, Any]) -> Any:
     function: Callable[..., Any] = implementation.function
     given = {**arguments, "settings": plugin.settings}
-    return function(**{name: given[name] for name in implementation.argnames})
+    return function(*[given[name] for name in implementation.argnames])
 
 
 def _fatal(plugin: Plugin, hook: str) -> InternalError:

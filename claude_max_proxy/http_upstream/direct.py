@@ -18,15 +18,12 @@ _KEEP_ALIVE = 30.0
 
 
 class Direct:
-    """Connections to one endpoint, at most so many at once; who finds none free waits in turn."""
+    """Connections to one endpoint, as many as are asked for at once."""
 
-    def __init__(
-        self, endpoint: Endpoint, *, max_connections: int, connect_timeout: float, tls: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, connect_timeout: float, tls: ssl.SSLContext | None) -> None:
         """Prepare; nothing is opened before the first request. ``tls`` is needed where the endpoint is."""
         self._endpoint = endpoint
         self._connect_timeout = connect_timeout
-        self._room = asyncio.Semaphore(max_connections)
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
         lines = [f"{name}: {text}\r\n" for name, text in endpoint.headers]
@@ -42,15 +39,13 @@ class Direct:
         target = self._endpoint.target(path).encode()
         more = "".join(f"{name}: {text}\r\n" for name, text in headers.items()).encode("latin-1")
         message = b"POST %b%b%d\r\n%b\r\n%b" % (target, self._head, len(body), more, body)
-        await self._room.acquire()
         while True:
-            connection, used = await self._take()  # which gives our room back if it cannot
+            connection, used = await self._take()
             try:
                 await connection.ask(message)
             except ConnectionBroken:
-                again = used and connection.untouched
-                self._discard(connection, keep_room=again)
-                if not again:
+                self._discard(connection)
+                if not (used and connection.untouched):
                     raise
             except BaseException:
                 self._discard(connection)
@@ -65,18 +60,14 @@ class Direct:
         self._idle.clear()
 
     async def _take(self) -> tuple[Connection, bool]:
-        """Give a connection, and whether it was used before; our room is given back when there is none."""
+        """Give a connection, and whether it was used before."""
         while self._idle:
             connection = self._idle.pop()
             if not connection.lost and time.monotonic() - connection.idle_since < _KEEP_ALIVE:
                 self._busy.add(connection)
                 return connection, True
             connection.abort()
-        try:
-            connection = await self._connect()
-        except BaseException:
-            self._room.release()
-            raise
+        connection = await self._connect()
         self._busy.add(connection)
         return connection, False
 
@@ -93,11 +84,9 @@ class Direct:
             raise ConnectionBroken(f"no connection: {error.strerror or error}") from error
         return connection
 
-    def _discard(self, connection: Connection, *, keep_room: bool = False) -> None:
+    def _discard(self, connection: Connection) -> None:
         connection.abort()
         self._busy.discard(connection)
-        if not keep_room:
-            self._room.release()
 
     def _done(self, connection: Connection) -> None:
         if connection not in self._busy:
@@ -106,4 +95,3 @@ class Direct:
         self._busy.discard(connection)
         if not connection.lost:
             self._idle.append(connection)
-        self._room.release()

@@ -11,6 +11,7 @@ import httpx
 
 from claude_max_proxy.http_upstream.endpoint import Endpoint
 from claude_max_proxy.http_upstream.exchange import ConnectionBroken
+from claude_max_proxy.http_upstream.settings import HttpSettings
 
 
 _CLOSE_TIMEOUT = 2.0
@@ -41,25 +42,17 @@ class HttpxExchange:
 class Httpx:
     """A pool of httpx's connections to one endpoint."""
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        *,
-        max_connections: int,
-        connect_timeout: float,
-        tls: ssl.SSLContext,
-        http2: bool,
-    ) -> None:
-        """Prepare the client, once; all waiting but for a connection is bounded by who waits."""
+    def __init__(self, endpoint: Endpoint, settings: HttpSettings, tls: ssl.SSLContext) -> None:
+        """Prepare the client, once; how many ask at once is bounded by who asks, and so is all waiting."""
         self._endpoint = endpoint
         self._headers = [
             (name.encode(), text.encode()) for name, text in (("host", endpoint.authority), *endpoint.headers)
         ]
         self._client = httpx.AsyncClient(
             verify=tls,
-            http2=http2,
-            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
-            timeout=httpx.Timeout(None, connect=connect_timeout),
+            http2=settings.http2,
+            limits=httpx.Limits(max_keepalive_connections=settings.max_connections),
+            timeout=httpx.Timeout(None, connect=settings.connect_timeout),
         )
 
     async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpxExchange:

@@ -19,11 +19,10 @@ SILENCE = 3600.0
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
-def direct(url: str, connections: int = 4, connect_timeout: float = 5.0) -> Direct:
+def direct(url: str, connect_timeout: float = 5.0) -> Direct:
     """The direct way to a server."""
     settings = HttpSettings(base_url=url, headers={"x-mine": "1"})
-    made = endpoint("a", settings, {})
-    return Direct(made, max_connections=connections, connect_timeout=connect_timeout, tls=None)
+    return Direct(endpoint("a", settings, {}), connect_timeout, tls=None)
 
 
 async def body_of(exchange: Exchange) -> bytes:
@@ -175,9 +174,9 @@ async def test_closing_hangs_up() -> None:
 
 
 async def test_being_cancelled_hangs_up() -> None:
-    """So does a cancelled wait for the head, and the room it took is free again."""
+    """So does a cancelled wait for the head, and the next question goes over another connection."""
     async with RawServer([SILENCE], [whole(b"a")]) as server:
-        way = direct(server.url, connections=1)
+        way = direct(server.url)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await way.post("/", b"", {})
@@ -185,23 +184,6 @@ async def test_being_cancelled_hangs_up() -> None:
             await server.left.wait()
             assert await body_of(await way.post("/", b"", {})) == b"a"
         await way.close()
-
-
-async def test_at_most_so_many() -> None:
-    """Who finds no connection free waits for one, and a failure frees its own."""
-    scripts: list[list[Step]] = [[0.02, whole(b"a")] for _ in range(6)]
-    async with RawServer(*scripts) as server:
-        way = direct(server.url, connections=2)
-
-        async def one() -> bytes:
-            return await body_of(await way.post("/", b"", {}))
-
-        assert await asyncio.gather(*[one() for _ in range(6)]) == [b"a"] * 6
-        assert server.connections == 2
-        await way.close()
-    for _ in range(3):
-        with pytest.raises(ConnectionBroken):
-            await way.post("/", b"", {})
 
 
 async def test_a_slow_reader() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from claude_max_proxy import Events, HttpBackend, ModelInfo, Request, UpstreamFailed
+from claude_max_proxy import Check, Events, HttpBackend, ModelInfo, Request, UpstreamFailed
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.anthropic_api.writing import NATIVE, answer_tool, headers, write, write_count
@@ -35,6 +35,10 @@ class AnthropicApi(HttpBackend):
         """Say what the settings say of ``model``."""
         info = super().describe(model)
         return info if info.owner else msgspec.structs.replace(info, owner="anthropic")
+
+    def check(self) -> Check:
+        """Give the check that it is there and takes the key."""
+        return self.upstream.check("/v1/models")
 
     def answer(self, request: Request, model: str) -> Events:
         """Answer with the events of one message, which is always streamed from the upstream."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from claude_max_proxy import Events, HttpBackend, InvalidRequest, Request
+from claude_max_proxy import Check, Events, HttpBackend, InvalidRequest, Request
 from claude_max_proxy.backends.openai_api.reading import AnswerReader
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
 from claude_max_proxy.backends.openai_api.writing import write
@@ -19,6 +19,10 @@ class OpenAIApi(HttpBackend):
         super().__init__(name, settings, {"authorization": f"Bearer {key.reveal()}"} if key else {})
         self.honours = settings.honoured
         self._settings = settings
+
+    def check(self) -> Check:
+        """Give the check that it is there and takes the key."""
+        return self.upstream.check("/models")
 
     def answer(self, request: Request, model: str) -> Events:
         """Answer with the events of one chat completion, which is always streamed from the upstream."""
