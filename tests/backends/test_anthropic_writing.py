@@ -302,6 +302,8 @@ def test_what_only_this_api_has() -> None:
     body = written(request)
     assert (body["top_k"], body["tools"], body["metadata"]) == (5, [search], {"user_id": "u"})
     assert headers(request) == {"anthropic-beta": "a-1,b-2"}
+    searching = written(asked(extra=extra, response_schema=SCHEMA))
+    assert searching["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
 
 
 def test_the_prompt_cache() -> None:

@@ -72,13 +72,17 @@ def headers(request: Request) -> dict[str, str]:
 def answer_tool(request: Request) -> str:
     """Give the name of the tool whose input is the structured answer; empty where none is asked for."""
     choice = request.tool_choice
-    if request.response_schema is None or (request.tools and choice.mode in {"required", "named"}):
+    if request.response_schema is None or (_offers_tools(request) and choice.mode in {"required", "named"}):
         return ""
 
     name, names = "answer", {tool.name for tool in request.tools}
     while name in names:
         name += "_"
     return name
+
+
+def _offers_tools(request: Request) -> bool:
+    return bool(request.tools or request.extra.get("anthropic_tools"))
 
 
 def _tools(request: Request) -> list[Block]:
@@ -105,7 +109,7 @@ def _schema(request: Request) -> dict[str, Any]:
 def _tool_choice(request: Request) -> Block:
     choice = request.tool_choice
     if name := answer_tool(request):
-        if not request.tools or choice.mode == "none":
+        if not _offers_tools(request) or choice.mode == "none":
             return {"type": "tool", "name": name, "disable_parallel_tool_use": True}
         return {"type": "any", "disable_parallel_tool_use": True}  # one of the client's, or the answer
 
