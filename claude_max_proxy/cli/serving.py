@@ -154,5 +154,5 @@ def _set_up_logging(*, verbose: bool) -> None:
         format="%(asctime)s %(levelname)-7s %(message)s",
         datefmt="%H:%M:%S",
     )
-    for name in ("uvicorn", "uvicorn.error", "httpx", "httpcore", "asyncio"):
+    for name in ("uvicorn", "uvicorn.error", "httpx", "httpcore", "aiohttp", "asyncio"):
         logging.getLogger(name).setLevel(logging.INFO if verbose else logging.WARNING)

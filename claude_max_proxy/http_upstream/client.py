@@ -7,7 +7,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -25,12 +25,21 @@ from claude_max_proxy.errors import (
 )
 from claude_max_proxy.events import Event, Events
 from claude_max_proxy.http_upstream.checking import http_check
-from claude_max_proxy.http_upstream.endpoint import Endpoint, endpoint
-from claude_max_proxy.http_upstream.exchange import ConnectionBroken, Exchange, Transport
-from claude_max_proxy.http_upstream.failures import Report, failure, report_body, retry_after
+from claude_max_proxy.http_upstream.endpoint import endpoint
+from claude_max_proxy.http_upstream.failures import (
+    ConnectionBroken,
+    Report,
+    failure,
+    report_body,
+    retry_after,
+)
 from claude_max_proxy.http_upstream.settings import HttpSettings
-from claude_max_proxy.http_upstream.trust import check_authority, trusted
+from claude_max_proxy.http_upstream.trust import check_authority
 
+
+if TYPE_CHECKING:  # httpx is imported where a backend over HTTP is started
+    from claude_max_proxy.http_upstream.connections import Connections
+    from claude_max_proxy.http_upstream.exchange import Exchange
 
 logger = logging.getLogger(__name__)
 
@@ -70,18 +79,20 @@ class HttpUpstream:
         self._settings = settings
         self._endpoint = endpoint(name, settings, headers)
         check_authority(settings.tls_ca, f"backends.{quoted(name)}.tls_ca")
-        self._transport: Transport | None = None
+        self._connections: Connections | None = None
         self._room = asyncio.Semaphore(settings.max_connections)
         self._last_failure = ""
 
     async def start(self) -> None:
         """Get ready, without connecting."""
-        self._transport = await _transport(self._endpoint, self._settings)
+        from claude_max_proxy.http_upstream.connections import prepared
+
+        self._connections = await prepared(self._endpoint, self._settings)
 
     async def stop(self) -> None:
         """Close every connection, within a bound."""
-        if self._transport is not None:
-            await self._transport.close()
+        if self._connections is not None:
+            await self._connections.close()
 
     def check(self, path: str) -> Check:
         """Give a check that gets ``path`` and says whether the API is there and takes the key."""
@@ -197,12 +208,12 @@ class HttpUpstream:
                 attempt += 1
 
     async def _attempt(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[Exchange, bytes]:
-        assert self._transport is not None, "the backend was not started"
+        assert self._connections is not None, "the backend was not started"
         limit = self._settings.first_byte_timeout
         exchange: Exchange | None = None
         try:
             async with asyncio.timeout(limit):
-                exchange = await self._transport.post(path, body, headers)
+                exchange = await self._connections.post(path, body, headers)
                 if 200 <= exchange.status < 300:
                     return exchange, await exchange.read()
                 content = await _bounded(exchange)
@@ -269,22 +280,6 @@ class _TryAgain(Exception):
     def __init__(self, error: ProxyError) -> None:
         super().__init__(error.message)
         self.error = error
-
-
-async def _transport(endpoint: Endpoint, settings: HttpSettings) -> Transport:
-    """Choose the way: httpx only where it is needed, and only then imported."""
-    by_httpx = settings.http2 or endpoint.proxied
-    tls = None
-    if by_httpx or endpoint.tls:
-        tls = await asyncio.to_thread(trusted, settings.tls_ca, http2=settings.http2)
-    if tls is not None and by_httpx:
-        from claude_max_proxy.http_upstream.proxied import Httpx
-
-        return Httpx(endpoint, settings, tls)
-
-    from claude_max_proxy.http_upstream.direct import Direct
-
-    return Direct(endpoint, settings.connect_timeout, tls)
 
 
 async def _last(exchange: Exchange) -> bytes:

@@ -17,7 +17,6 @@ from claude_max_proxy.secret import resolve_secret
 
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_PORTS = {"http": 80, "https": 443}
 # Framing is ours; compressed, a stream's events would come in lumps.
 _OURS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}
 
@@ -26,7 +25,6 @@ class Endpoint(msgspec.Struct, frozen=True):
     """One API. ``headers`` may hold keys, so nothing of it is ever shown."""
 
     host: str
-    port: int
     tls: bool
     authority: str
     path: str
@@ -36,22 +34,27 @@ class Endpoint(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Endpoint({self.url('')!r})"
 
-    def target(self, path: str) -> str:
-        """Give the request target of ``path`` below the base URL."""
-        return f"{self.path}{path}?{self.query}" if self.query else self.path + path
-
     def url(self, path: str) -> str:
-        """Give the whole URL of ``path``."""
-        return f"{'https' if self.tls else 'http'}://{self.authority}{self.target(path)}"
+        """Give the whole URL of ``path`` below the base URL."""
+        query = f"?{self.query}" if self.query else ""
+        return f"{self._scheme}://{self.authority}{self.path}{path}{query}"
 
     @property
-    def proxied(self) -> bool:
-        """Whether the environment names a proxy for this host; nobody's proxy leads to this machine."""
+    def proxy(self) -> str:
+        """The URL of the proxy that the environment names for this host, or nothing.
+
+        Nobody's proxy leads to this machine.
+        """
         if _is_local(self.host) or proxy_bypass(self.host):
-            return False
+            return ""
 
         proxies = getproxies()
-        return bool(proxies.get("https" if self.tls else "http") or proxies.get("all"))
+        url = proxies.get(self._scheme) or proxies.get("all") or ""
+        return url if "://" in url or not url else f"http://{url}"
+
+    @property
+    def _scheme(self) -> str:
+        return "https" if self.tls else "http"
 
 
 def endpoint(name: str, settings: HttpSettings, own: Mapping[str, str]) -> Endpoint:
@@ -72,7 +75,6 @@ def endpoint(name: str, settings: HttpSettings, own: Mapping[str, str]) -> Endpo
     }
     return Endpoint(
         host,
-        parts.port or _PORTS[parts.scheme],
         parts.scheme == "https",
         parts.netloc,
         parts.path.rstrip("/"),
@@ -85,7 +87,7 @@ def _split(url: str, path: str) -> SplitResult:
     wrong = ConfigError(f'{path}: must be a URL, as in "https://api.example.com/v1"')
     try:
         parts = urlsplit(url)
-        valid = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError as error:
         raise wrong from error
     if not valid or not (url.isascii() and url.isprintable()) or " " in url:

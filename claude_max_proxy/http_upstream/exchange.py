@@ -1,44 +1,63 @@
-"""One question and its answer over HTTP: what the ways to the network have in common."""
+"""One question and its answer over HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+import os
+import socket
+import ssl
+from collections.abc import AsyncGenerator, Mapping
+from typing import cast
+
+import aiohttp
+import httpx
+
+from claude_max_proxy.http_upstream.failures import ConnectionBroken
 
 
-class ConnectionBroken(Exception):
-    """The connection could not be made, or ended before the answer did."""
+class Exchange:
+    """An answer whose head is there."""
 
-
-class Exchange(Protocol):
-    """An answer whose head is there. Header names are in lower case."""
-
-    @property
-    def status(self) -> int:
-        """The status."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers."""
+    def __init__(self, response: httpx.Response, broken: tuple[type[Exception], ...]) -> None:
+        """Begin after the head; ``broken`` are the errors that say that the connection is."""
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        self._stream = response.stream
+        self._pieces = cast("AsyncGenerator[bytes, None]", aiter(response.stream))
+        self._broken = broken
 
     async def read(self) -> bytes:
-        """Give all of the body that is there, waiting for some; nothing at its end.
+        """Give more of the body, waiting for some; nothing at its end.
 
         Raises :class:`ConnectionBroken` when it will never be whole.
         """
+        try:
+            async for piece in self._pieces:
+                if piece:
+                    return piece
+        except self._broken as error:
+            raise ConnectionBroken(reason(error)) from error
+        return b""
 
     async def close(self) -> None:
         """Be done with it: without its end, the connection goes at once, and with it the upstream's work."""
+        try:
+            await self._stream.aclose()
+            await self._pieces.aclose()
+        except self._broken as error:
+            raise ConnectionBroken(reason(error)) from error
 
 
-class Transport(Protocol):
-    """A way to one API, with connections that are used again."""
+def reason(error: BaseException) -> str:
+    """Say what went wrong: what the system or TLS said of it, where that is known."""
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"what it answers is not HTTP: {error.message.partition(':')[0]}"
 
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
-        """Ask, with these headers beside the endpoint's own; return when the answer's head is there.
-
-        Raises :class:`ConnectionBroken`.
-        """
-
-    async def close(self) -> None:
-        """Close every connection, within a bound."""
+    words = str(error) or type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno and cause.strerror:
+            own = isinstance(cause, ssl.SSLError | socket.gaierror)  # which number their errors themselves
+            words = cause.strerror if own else os.strerror(cause.errno)
+        cause = cause.__cause__
+    return words

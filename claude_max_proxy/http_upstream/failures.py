@@ -58,6 +58,10 @@ _STATUSES = {
 }
 
 
+class ConnectionBroken(Exception):
+    """The connection could not be made, or ended before the answer did."""
+
+
 class Report(msgspec.Struct, frozen=True):
     """What an API says of a failure. ``status`` 0 is none that is known."""
 

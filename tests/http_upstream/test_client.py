@@ -164,7 +164,7 @@ async def test_nobody_there() -> None:
     """Who cannot be reached is named, with what to look at."""
     async with RawServer() as server:
         pass
-    with pytest.raises(UpstreamFailed, match=r"cannot be reached: no connection.*is it running"):
+    with pytest.raises(UpstreamFailed, match=r"cannot be reached: Connection refused; is it running"):
         await heard(server, retries=1)
 
 
