@@ -84,9 +84,14 @@ class _Response(aiohttp.ClientResponse):
         self._line = connection
         ended = connection.protocol.closed if connection.protocol is not None else None
         await super().start(connection)
-        if ended is not None:
-            ended.add_done_callback(self._end)
-            self.content.on_eof(lambda: ended.remove_done_callback(self._end) and None)
+        if ended is None:
+            return self
+
+        def complete() -> None:
+            ended.remove_done_callback(self._end)
+
+        ended.add_done_callback(self._end)
+        self.content.on_eof(complete)
         return self
 
     def release(self) -> Any:
