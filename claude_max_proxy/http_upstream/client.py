@@ -48,7 +48,6 @@ _LONGEST_WAIT = 10
 _BACKOFF = 0.25
 _BACKOFF_LIMIT = 8.0
 _ERROR_LIMIT = 64 * 1024
-_CLOSE_TIMEOUT = 2.0
 _LAST_WAIT = 0.05
 _BUSY_RETRY = 1
 _NO_HEADERS: Mapping[str, str] = {}
@@ -172,7 +171,7 @@ class HttpUpstream:
             try:
                 yield exchange, piece
             finally:
-                await _close(exchange)
+                await exchange.close()
         finally:
             self._room.release()
 
@@ -219,13 +218,13 @@ class HttpUpstream:
                 content = await _bounded(exchange)
         except BaseException as error:
             if exchange is not None:
-                await _close(exchange)
+                await exchange.close()
             if isinstance(error, TimeoutError):
                 raise UpstreamTimeout(f"nothing came from {self._where} for {limit:g} s") from error
             if isinstance(error, ConnectionBroken):
                 raise _TryAgain(self._unreachable(error)) from error
             raise
-        await _close(exchange)
+        await exchange.close()
         raise self._refused(exchange, report_body(exchange.status, content))
 
     def _refused(self, exchange: Exchange, found: Report) -> Exception:
@@ -297,12 +296,3 @@ async def _bounded(exchange: Exchange) -> bytes:
     while len(content) < _ERROR_LIMIT and (piece := await exchange.read()):
         content += piece
     return content
-
-
-async def _close(exchange: Exchange) -> None:
-    """Close it, whatever befell it, within a bound."""
-    try:
-        async with asyncio.timeout(_CLOSE_TIMEOUT):
-            await exchange.close()
-    except (ConnectionBroken, TimeoutError):
-        pass

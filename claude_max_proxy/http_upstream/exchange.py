@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import socket
 import ssl
@@ -12,6 +14,9 @@ import aiohttp
 import httpx
 
 from claude_max_proxy.http_upstream.failures import ConnectionBroken
+
+
+_CLOSE_TIMEOUT = 2.0
 
 
 class Exchange:
@@ -40,12 +45,14 @@ class Exchange:
         return b""
 
     async def close(self) -> None:
-        """Be done with it: without its end, the connection goes at once, and with it the upstream's work."""
-        try:
-            await self._stream.aclose()
-            await self._pieces.aclose()
-        except self._broken as error:
-            raise ConnectionBroken(reason(error)) from error
+        """Be done with it, whatever befell it, within a bound.
+
+        Without its end, the connection goes at once, and with it the upstream's work.
+        """
+        with contextlib.suppress(*self._broken, TimeoutError):
+            async with asyncio.timeout(_CLOSE_TIMEOUT):
+                await self._stream.aclose()
+                await self._pieces.aclose()
 
 
 def reason(error: BaseException) -> str:
