@@ -9,6 +9,8 @@ from tests.clients.client import Client
 
 NAMES = (
     "openclaw",
+    "openai-python",
+    "openai-node",
 )
 APART = (
     Client(

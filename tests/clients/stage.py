@@ -59,7 +59,7 @@ class Stage:
     async def __aenter__(self) -> Self:
         """Start the provider and the proxy, and lay out the client's files."""
         await self.upstream.__aenter__()
-        self.proxy = RunningProxy(self._folder / "proxy", self.upstream.environment())
+        self.proxy = RunningProxy(self._folder / "proxy", self._subscription())
         self.proxy.work.mkdir(parents=True)
         (self.proxy.work / "plugins").symlink_to(ROOT / "plugins")
         settings = self.client.folder / "proxy.toml"
@@ -87,6 +87,12 @@ class Stage:
         self.upstream.clear()
         self.said.clear()
         self._before = len(self.proxy.access())
+
+    def _subscription(self) -> dict[str, str]:
+        """Give the environment of someone with a plan, who is told when it is used up."""
+        environment = self.upstream.environment()
+        del environment["ANTHROPIC_API_KEY"]
+        return {**environment, "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-dummy"}
 
     def _lay_out(self) -> None:
         self.work.mkdir(parents=True)

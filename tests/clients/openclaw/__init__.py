@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 from typing import Any
 
@@ -15,6 +14,8 @@ from tests.end_to_end.running import until
 
 
 client = Client("openclaw", "OpenClaw")
+CONTEXT = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>"
+LONG = "All of this has to be remembered. " * 4000
 OVERFLOW = fault(400, "prompt is too long: 210000 tokens > 200000 maximum")
 
 
@@ -23,16 +24,16 @@ def _command(session: str, message: str) -> tuple[str, ...]:
     return ("openclaw", "agent", "--local", "--agent", "main", "--session-key", key, "--json", "--message", message)
 
 
-def _prepare(stage: Stage) -> dict[str, str]:
-    """Lay out its configuration, and give the variables that spare it compiling itself at each start."""
-    stage.place("openclaw.json5", ".openclaw/openclaw.json5")
-    stage.place("offline.json5", ".openclaw/openclaw.json")
-    return {"NODE_COMPILE_CACHE": str(stage.installed.folder / "compiled")}
+def _prepare(stage: Stage, folder: str = ".openclaw") -> dict[str, str]:
+    """Lay out the configuration in the folder of one OpenClaw, and give the variables that say where that is."""
+    stage.place("openclaw.json5", f"{folder}/openclaw.json5")
+    path = stage.place("offline.json5", f"{folder}/openclaw.json")
+    return {"OPENCLAW_STATE_DIR": str(path.parent), "OPENCLAW_CONFIG_PATH": str(path)}
 
 
-async def say(stage: Stage, session: str, message: str) -> dict[str, Any]:
+async def say(stage: Stage, session: str, message: str, folder: str = ".openclaw") -> dict[str, Any]:
     """Let the agent take one turn, and give what it reports."""
-    return document(fine(await stage.run(*_command(session, message), **_prepare(stage))))
+    return document(fine(await stage.run(*_command(session, message), **_prepare(stage, folder))))
 
 
 def said(report: dict[str, Any]) -> str:
@@ -44,7 +45,7 @@ def results(stage: Stage) -> list[str]:
     """Give the texts of all results of tools in the newest request, in their order."""
     blocks = [block for _, turn in conversation(stage.upstream.requests[-1].body) for block in turn]
     contents = [block["content"] for block in blocks if block["type"] == "tool_result"]
-    return ["".join(part.get("text", "") for part in content).strip() for content in contents]
+    return ["".join(part.get("text", "") for part in content).partition(CONTEXT)[0].strip() for content in contents]
 
 
 def run(command: str) -> ToolUse:
@@ -93,7 +94,9 @@ async def several_turns(stage: Stage) -> None:
 @client.check(requests=None, within=600)
 async def compaction(stage: Stage) -> None:
     """When the conversation no longer fits, it is compacted, and the turn goes on."""
-    await say(stage, "long", "Remember this [[say I shall]]")
+    for _ in range(2):
+        stage.upstream.script(Reply((Text(LONG, chunks=20),)))
+        await say(stage, "long", "Remember this")
     full = True
 
     def answer(body: dict[str, Any]) -> Any:
@@ -132,7 +135,7 @@ async def cancel(stage: Stage) -> None:
     process = await stage.start(*_command("cancel", "Hello [[hang 3]]"), **_prepare(stage))
     await stage.asked(1, within=120)
     await asyncio.sleep(1)  # for the first words to arrive
-    os.killpg(process.pid, signal.SIGKILL)
+    process.send_signal(signal.SIGINT)
     left = await until(lambda: stage.upstream.requests[0].disconnected, 20)
     await stage.end(process)
     holds(left, "the provider was still being listened to after 20 s")
@@ -143,6 +146,7 @@ async def three_at_once(stage: Stage) -> None:
     """Three sessions at once do not wait for each other, and never see each other's words."""
     words = ("red", "green", "blue")
     calls = [f'[[tool exec {{"command":"echo {word}"}}]]' for word in words]
-    turns = (say(stage, word, f"Say {word}. {call}") for word, call in zip(words, calls, strict=True))
+    turns = (say(stage, word, f"Say {word}. {call}", f".openclaw-{word}") for word, call in zip(words, calls, strict=True))
     reports = await asyncio.gather(*turns)
-    same([said(report) for report in reports], [f"Results: {word}" for word in words], "the answers")
+    heard = [said(report).partition(CONTEXT)[0].strip() for report in reports]
+    same(heard, [f"Results: {word}" for word in words], "the answers")
