@@ -8,9 +8,10 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install
 ARGS =
 CLI = 2.1.197
 SAMPLES = 9
+MINUTES = 10
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format docs bench clean cli
+.PHONY: help run demo test fuzz check format docs bench clean cli
 
 help: ## say what there is
 	@echo "usage: make TARGET"
@@ -26,6 +27,9 @@ test: .venv/developing ## run the tests, with two versions of the real CLI (ARGS
 	@echo "The tests run the real Claude Code CLI, two versions of it, from .cache/cli:"
 	@$(BIN)/python -m tests.installed_cli
 	@$(BIN)/python -m pytest $(ARGS)
+
+fuzz: .venv/developing ## ask and configure the proxy in every way there is (MINUTES=10 for each)
+	@nice -n 19 $(BIN)/python -m tests.fuzzing --minutes "$(MINUTES)" $(ARGS)
 
 check: .venv/developing ## check format, style, types and who imports whom
 	@$(BIN)/ruff format --check

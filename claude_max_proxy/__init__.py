@@ -49,11 +49,13 @@ from claude_max_proxy.events import (
     collect,
     fold,
 )
+from claude_max_proxy.extras import carry_content, carry_parameters
 from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
 from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream, Secret, resolve_secret, upstream_error
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
     Agent,
+    Audio,
     Client,
     Effort,
     File,
@@ -77,6 +79,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Agent",
+    "Audio",
     "Backend",
     "BackendUnavailable",
     "BodyTooLarge",
@@ -146,6 +149,8 @@ __all__ = [
     "UsageLimitReached",
     "Writer",
     "__version__",
+    "carry_content",
+    "carry_parameters",
     "collect",
     "fold",
     "hookimpl",

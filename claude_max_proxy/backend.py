@@ -24,7 +24,10 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """What a backend knows about a model of its own; ``None`` or empty where it does not."""
+    """What a backend knows about a model of its own; ``None`` or empty where it does not.
+
+    ``owner`` is whose model it is; the backend's name stands in for one that nobody knows.
+    """
 
     name: str = ""
     context_window: int | None = None
@@ -32,10 +35,15 @@ class ModelInfo(msgspec.Struct, frozen=True):
     input_modalities: tuple[str, ...] = ()
     reasoning: bool | None = None
     efforts: tuple[str, ...] = ()
+    owner: str = ""
 
 
 class Backend(Protocol):
-    """Answers requests. Built once per ``[backends.<name>]``; it does the I/O and owns what it starts."""
+    """Answers requests. Built once per ``[backends.<name>]``; it does the I/O and owns what it starts.
+
+    ``honours``, which a backend may leave out, names what it makes use of in ``Request.extra``, of the names
+    in :mod:`claude_max_proxy.extras`. The others are refused or named as ignored before it is asked.
+    """
 
     async def start(self) -> None:
         """Get ready. Returns at once; slow preparation goes on behind it."""

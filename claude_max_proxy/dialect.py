@@ -23,7 +23,10 @@ class Writer(Protocol):
 
 
 class Dialect(Protocol):
-    """Reads a client API into a Request and writes Events out again."""
+    """Reads a client API into a Request and writes Events out again.
+
+    ``body``, which a dialect may leave out, is the type of its requests' bodies, for ``/openapi.json``.
+    """
 
     name: str
     routes: tuple[str, ...]

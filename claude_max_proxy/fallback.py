@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from claude_max_proxy.backend import Target
 from claude_max_proxy.errors import ProxyError, UsageLimitReached
@@ -26,9 +26,8 @@ class Breakers:
         self._clock = clock
         self._open_until: dict[tuple[str, str], float] = {}
 
-    def candidates(self, target: Target) -> list[Target]:
-        """Give the targets to ask, in order: all that are not known to be used up, or else the last."""
-        every = [target, *target.fallback]
+    def candidates(self, every: Sequence[Target]) -> Sequence[Target]:
+        """Give those to ask, in order: all of ``every`` that are not known to be used up, or the last."""
         now = self._clock()
         usable = [one for one in every if self._open_until.get((one.backend, one.model), 0.0) <= now]
         return usable or every[-1:]

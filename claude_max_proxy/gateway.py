@@ -22,6 +22,7 @@ from claude_max_proxy.events import (
     Started,
     Usage,
 )
+from claude_max_proxy.extras import honoured_by, name_ignored, refusal
 from claude_max_proxy.fallback import Breakers, held
 from claude_max_proxy.plugins import Plugins
 from claude_max_proxy.record import CLIENT_LEFT, Record
@@ -110,7 +111,7 @@ class Gateway:
         Each fallback is asked the same, and what its own entry sets holds where nobody set anything.
         """
         ignored = len(request.ignored)
-        candidates = self.breakers.candidates(target)
+        candidates = self.breakers.candidates(self._able(request, target))
         for candidate in candidates:
             watch.record.backend, watch.record.upstream_model = candidate.backend, candidate.model
             asked = request
@@ -118,7 +119,9 @@ class Gateway:
                 asked = msgspec.structs.replace(request)
                 _apply(candidate, asked)
             asked.agent = candidate.agent
-            events = self._backends[candidate.backend].answer(asked, candidate.model)
+            backend = self._backends[candidate.backend]
+            name_ignored(asked, honoured_by(backend))
+            events = backend.answer(asked, candidate.model)
             last, begun = candidate is candidates[-1], False
             try:
                 async with aclosing(events if last else held(events)) as answer:
@@ -140,6 +143,18 @@ class Gateway:
                 raise _bug(request, error) from error
             finally:
                 await events.aclose()
+
+    def _able(self, request: Request, target: Target) -> list[Target]:
+        """Give the target and its fallbacks, without those that cannot honour what ``request`` carries.
+
+        Raises the first one's :class:`InvalidRequest` when there are no others.
+        """
+        every = [target, *target.fallback]
+        refusals = [refusal(request, honoured_by(self._backends[one.backend])) for one in every]
+        able = [one for one, refused in zip(every, refusals, strict=True) if refused is None]
+        if not able and refusals[0] is not None:
+            raise refusals[0]
+        return able
 
     async def _target(self, request: Request) -> Target:
         answer = await self._plugins.map_model(request, self._config)

@@ -28,6 +28,13 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
     url: str = ""
 
 
+class Audio(msgspec.Struct, frozen=True, tag="audio"):
+    """Speech: base64 ``data`` in a ``format`` such as "wav" or "mp3"."""
+
+    data: str
+    format: str
+
+
 class File(msgspec.Struct, frozen=True, tag="file"):
     """A document: base64 ``data`` of ``media_type``, under the client's own ``name``."""
 
@@ -64,7 +71,7 @@ class ToolResult(msgspec.Struct, frozen=True, tag="tool_result"):
     is_error: bool = False
 
 
-Part = Text | Image | File | Reasoning | ToolCall | ToolResult
+Part = Text | Image | Audio | File | Reasoning | ToolCall | ToolResult
 
 
 class Message(msgspec.Struct):
@@ -113,7 +120,8 @@ class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Client(msgspec.Struct, frozen=True):
     """Who asks: the name of the API key used, the program as it names itself, and its address.
 
-    ``session`` is the client's own word for the conversation, a hint and never a proof.
+    ``session`` is the client's own word for the conversation, a hint and never a proof. A dialect sets it
+    where its API has a place for it; what the headers say of it comes first.
     """
 
     key: str = ""
@@ -126,8 +134,9 @@ class Request(msgspec.Struct):
     """One question to a model. Mutable: a plugin changes it in place.
 
     ``model`` is the name as the client asked for it and is echoed in the answer. ``state`` is a dict for
-    plugins to pass things along; ``extra`` holds the client's fields that have no place here; ``ignored``
-    names what was accepted and not honoured, and is told to the client in ``x-proxy-ignored``.
+    plugins to pass things along; ``extra`` holds what has no place here, by its documented name, for backends
+    that honour it; ``ignored`` names what was accepted and not honoured, and is told to the client in
+    ``x-proxy-ignored``.
     """
 
     model: str

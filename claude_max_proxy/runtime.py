@@ -85,7 +85,11 @@ class Runtime:
     def describe(self, name: str) -> ModelInfo | None:
         """Describe one model by the name that clients use, ``None`` when ``[models]`` does not know it."""
         target = resolve(name, self.config)
-        return self.backends[target.backend].describe(target.model) if target else None
+        if target is None:
+            return None
+
+        info = self.backends[target.backend].describe(target.model)
+        return info if info.owner else msgspec.structs.replace(info, owner=target.backend)
 
     def health(self) -> dict[str, Any]:
         """Say how every backend stands, and the worst of it."""

@@ -16,7 +16,7 @@ class Echo:
 
     async def answer(self, request: proxy.Request, model: str) -> proxy.Events:
         """Give the events that every backend gives: a start, parts with their deltas, an end."""
-        text = "".join(part.text for part in request.messages[-1].parts if isinstance(part, proxy.Text))
+        text = "".join(p.text for m in request.messages[-1:] for p in m.parts if isinstance(p, proxy.Text))
         yield proxy.Started(model)
         yield proxy.PartStarted(0, "text")
         for word in re.findall(r"\s*\S+|\s+$", text):

@@ -298,5 +298,5 @@ def test_breakers_are_by_model() -> None:
     breakers = Breakers(Clock())
     second = Target("a", "two")
     breakers.note(Target("a", "one"), UsageLimitReached("used up", retry_after=1))
-    assert breakers.candidates(Target("a", "one", fallback=(second,))) == [second]
-    assert breakers.candidates(second) == [second]
+    assert breakers.candidates([Target("a", "one"), second]) == [second]
+    assert breakers.candidates([second]) == [second]

@@ -80,7 +80,9 @@ class HttpUpstream:
         if facts is None:
             return ModelInfo(model)
 
-        return ModelInfo(model, facts.context_window, facts.max_output_tokens, facts.modalities)
+        return ModelInfo(
+            model, facts.context_window, facts.max_output_tokens, facts.modalities, owner=facts.owner
+        )
 
     def health(self) -> dict[str, Any]:
         """Say how the newest answer ended."""

@@ -16,6 +16,7 @@ class ModelFacts(Settings, frozen=True):
     context_window: Count | None = None
     max_output_tokens: Count | None = None
     modalities: tuple[str, ...] = ()
+    owner: str = ""
 
 
 class HttpSettings(Settings, frozen=True):

@@ -29,6 +29,7 @@ def line(record: Record) -> str:
         f"total {record.total * 1000:.0f} ms",
         f"queued {record.queued * 1000:.0f} ms" if record.queued >= 0.001 else "",
         f"client {record.client.key}" if record.client.key else "",
+        f"session {_plain(record.client.session)}" if record.client.session else "",
         f"· {_plain(record.error)}" if record.error else "",
     ]
     return "  ".join(word for word in words if word)

@@ -24,12 +24,13 @@ from claude_max_proxy.errors import (
     NotFound,
     ProxyError,
 )
-from claude_max_proxy.request import Client
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.answers import Answer, error_headers
+from claude_max_proxy.server.clients import client_of
 from claude_max_proxy.server.embeddings import embeddings_route
 from claude_max_proxy.server.guards import Guard
 from claude_max_proxy.server.keys import Keys
+from claude_max_proxy.server.openapi import openapi_route
 from claude_max_proxy.server.routes import health_routes, model_routes
 
 
@@ -54,13 +55,14 @@ def build_app(runtime: Runtime) -> Litestar:
     render = _renderer(dialects)
     config = runtime.config.server
     keys = Keys(config.api_keys, runtime.rates)
+    handlers = [
+        *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
+        embeddings_route(runtime, keys),
+        *model_routes(runtime, keys),
+        *health_routes(runtime),
+    ]
     return Litestar(
-        route_handlers=[
-            *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
-            embeddings_route(runtime, keys),
-            *model_routes(runtime, keys),
-            *health_routes(runtime),
-        ],
+        route_handlers=[*handlers, openapi_route(handlers, runtime.dialects, bool(config.api_keys))],
         guards=[Guard(config, keys)],
         cors_config=_cors(config) if config.allowed_origins else None,
         exception_handlers={ProxyError: render, HTTPException: render, Exception: render},
@@ -84,20 +86,22 @@ def _cors(config: ServerConfig) -> CORSConfig:
 def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
     server = runtime.config.server
 
-    @post(list(dialect.routes), name=dialect.name)
+    opt = {
+        "summary": f"The dialect {dialect.name}, whole or streamed",
+        "body": getattr(dialect, "body", None),
+        "streams": True,
+        "dialect": dialect.name,
+    }
+
+    @post(list(dialect.routes), name=dialect.name, opt=opt)
     async def answer(request: _Request) -> Response[None]:
         asked = dialect.read(await request.body())
-        asked.client = _client(request)
+        asked.client = client_of(request, asked.client)
         keys.admit(asked.client.key, asked.model)
         events = runtime.gateway.answer(asked, dialect.name)
         return _Answering(Answer(asked, dialect, events, keep_alive=server.keep_alive, hold=server.hold))
 
     return answer
-
-
-def _client(request: _Request) -> Client:
-    address = request.client.host if request.client else ""
-    return Client(request.scope["state"]["key"], request.headers.get("user-agent", ""), address)
 
 
 def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Response[bytes]]:
@@ -107,6 +111,8 @@ def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Respon
         error = _as_proxy_error(request, exception)
         dialect = by_route.get(request.scope["path"], dialects[0])
         headers = {name.decode(): value.decode() for name, value in error_headers(error)}
+        if allowed := (getattr(exception, "headers", None) or {}).get("allow"):
+            headers["allow"] = allowed
         return Response(
             dialect.error(error), status_code=error.status, headers=headers, media_type="application/json"
         )

@@ -10,8 +10,9 @@ from litestar import Response
 from litestar.handlers import post
 
 from claude_max_proxy.errors import InvalidRequest
-from claude_max_proxy.request import Client, Request
+from claude_max_proxy.request import Request
 from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.server.clients import client_of
 from claude_max_proxy.server.keys import Keys
 
 
@@ -27,11 +28,12 @@ _decode = msgspec.json.Decoder(EmbeddingsRequest).decode
 
 def embeddings_route(runtime: Runtime, keys: Keys) -> Any:
     """``POST /v1/embeddings``, with and without ``/v1``."""
+    opt = {"summary": "Embeddings, passed on to a backend that gives them", "body": EmbeddingsRequest}
 
-    @post(["/v1/embeddings", "/embeddings"], name="embeddings", status_code=200)
+    @post(["/v1/embeddings", "/embeddings"], name="embeddings", status_code=200, opt=opt)
     async def embeddings(request: litestar.Request[Any, Any, Any]) -> Response[bytes]:
         body = await request.body()
-        asked = Request(_check(body).model, client=_client(request))
+        asked = Request(_check(body).model, client=client_of(request))
         keys.admit(asked.client.key, asked.model)
         answer = await runtime.gateway.embed(asked, body)
         return Response(answer, media_type="application/json")
@@ -52,8 +54,3 @@ def _check(body: bytes) -> EmbeddingsRequest:
         if not getattr(wire, name):
             raise InvalidRequest(f"{name}: must not be empty", param=name)
     return wire
-
-
-def _client(request: litestar.Request[Any, Any, Any]) -> Client:
-    address = request.client.host if request.client else ""
-    return Client(request.scope["state"]["key"], request.headers.get("user-agent", ""), address)

@@ -43,7 +43,7 @@ type = "openai"
 base_url = "{openai}"
 api_key = "env:LOCAL_KEY"
 retries = 1
-models = {{ llama = {{ context_window = 8192, modalities = ["text"] }} }}
+models = {{ llama = {{ context_window = 8192, modalities = ["text"], owner = "meta" }} }}
 
 [backends.claude-api]
 type = "anthropic"
@@ -338,4 +338,6 @@ async def test_what_is_known_of_models(house: House) -> None:
     """The model list says what the configuration says."""
     async with httpx.AsyncClient() as client:
         row = (await client.get(f"{house.url}/v1/models/o")).json()
-    assert (row["context_window"], row["input_modalities"]) == (8192, ["text"])
+        other = (await client.get(f"{house.url}/v1/models/a")).json()
+    assert (row["context_window"], row["input_modalities"], row["owned_by"]) == (8192, ["text"], "meta")
+    assert other["owned_by"] == "anthropic"

@@ -58,7 +58,10 @@ PARAMETERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ({"effort": "high"}, {}, {"reasoning_effort": "high"}),
     ({"effort": "none"}, {}, {"reasoning_effort": "none"}),
     ({"effort": "max"}, {}, {"reasoning_effort": "xhigh"}),
-    ({"extra": {"user": "u", "prompt_cache_key": "k"}}, {}, {"user": "u"}),
+    ({"extra": {"user": "u", "prompt_cache_key": "k"}}, {}, {"user": "u", "prompt_cache_key": "k"}),
+    ({"extra": {"seed": 7, "logit_bias": {"5": -1}}}, {}, {"seed": 7, "logit_bias": {"5": -1}}),
+    ({"extra": {"seed": 7, "user": "u"}}, {"lacks": ["seed"]}, {"user": "u"}),
+    ({"extra": {"http_images": "messages[0]", "top_k": 4, "of_a_plugin": 1}}, {}, {}),
     ({}, {"extra_body": {"seed": 7, "model": "other"}}, {"seed": 7, "model": "other"}),
     ({"response_schema": {"type": "object"}}, {}, {"response_format": {"type": "json_object"}}),
     (

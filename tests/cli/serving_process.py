@@ -73,12 +73,12 @@ def write(folder: Path, toml: str = "") -> Path:
 
 
 @asynccontextmanager
-async def serving(folder: Path, toml: str = "", *words: str) -> AsyncIterator[Serving]:
-    """Run ``claude-max-proxy serve`` in a folder, on a free port."""
+async def serving(folder: Path, toml: str = "", *words: str, port: int = 0) -> AsyncIterator[Serving]:
+    """Run ``claude-max-proxy serve`` in a folder, on a free port unless it is given."""
     write(folder, toml)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "claude_max_proxy", "serve", "--port", "0", *words),
+        *("-m", "claude_max_proxy", "serve", "--port", str(port), *words),
         cwd=folder,
         env={**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PYTHONUNBUFFERED": "1"},
         stdout=asyncio.subprocess.PIPE,

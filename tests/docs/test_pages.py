@@ -24,8 +24,9 @@ from claude_max_proxy.config import (
     ServerConfig,
     parse,
 )
-from claude_max_proxy.dialects.openai_chat.parameters import IGNORED, REFUSED
+from claude_max_proxy.dialects.openai_chat.parameters import REFUSED
 from claude_max_proxy.dialects.openai_chat.schemas import ChatCompletionRequest
+from claude_max_proxy.extras import EXTRAS
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.app import build_app
 from tests.docs.generated import filled, hook_functions
@@ -125,8 +126,9 @@ def test_parameters() -> None:
         found.setdefault(what, set()).add(name)
     assert set().union(*found.values()) == set(ChatCompletionRequest.__struct_fields__)
     assert found["refused"] == {*REFUSED, "n", "modalities"}
-    assert found["ignored"] == set(IGNORED)
-    assert found.keys() == {"honoured", "refused", "ignored", "accepted"}
+    for name in found["hint"] | found["meaning"] | found["bookkeeping"]:
+        assert name in found[EXTRAS[name].kind]
+    assert found.keys() == {"honoured", "refused", "hint", "meaning", "bookkeeping"}
 
 
 def test_routes() -> None:

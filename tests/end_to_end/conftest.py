@@ -15,9 +15,11 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from openai import AsyncOpenAI
 
 from claude_max_proxy.testing import ScriptedUpstream
 from tests.end_to_end.running import RunningProxy, proxy_toml
+from tests.end_to_end.working import openai_client
 
 
 StartProxy = Callable[..., Awaitable[RunningProxy]]
@@ -65,6 +67,13 @@ async def proxy(
 async def client(proxy: RunningProxy) -> AsyncIterator[httpx.AsyncClient]:
     """Give an HTTP client for the shared proxy."""
     async with proxy.client() as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def sdk(proxy: RunningProxy) -> AsyncIterator[AsyncOpenAI]:
+    """Give the OpenAI SDK's client for the shared proxy."""
+    async with openai_client(proxy) as client:
         yield client
 
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import json
+import os
 import struct
 import zlib
 from collections.abc import AsyncIterator
@@ -51,12 +52,14 @@ def image(size: int, shade: int) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
+# CONVERSATION_EXAMPLES=200 tries as many, others each time.
+EXAMPLES = int(os.environ.get("CONVERSATION_EXAMPLES", "12"))
 # Each example takes a real process or more, so a failing one is not made smaller.
 few = settings(
-    derandomize=True,
+    derandomize="CONVERSATION_EXAMPLES" not in os.environ,
     database=None,
     deadline=None,
-    max_examples=8,
+    max_examples=EXAMPLES,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
@@ -195,7 +198,7 @@ class Speaker:
         self.messages.append(heard.message)
 
 
-@settings(few, max_examples=5)
+@settings(few, max_examples=max(1, EXAMPLES * 2 // 3))
 @given(
     rounds=st.lists(
         st.lists(

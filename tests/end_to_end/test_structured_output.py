@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
 import pydantic
 import pytest
-import pytest_asyncio
 from openai import AsyncOpenAI
 
 from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, ToolUse
@@ -21,7 +19,6 @@ from tests.end_to_end.working import (
     live,
     new_model,
     offered,
-    openai_client,
     result,
     user,
 )
@@ -50,13 +47,6 @@ class Person(pydantic.BaseModel):
 
     name: str
     age: int
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def sdk(proxy: RunningProxy) -> AsyncIterator[AsyncOpenAI]:
-    """Give the OpenAI SDK's client for the shared proxy."""
-    async with openai_client(proxy) as client:
-        yield client
 
 
 async def ask(

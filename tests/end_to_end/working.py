@@ -12,7 +12,7 @@ from typing import Any
 
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from claude_max_proxy.testing import ScriptedUpstream
+from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, ToolUse
 from tests.end_to_end.comparing import Block, Turn, asked
 from tests.end_to_end.running import RunningProxy, until
 
@@ -45,6 +45,11 @@ def function(name: str, description: str = "", parameters: dict[str, Any] | None
         "type": "function",
         "function": {"name": name, "description": description, "parameters": parameters},
     }
+
+
+TOOLS = [function("look", "Looks."), function("take", "Takes."), function("Bash", "Is the client's own.")]
+LOOK, TAKE = ToolUse("look", {"where": "here", "deep": True}), ToolUse("take", {"count": 2, "of": ["a", "ü"]})
+DONE = Reply((Text("Done."),))
 
 
 def user(content: Any) -> Message:
@@ -188,3 +193,17 @@ def fragments_of(heard: Heard) -> Iterator[list[tuple[int, str | None, str | Non
     """Give the pieces of each call, in the order in which they came."""
     for _, pieces in itertools.groupby(heard.fragments, key=lambda fragment: fragment[0]):
         yield list(pieces)
+
+
+async def called(sdk: AsyncOpenAI, model: str, upstream: ScriptedUpstream, *calls: ToolUse) -> list[Message]:
+    """Ask so that these calls wait for their results; give the messages so far."""
+    upstream.script(Reply(calls), DONE)
+    messages = [user("work")]
+    heard = await hear(sdk, model, messages, tools=TOOLS)
+    assert heard.reason == "tool_calls"
+    return [*messages, heard.message]
+
+
+def ids(messages: list[Message]) -> list[str]:
+    """Name the calls of the last message."""
+    return [call["id"] for call in messages[-1]["tool_calls"]]

@@ -19,7 +19,7 @@ from claude_max_proxy.observers.access_log import line, log_request
                 "gpt-4o",
                 "sonnet",
                 "claude",
-                client=Client("me", "curl/8", "127.0.0.1"),
+                client=Client("me", "curl/8", "127.0.0.1", "s-1"),
                 usage=Usage(3, 4, 5, 6),
                 first_token=0.25,
                 total=1,
@@ -28,7 +28,7 @@ from claude_max_proxy.observers.access_log import line, log_request
             ),
             (
                 "200  gpt-4o  → claude/sonnet  live  14+4 tokens  first 250 ms  total 1000 ms"
-                "  queued 500 ms  client me"
+                "  queued 500 ms  client me  session s-1"
             ),
         ),
         (Record("x", status=404, error="no such model"), "404  x  total 0 ms  · no such model"),

@@ -28,11 +28,11 @@ Serve = Callable[..., Awaitable[Served]]
 
 @pytest.fixture
 async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
-    """Serve a configuration with the scripted backend, and end it with the test."""
+    """Serve a configuration with the scripted backend and further plugins, and end it with the test."""
     async with AsyncExitStack() as stack:
 
-        async def start(**table: Any) -> Served:
-            runtime = scripted_runtime(tmp_path, table)
+        async def start(*, sources: dict[str, str] | None = None, **table: Any) -> Served:
+            runtime = scripted_runtime(tmp_path, table, **(sources or {}))
             application = build_app(runtime)
             transport = httpx.ASGITransport(application, raise_app_exceptions=False)
             http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:3456")

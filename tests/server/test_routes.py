@@ -54,7 +54,7 @@ async def test_the_models(serve: Serve, prefix: str) -> None:
         "id": "gpt-4o",
         "object": "model",
         "created": rows["gpt-4o"]["created"],
-        "owned_by": "anthropic",
+        "owned_by": "claude",
         "upstream_model": "scripted-opus",
         "context_window": 200_000,
         "max_output_tokens": 32_000,

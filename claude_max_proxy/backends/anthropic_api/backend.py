@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from claude_max_proxy import Events, HttpUpstream, ModelInfo, Request
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
@@ -12,6 +14,8 @@ from claude_max_proxy.backends.anthropic_api.writing import answer_tool, write
 
 class AnthropicApi:
     """One ``[backends.<name>]`` of type ``anthropic``."""
+
+    honours = frozenset({"top_k"})
 
     def __init__(self, name: str, settings: AnthropicApiSettings) -> None:
         """Prepare; nothing is opened before :meth:`start`."""
@@ -31,7 +35,8 @@ class AnthropicApi:
 
     def describe(self, model: str) -> ModelInfo:
         """Say what the settings say of ``model``."""
-        return self._upstream.describe(model)
+        info = self._upstream.describe(model)
+        return info if info.owner else msgspec.structs.replace(info, owner="anthropic")
 
     def health(self) -> dict[str, Any]:
         """Say how the newest answer ended."""

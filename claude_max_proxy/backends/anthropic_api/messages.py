@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from claude_max_proxy import (
+    Audio,
     File,
     Image,
     InvalidRequest,
@@ -44,6 +45,8 @@ def _block(part: Part) -> Block | None:
             return _image(part)
         case File():
             return _file(part)
+        case Audio():
+            raise InvalidRequest("messages: Claude models take no audio", param="messages")
         case ToolCall():
             return {"type": "tool_use", "id": _id(part.id), "name": part.name, "input": _input(part)}
         case ToolResult():

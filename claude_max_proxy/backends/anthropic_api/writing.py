@@ -146,6 +146,10 @@ def _sample(body: dict[str, Any], request: Request) -> None:
             request.ignore(name)
         elif value is not None:
             body[name] = value
+    if "top_k" in request.extra and "thinking" in body:
+        request.ignore("top_k")
+    elif "top_k" in request.extra:
+        body["top_k"] = request.extra["top_k"]
 
 
 # --- the prompt cache

@@ -12,6 +12,7 @@ from typing import Any
 
 from claude_max_proxy import (
     BackendUnavailable,
+    Client,
     Events,
     Folding,
     Message,
@@ -129,14 +130,14 @@ class ClaudeCli:
         root = fingerprint.root(request, kind)
         history, new = split(request.messages)
         digest = fingerprint.extend(root, history)
-        conversation = await self._pool.take(digest) if history else None
+        conversation = await self._pool.take(digest, request.client) if history else None
         events = None
         if conversation is not None:
             events = await self._continue(conversation, request, new)
         if conversation is None or events is None:
             conversation, events = await self._replay(request, kind)
         digest = fingerprint.extend(digest, new)
-        async with aclosing(self._converse(conversation, events, digest)) as converse:
+        async with aclosing(self._converse(conversation, events, digest, request.client)) as converse:
             async for event in converse:
                 yield event
 
@@ -177,7 +178,9 @@ class ClaudeCli:
         turn = Turn(request, live=False, queued=queued)
         return conversation, conversation.ask(request.messages[-1], turn, tuning)
 
-    async def _converse(self, conversation: Conversation, events: Events, digest: bytes) -> Events:
+    async def _converse(
+        self, conversation: Conversation, events: Events, digest: bytes, owner: Client
+    ) -> Events:
         """Give the events; park the conversation after its last, or end its process on any other way out."""
         folding = Folding()
         first, parked = True, False
@@ -186,7 +189,7 @@ class ClaudeCli:
                 async for event in events:
                     folding.add(event)
                     if folding.ended:
-                        parked = self._park(conversation, folding, digest)
+                        parked = self._park(conversation, folding, digest, owner)
                     yield event
                     if first:
                         first = False
@@ -195,12 +198,13 @@ class ClaudeCli:
             if not parked:
                 self._pool.discard(conversation.process)
 
-    def _park(self, conversation: Conversation, folding: Folding, digest: bytes) -> bool:
+    def _park(self, conversation: Conversation, folding: Folding, digest: bytes, owner: Client) -> bool:
         if not conversation.reusable:
             return False
 
         answer = Message("assistant", list(folding.reply.parts))
-        self._pool.park(conversation, fingerprint.extend(digest, [answer]), not conversation.settled)
+        digest = fingerprint.extend(digest, [answer])
+        self._pool.park(conversation, digest, owner, not conversation.settled)
         return True
 
     # --- the installation

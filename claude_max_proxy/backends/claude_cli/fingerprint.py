@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from claude_max_proxy import (
+    Audio,
     File,
     Image,
     Message,
@@ -71,6 +72,8 @@ def _meaning(part: Part) -> list[Any]:
             return ["text", text]
         case Image():
             return ["image", part.media_type, part.data, part.url]
+        case Audio():
+            return ["audio", part.format, part.data]
         case File():
             return ["file", part.media_type, part.data, part.name]
         case ToolCall():

@@ -57,6 +57,7 @@ class Installation(msgspec.Struct):
             input_modalities=_CLAUDE_INPUT,
             reasoning=offered.adaptive_thinking or offered.supports_effort if offered else None,
             efforts=tuple(offered.efforts) if offered else (),
+            owner="anthropic",
         )
 
     def health(self) -> dict[str, Any]:

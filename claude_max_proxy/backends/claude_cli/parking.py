@@ -9,18 +9,20 @@ from collections.abc import Iterator
 
 import msgspec
 
+from claude_max_proxy import Client
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
 
 
 class Parked(msgspec.Struct, eq=False):
     """A conversation that waits to be continued.
 
-    ``ready`` is the end of its last turn, ``None`` when it waits for tool results; ``since`` is on the
-    monotonic clock, in seconds.
+    ``owner`` is whose turn was its last, as far as a request tells. ``ready`` is the end of that turn,
+    ``None`` when it waits for tool results; ``since`` is on the monotonic clock, in seconds.
     """
 
     conversation: Conversation
     fingerprint: bytes
+    owner: Client
     ready: asyncio.Task[bool] | None
     since: float
 
@@ -42,18 +44,29 @@ class Parking:
         return iter(list(self._places.values()))
 
     def park(
-        self, conversation: Conversation, fingerprint: bytes, ready: asyncio.Task[bool] | None
+        self,
+        conversation: Conversation,
+        fingerprint: bytes,
+        owner: Client,
+        ready: asyncio.Task[bool] | None,
     ) -> Parked:
         """Keep a conversation under what it now is."""
-        parked = Parked(conversation, fingerprint, ready, time.monotonic())
+        parked = Parked(conversation, fingerprint, owner, ready, time.monotonic())
         self._places[id(conversation)] = parked
         self._by_fingerprint.setdefault(fingerprint, []).append(parked)
         return parked
 
-    def take(self, fingerprint: bytes) -> Parked | None:
-        """Take the newest conversation that is exactly this, if there is one."""
+    def take(self, fingerprint: bytes, client: Client) -> Parked | None:
+        """Take a conversation that is exactly this, if there is one: the client's own before the newest.
+
+        Equal conversations may differ in what the model thought, which clients do not hand back. So each
+        goes on with its own thoughts where the session tells; that it is another's changes nothing else.
+        """
         alike = self._by_fingerprint.get(fingerprint)
-        return self._remove(alike[-1]) if alike else None
+        if not alike:
+            return None
+
+        return self._remove(max(reversed(alike), key=lambda parked: _nearness(parked.owner, client)))
 
     def take_oldest(self) -> Parked | None:
         """Take the one parked longest ago."""
@@ -79,3 +92,7 @@ class Parking:
         if not alike:
             del self._by_fingerprint[parked.fingerprint]
         return parked
+
+
+def _nearness(owner: Client, client: Client) -> tuple[bool, bool]:
+    return owner.key == client.key, owner.session == client.session

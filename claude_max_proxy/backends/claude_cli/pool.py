@@ -13,7 +13,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 
-from claude_max_proxy import BackendUnavailable, Busy, ProxyError
+from claude_max_proxy import BackendUnavailable, Busy, Client, ProxyError
 from claude_max_proxy.backends.claude_cli import protocol
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
 from claude_max_proxy.backends.claude_cli.fair_queue import FairQueue
@@ -109,15 +109,15 @@ class Pool:
         if not self._stopping:
             self._tasks.start(self._warm_later(kind), f"claude-warm-{kind.model}")
 
-    def park(self, conversation: Conversation, fingerprint: bytes, settle: bool) -> None:
+    def park(self, conversation: Conversation, fingerprint: bytes, owner: Client, settle: bool) -> None:
         """Keep a conversation for its continuation; ``settle`` waits for the end of its turn behind it."""
         ready = self._tasks.start(conversation.settle(), "claude-settle") if settle else None
-        self.parking.park(conversation, fingerprint, ready)
+        self.parking.park(conversation, fingerprint, owner, ready)
         self._make_room_for_queue()
 
-    async def take(self, fingerprint: bytes) -> Conversation | None:
-        """Take the parked conversation that is exactly this, if it is fit to go on."""
-        while parked := self.parking.take(fingerprint):
+    async def take(self, fingerprint: bytes, client: Client) -> Conversation | None:
+        """Take the parked conversation that is exactly this, the client's own first, if fit to go on."""
+        while parked := self.parking.take(fingerprint, client):
             conversation = parked.conversation
             try:
                 ready = parked.ready is None or await parked.ready

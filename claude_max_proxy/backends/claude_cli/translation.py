@@ -15,8 +15,10 @@ from typing import Any
 import msgspec
 
 from claude_max_proxy import (
+    Audio,
     File,
     Image,
+    InvalidRequest,
     Message,
     Part,
     Reasoning,
@@ -75,6 +77,8 @@ def _block(part: Part, names: dict[str, str]) -> Block | None:
             return _image(part)
         case File():
             return _file(part)
+        case Audio():
+            raise InvalidRequest("messages: Claude models take no audio", param="messages")
         case ToolCall():
             return {
                 "type": "tool_use",

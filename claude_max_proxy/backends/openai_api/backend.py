@@ -18,6 +18,7 @@ class OpenAIApi:
     def __init__(self, name: str, settings: OpenAIApiSettings) -> None:
         """Prepare; nothing is opened before :meth:`start`."""
         self.name = name
+        self.honours = settings.honoured
         self._settings = settings
         key = settings.key(name)
         self._upstream = HttpUpstream(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from claude_max_proxy import (
+    Audio,
     File,
     Image,
     Message,
@@ -98,6 +99,8 @@ def _block(part: Part) -> Wire | None:
         case Image():
             url = part.url or f"data:{part.media_type};base64,{part.data}"
             return {"type": "image_url", "image_url": {"url": url}}
+        case Audio():
+            return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
         case File():
             return _file(part)
         case _:  # calls and reasoning are the assistant's

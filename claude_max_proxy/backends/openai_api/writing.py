@@ -8,7 +8,7 @@ import msgspec
 
 from claude_max_proxy import InvalidRequest, Request, Tool, ToolChoice
 from claude_max_proxy.backends.openai_api.messages import write_messages
-from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
+from claude_max_proxy.backends.openai_api.settings import CONTENT, OpenAIApiSettings
 
 
 _encoder = msgspec.json.Encoder()
@@ -30,9 +30,10 @@ def write(request: Request, model: str, settings: OpenAIApiSettings) -> bytes:
         "temperature": request.temperature,
         "top_p": request.top_p,
         "reasoning_effort": "xhigh" if request.effort == "max" else request.effort,
-        "user": request.extra.get("user"),
     }
     body |= {name: value for name, value in optional.items() if value is not None}
+    honoured = settings.honoured - CONTENT
+    body |= {name: value for name, value in request.extra.items() if name in honoured}
     if request.tools:
         _add_tools(body, request.tools, request.tool_choice)
     if request.response_schema is not None:

@@ -6,6 +6,7 @@ import msgspec
 
 from claude_max_proxy import ProxyError, RegisterDialect, Request, hookimpl
 from claude_max_proxy.dialects.openai_chat.reading import read
+from claude_max_proxy.dialects.openai_chat.schemas import ChatCompletionRequest
 from claude_max_proxy.dialects.openai_chat.writing import ChatWriter, envelope
 
 
@@ -17,6 +18,7 @@ class OpenAIChat:
 
     name = "openai-chat"
     routes: tuple[str, ...] = ("/v1/chat/completions", "/chat/completions")
+    body = ChatCompletionRequest
 
     def read(self, body: bytes) -> Request:
         """Read a chat completion request."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 
-from claude_max_proxy import File, Image, InvalidRequest, Part, Text
+from claude_max_proxy import Audio, File, Image, InvalidRequest, Part, Text
 from claude_max_proxy.dialects.openai_chat.schemas import (
     AudioPart,
     Content,
@@ -24,7 +24,7 @@ _HEADER_LIMIT = 256
 
 
 def read_parts(content: Content, path: str) -> list[Part]:
-    """Read a user's or a tool's content: text, images, documents."""
+    """Read a user's or a tool's content, part by part: text, images, speech, documents."""
     if content is None:
         return []
     if isinstance(content, str):
@@ -61,21 +61,13 @@ def _part(part: ContentPart, path: str) -> Part:
         case FilePart():
             return _file(part, f"{path}.file")
         case AudioPart():
-            raise InvalidRequest(
-                f"{path}: Claude models take no audio; send text, images or documents",
-                param=f"{path}.type",
-                code="unsupported_content",
-            )
+            return Audio(part.input_audio.data, part.input_audio.format)
 
 
 def _image(url: str, path: str) -> Image:
     """Read an image; one by URL is passed on as such, for the provider to fetch, never for us."""
-    if url.startswith("https://"):
+    if url.startswith(("https://", "http://")):
         return Image(url=url)
-    if url.startswith("http://"):
-        raise InvalidRequest(
-            f"{path}: the provider fetches images by https only; send this one as a data URL", param=path
-        )
 
     media_type, data = _data_url(url, path)
     if media_type not in IMAGE_TYPES:

@@ -1,13 +1,15 @@
-"""The parameters of a chat completion: honoured, refused with a reason, or named as ignored.
+"""The parameters of a chat completion: honoured, carried along for backends that honour them, or refused.
 
-Refused is what would change the answer's meaning if it were dropped; ignored is what would not.
+Refused is what no answer can carry, whoever gives it, and what would change its meaning if it were dropped.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from claude_max_proxy import InvalidRequest, Request, Tool, ToolChoice
+import msgspec
+
+from claude_max_proxy import InvalidRequest, Request, Tool, ToolChoice, carry_parameters
 from claude_max_proxy.dialects.openai_chat.schemas import (
     ChatCompletionRequest,
     CustomTool,
@@ -20,25 +22,19 @@ from claude_max_proxy.dialects.openai_chat.schemas import (
 )
 
 
-# What the Messages API has no counterpart for, and what to say about it.
+# What the events of an answer have no place for, and what to say about it.
 REFUSED = {
-    "audio": "Claude models give no audio",
-    "logit_bias": "the upstream takes no token biases",
-    "logprobs": "the upstream gives no token probabilities",
-    "top_logprobs": "the upstream gives no token probabilities",
-    "web_search_options": "searching the web is not part of this model",
+    "audio": "answers are text",
+    "logprobs": "answers come without token probabilities",
+    "top_logprobs": "answers come without token probabilities",
 }
-# Hints and bookkeeping: without effect on what the answer means.
-IGNORED = ("frequency_penalty", "prediction", "presence_penalty", "seed", "verbosity")
 ANY_OBJECT = {"type": "object", "additionalProperties": True}
 
 
 def apply_parameters(wire: ChatCompletionRequest, request: Request) -> None:
-    """Carry every parameter of ``wire`` over to ``request``, or refuse it, or name it as ignored."""
+    """Carry every parameter of ``wire`` over to ``request``, or refuse it."""
     _refuse(wire)
-    for name in IGNORED:
-        if getattr(wire, name):
-            request.ignore(name)
+    carry_parameters(request, msgspec.structs.asdict(wire))
     request.max_tokens = wire.max_completion_tokens or wire.max_tokens
     request.stop = _stop(wire.stop)
     request.temperature, request.top_p = wire.temperature, wire.top_p
@@ -46,10 +42,6 @@ def apply_parameters(wire: ChatCompletionRequest, request: Request) -> None:
     request.tools = _tools(wire)
     request.tool_choice = _tool_choice(wire, {tool.name for tool in request.tools})
     request.response_schema = _response_schema(wire)
-    if wire.user:
-        request.extra["user"] = wire.user
-    if wire.prompt_cache_key:
-        request.extra["prompt_cache_key"] = wire.prompt_cache_key
 
 
 def _refuse(wire: ChatCompletionRequest) -> None:

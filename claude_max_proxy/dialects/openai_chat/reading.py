@@ -12,6 +12,7 @@ import re
 import msgspec
 
 from claude_max_proxy import (
+    Client,
     Image,
     InvalidRequest,
     Message,
@@ -21,6 +22,7 @@ from claude_max_proxy import (
     Text,
     ToolCall,
     ToolResult,
+    carry_content,
 )
 from claude_max_proxy.dialects.openai_chat.content import read_parts, read_text
 from claude_max_proxy.dialects.openai_chat.parameters import apply_parameters
@@ -47,7 +49,8 @@ def read(body: bytes) -> tuple[Request, ChatCompletionRequest]:
     Raises :class:`InvalidRequest` with the path of the first field that is wrong.
     """
     wire = decode(body)
-    request = Request(wire.model, stream=bool(wire.stream))
+    client = Client(session=wire.prompt_cache_key or "")
+    request = Request(wire.model, stream=bool(wire.stream), client=client)
     systems: list[str] = []
     for index, message in enumerate(wire.messages):
         _message(message, f"messages[{index}]", request, systems)
@@ -88,11 +91,14 @@ def _message(message: ChatMessage, path: str, request: Request, systems: list[st
             role = "system" if isinstance(message, SystemMessage) else "developer"
             systems.extend(read_text(message.content, f"{path}.content", role))
         case UserMessage():
-            request.messages.append(Message("user", read_parts(message.content, f"{path}.content")))
+            parts = read_parts(message.content, f"{path}.content")
+            carry_content(request, parts, f"{path}.content")
+            request.messages.append(Message("user", parts))
         case AssistantMessage():
             request.messages.append(Message("assistant", _assistant(message, path)))
         case ToolMessage():
             parts = read_parts(message.content, f"{path}.content")
+            carry_content(request, parts, f"{path}.content")
             _add_result(ToolResult(message.tool_call_id, _result(parts, path)), request)
         case FunctionMessage():
             call = _newest_call(request, message.name, path)

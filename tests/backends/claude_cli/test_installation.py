@@ -52,7 +52,9 @@ def installation() -> Installation:
 
 def test_nothing_is_known_at_first() -> None:
     """Before the CLI introduces itself a model is just its name."""
-    assert Installation().describe("opus") == ModelInfo("opus", input_modalities=("text", "image"))
+    assert Installation().describe("opus") == ModelInfo(
+        "opus", input_modalities=("text", "image"), owner="anthropic"
+    )
     assert Installation().health() == {}
 
 
@@ -60,7 +62,13 @@ def test_nothing_is_known_at_first() -> None:
 def test_a_model_by_either_name(name: str) -> None:
     """What the CLI offers and what it used is told of a model, by its alias or its full name."""
     assert installation().describe(name) == ModelInfo(
-        "claude-opus-4-7", 200_000, 32_000, ("text", "image"), reasoning=True, efforts=("low", "high")
+        "claude-opus-4-7",
+        200_000,
+        32_000,
+        ("text", "image"),
+        reasoning=True,
+        efforts=("low", "high"),
+        owner="anthropic",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from claude_max_proxy import Client
 from claude_max_proxy.backends.claude_cli.parking import Parking
 
 
@@ -14,10 +15,10 @@ class FakeConversation:
         self.process = object()
 
 
-def park(parking: Parking, fingerprint: bytes) -> Any:
+def park(parking: Parking, fingerprint: bytes, owner: Client = Client()) -> Any:  # noqa: B008  # frozen
     """Park a conversation and give it."""
     conversation: Any = FakeConversation()
-    parking.park(conversation, fingerprint, None)
+    parking.park(conversation, fingerprint, owner, None)
     return conversation
 
 
@@ -25,11 +26,11 @@ def test_only_what_is_exactly_this() -> None:
     """A conversation is found by its own fingerprint alone, and once."""
     parking = Parking()
     conversation = park(parking, b"a")
-    assert parking.take(b"b") is None
-    taken = parking.take(b"a")
+    assert parking.take(b"b", Client()) is None
+    taken = parking.take(b"a", Client())
     assert taken is not None
     assert taken.conversation is conversation
-    assert parking.take(b"a") is None
+    assert parking.take(b"a", Client()) is None
     assert len(parking) == 0
 
 
@@ -37,8 +38,20 @@ def test_the_newest_of_many_alike() -> None:
     """Of conversations that are alike the newest is taken first, and each only once."""
     parking = Parking()
     first, second = park(parking, b"a"), park(parking, b"a")
-    taken = [parking.take(b"a"), parking.take(b"a"), parking.take(b"a")]
+    taken = [parking.take(b"a", Client()), parking.take(b"a", Client()), parking.take(b"a", Client())]
     assert [entry and entry.conversation for entry in taken] == [second, first, None]
+
+
+def test_ones_own_of_many_alike() -> None:
+    """Of conversations that are alike a session gets its own, a key one of its own, others the newest."""
+    parking = Parking()
+    alice = park(parking, b"a", Client("alice", session="1"))
+    bob = park(parking, b"a", Client("bob", session="1"))
+    bobs_other = park(parking, b"a", Client("bob", session="2"))
+    newest = park(parking, b"a", Client("carol", session="3"))
+    asking = [Client("bob", session="1"), Client("bob", session="9"), Client("dave"), Client("dave")]
+    taken = [parking.take(b"a", client) for client in asking]
+    assert [entry and entry.conversation for entry in taken] == [bob, bobs_other, newest, alice]
 
 
 def test_the_oldest_goes_first() -> None:
@@ -48,7 +61,7 @@ def test_the_oldest_goes_first() -> None:
     assert [entry.conversation for entry in parking] == [first, second]
     taken = [parking.take_oldest(), parking.take_oldest(), parking.take_oldest()]
     assert [entry and entry.conversation for entry in taken] == [first, second, None]
-    assert parking.take(b"a") is None
+    assert parking.take(b"a", Client()) is None
 
 
 def test_by_its_process() -> None:
@@ -59,7 +72,7 @@ def test_by_its_process() -> None:
     assert taken is not None
     assert taken.conversation is first
     assert parking.take_process(first.process) is None
-    remaining = parking.take(b"a")
+    remaining = parking.take(b"a", Client())
     assert remaining is not None
     assert remaining.conversation is second
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from claude_max_proxy import BackendUnavailable, Busy
+from claude_max_proxy import BackendUnavailable, Busy, Client
 from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.pool import REFILL_DELAY, Pool
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
@@ -284,12 +284,12 @@ async def test_a_conversation_is_parked_and_taken() -> None:
     """A parked conversation is found by its fingerprint, once its turn has settled."""
     async with pool() as (used, _):
         conversation = FakeConversation(await used.lease(OPUS, "me"))
-        used.park(conversation, b"x", settle=True)
+        used.park(conversation, b"x", Client(), settle=True)
         assert used.counts == counts(parked=1)
-        assert await used.take(b"y") is None
-        assert await used.take(b"x") is conversation
+        assert await used.take(b"y", Client()) is None
+        assert await used.take(b"x", Client()) is conversation
         assert used.counts == counts(busy=1)
-        assert await used.take(b"x") is None
+        assert await used.take(b"x", Client()) is None
 
 
 @pytest.mark.parametrize("why", ["not ready", "dead"])
@@ -297,11 +297,11 @@ async def test_a_conversation_that_cannot_go_on(why: str) -> None:
     """A conversation whose turn did not settle, or whose process died, is not given."""
     async with pool() as (used, launch):
         conversation = FakeConversation(await used.lease(OPUS, "me"), ready=why != "not ready")
-        used.park(conversation, b"x", settle=True)
+        used.park(conversation, b"x", Client(), settle=True)
         await settled()
         if why == "dead":
             launch.processes[0].die()
-        assert await used.take(b"x") is None
+        assert await used.take(b"x", Client()) is None
         await settled()
         assert used.counts == counts()
 
@@ -311,11 +311,11 @@ async def test_the_oldest_conversation_gives_way() -> None:
     async with pool(max_processes=2) as (used, _):
         first = FakeConversation(await used.lease(OPUS, "me"))
         second = FakeConversation(await used.lease(OPUS, "me"))
-        used.park(first, b"1", settle=False)
-        used.park(second, b"2", settle=False)
+        used.park(first, b"1", Client(), settle=False)
+        used.park(second, b"2", Client(), settle=False)
         assert (await used.lease(SONNET, "you")).kind == SONNET
         assert not first.process.alive
-        assert await used.take(b"2") is second
+        assert await used.take(b"2", Client()) is second
 
 
 async def test_parking_serves_the_queue() -> None:
@@ -324,7 +324,7 @@ async def test_parking_serves_the_queue() -> None:
         conversation = FakeConversation(await used.lease(OPUS, "me"))
         waiting = started(used.lease(HAIKU, "you"))
         await settled()
-        used.park(conversation, b"1", settle=False)
+        used.park(conversation, b"1", Client(), settle=False)
         async with asyncio.timeout(1):
             assert (await waiting).kind == HAIKU
 
@@ -357,7 +357,7 @@ async def test_the_end() -> None:
         await settled()
         await used.lease(HAIKU, "me")
         conversation = FakeConversation(await used.lease(OPUS, "me"))
-        used.park(conversation, b"x", settle=False)
+        used.park(conversation, b"x", Client(), settle=False)
         launch.delay = 30
         waiting = started(used.lease(SONNET, "you"))
         await settled()

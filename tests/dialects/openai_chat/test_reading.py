@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from claude_max_proxy import (
+    Audio,
     File,
     Image,
     InvalidRequest,
@@ -238,15 +239,19 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "off is not asked for": (
         {"logprobs": False, "top_logprobs": 0, "logit_bias": {}, "n": 1, "modalities": ["text"]},
-        {"ignored": []},
+        {"ignored": [], "extra": {}},
     ),
     "hints": (
-        {"seed": 1, "presence_penalty": 0.1, "frequency_penalty": 0, "verbosity": "low"},
-        {"ignored": ["presence_penalty", "seed", "verbosity"]},
+        {"seed": 0, "presence_penalty": 0.1, "frequency_penalty": 0, "verbosity": "low"},
+        {"ignored": [], "extra": {"presence_penalty": 0.1, "seed": 0, "verbosity": "low"}},
     ),
     "bookkeeping": (
         {"store": True, "metadata": {"a": "b"}, "service_tier": "auto", "safety_identifier": "x"},
-        {"ignored": []},
+        {"ignored": [], "extra": {"store": True, "metadata": {"a": "b"}, "safety_identifier": "x"}},
+    ),
+    "what only some can do": (
+        {"logit_bias": {"5": -100}, "web_search_options": {}},
+        {"ignored": [], "extra": {"logit_bias": {"5": -100}, "web_search_options": {}}},
     ),
     "unknown fields": ({"thinking": {"type": "enabled"}}, {"ignored": []}),
 }
@@ -257,6 +262,18 @@ def test_parameters(fields: dict[str, Any], expected: dict[str, Any]) -> None:
     """Each parameter is carried over to the request, or named as ignored."""
     request = read(**fields)
     assert expected == {name: getattr(request, name) for name in expected}
+
+
+def test_content_that_only_some_take() -> None:
+    """Speech and images by plain http are carried along, and where the first of each stands is noted."""
+    speech = {"type": "input_audio", "input_audio": SPEECH}
+    shown = {"type": "image_url", "image_url": {"url": "http://cam.lan/1.png"}}
+    request = read({"role": "user", "content": [{"type": "text", "text": "x"}, speech, shown, shown]})
+    assert request.messages[0].parts[1:3] == [Audio("AA", "wav"), Image(url="http://cam.lan/1.png")]
+    assert request.extra == {
+        "input_audio": "messages[0].content[1]",
+        "http_images": "messages[0].content[2]",
+    }
 
 
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
@@ -295,6 +312,7 @@ def file(**fields: Any) -> bytes:
     return at([{"type": "file", "file": fields}])
 
 
+SPEECH = {"data": "AA", "format": "wav"}
 DEEP = b"[" * 100_000 + b"]" * 100_000
 FIRST = "messages[0].content[0]"
 ERRORS: dict[str, tuple[bytes, str | None, str]] = {
@@ -322,10 +340,15 @@ ERRORS: dict[str, tuple[bytes, str | None, str]] = {
     "part without type": (at([{"text": "x"}]), f"{FIRST}.type", "invalid_request"),
     "part without text": (at([{"type": "text"}]), f"{FIRST}.text", "invalid_request"),
     "part of another type": (at(["x"]), FIRST, "invalid_request"),
-    "audio": (
-        at([{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]),
+    "audio in instructions": (
+        body(
+            {
+                "role": "system",
+                "content": [{"type": "input_audio", "input_audio": SPEECH}],
+            }
+        ),
         f"{FIRST}.type",
-        "unsupported_content",
+        "invalid_request",
     ),
     "image as text": (at([{"type": "image_url", "image_url": "x"}]), f"{FIRST}.image_url", "invalid_request"),
     "image of nothing": (image(""), f"{FIRST}.image_url.url", "invalid_request"),
@@ -387,10 +410,8 @@ ERRORS: dict[str, tuple[bytes, str | None, str]] = {
     "two answers": (body(n=2), "n", "unsupported_parameter"),
     "logprobs": (body(logprobs=True), "logprobs", "unsupported_parameter"),
     "top_logprobs": (body(top_logprobs=2), "top_logprobs", "unsupported_parameter"),
-    "logit_bias": (body(logit_bias={"1": 1}), "logit_bias", "unsupported_parameter"),
     "audio answer": (body(audio={"voice": "a"}), "audio", "unsupported_parameter"),
     "spoken": (body(modalities=["text", "audio"]), "modalities", "unsupported_parameter"),
-    "web search": (body(web_search_options={"a": 1}), "web_search_options", "unsupported_parameter"),
     "unknown effort": (body(reasoning_effort="lots"), "reasoning_effort", "invalid_request"),
     "stop of another type": (body(stop=["a", 1]), "stop[1]", "invalid_request"),
     "stream as text": (body(stream="yes"), "stream", "invalid_request"),
