@@ -27,11 +27,6 @@ class Program:
         self._said = said
         self._errors = asyncio.get_running_loop().create_task(self._hear(process.stderr))
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
     async def ask(self, what: str, arguments: dict[str, Any], within: float) -> Any:
         """Call its function `what`, and give what that returns; raise AssertionError for what it raises."""
         self._input.write(json.dumps([what, arguments]).encode() + b"\n")

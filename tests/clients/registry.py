@@ -11,6 +11,14 @@ NAMES = (
     "openclaw",
     "openai-python",
     "openai-node",
+    "openai-agents",
+    "langchain",
+    "pydantic-ai",
+    "llama-index",
+    "vercel-ai-sdk",
+    "litellm",
+    "llm",
+    "aider",
 )
 APART = (
     Client(

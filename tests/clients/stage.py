@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
 import signal
@@ -24,7 +25,8 @@ ADDRESS = "http://127.0.0.1:3456"
 NOWHERE = "http://127.0.0.1:9"
 """What a client is told to reach the rest of the world by: nobody listens there."""
 _END = 10.0
-_HARNESSES = ("harness.py", "harness.mjs")
+_MARK = "CLAUDE_MAX_PROXY_CLIENT"
+_HARNESSES = ("harness.py", "harness.mjs", "tools.py")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Stage:
         self._folder = folder
         self._programs: dict[str, Program] = {}
         self._before = 0
+        self._marks: dict[int, str] = {}
+        self._numbers = itertools.count()
 
     async def __aenter__(self) -> Self:
         """Start the provider and the proxy, and lay out the client's files."""
@@ -117,17 +121,20 @@ class Stage:
         return {**own, "HTTPS_PROXY": NOWHERE, "NO_COLOR": "1", "TERM": "dumb", **more}
 
     async def start(self, *command: str, **environment: str) -> asyncio.subprocess.Process:
-        """Start one of the client's commands, in a process group of its own."""
-        return await asyncio.create_subprocess_exec(
+        """Start one of the client's commands, in a process group of its own, with a mark on all that it starts."""
+        mark = f"{self.home.parent.name}-{next(self._numbers)}"
+        process = await asyncio.create_subprocess_exec(
             *(self.installed.command(command[0]), *command[1:]),
             cwd=self.work,
-            env=self.environment(**environment),
+            env=self.environment(**environment, **{_MARK: mark}),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
             limit=2**24,
         )
+        self._marks[process.pid] = mark
+        return process
 
     async def run(self, *command: str, typed: str = "", within: float = 240.0, **environment: str) -> Output:
         """Run one of the client's commands to its end, and keep what it says for the log."""
@@ -165,16 +172,13 @@ class Stage:
         """End a command with everything that it started, also what left its process group."""
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        ours = f"HOME={self.home}".encode()
+        ours = f"{_MARK}={self._marks[process.pid]}".encode()
         for path in Path("/proc").glob("[0-9]*"):
-            if ours in read_environment(int(path.name)) and int(path.name) not in self._program_pids():
+            if ours in read_environment(int(path.name)):
                 with suppress(ProcessLookupError):
                     os.kill(int(path.name), signal.SIGKILL)
         async with asyncio.timeout(_END):
             await process.wait()
-
-    def _program_pids(self) -> set[int]:
-        return {program.pid for program in self._programs.values()}
 
     async def ask(self, program: str, what: str, within: float = 240.0, **arguments: Any) -> Any:
         """Let a program of the client's files do something, and give what it makes of it."""

@@ -6,9 +6,7 @@ import openai
 from connect import MODEL, client
 from harness import serve
 from pydantic import BaseModel
-
-
-PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
+from tools import PIXEL, warmest, weather
 
 
 class Person(BaseModel):
@@ -16,16 +14,6 @@ class Person(BaseModel):
 
     name: str
     age: int
-
-
-def weather(city):
-    """Tell the weather of a city."""
-    return f"{21 if city == 'Zürich' else 9} in {city}"
-
-
-def warmest(a, b):
-    """Tell the higher of two temperatures."""
-    return str(max(a, b))
 
 
 FUNCTIONS = {"weather": weather, "warmest": warmest}

@@ -117,7 +117,8 @@ async def compaction(stage: Stage) -> None:
 async def plan_limit(stage: Stage) -> None:
     """A used up plan is told once, in its own words, and not tried again."""
     output = await stage.run(*_command("limit", "Hello [[limit]]"), **_prepare(stage))
-    within("limit", said(document(output.printed)), "what the user sees")
+    told = document(output.printed)["error"]["message"]
+    within("usage limit reached", told, "what the user sees")
     same(stage.statuses(), [429], "the statuses")
 
 
