@@ -19,6 +19,7 @@ NAMES = (
     "litellm",
     "llm",
     "aider",
+    "open-webui",
 )
 APART = (
     Client(
