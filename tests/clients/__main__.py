@@ -57,7 +57,7 @@ def _arguments() -> argparse.Namespace:
 
 def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name, NAMES, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f"; did you mean {near[0]!r}?" if near else "."
     return f"there is no client {name!r}{hint} The clients are: {', '.join(NAMES)}."
 
 

@@ -75,3 +75,8 @@ class Client:
     def files(self) -> list[Path]:
         """What its user writes or runs: everything in its folder but its checks."""
         return [path for path in sorted(self.folder.glob("*")) if path.is_file() and path.name != "__init__.py"]
+
+    @property
+    def shown(self) -> list[Path]:
+        """Those of its files that its page shows: all but what only the checks need."""
+        return [path for path in self.files if path.stem not in {"program", "offline"}]

@@ -67,7 +67,7 @@ async def _failure(check: Check, stage: Stage) -> str:
             await check.function(stage)
             await stage.upstream.idle()
     except TimeoutError:
-        return f"it took longer than {check.within:.0f} s"
+        return f"it took longer than {check.within:g} s"
     except Exception as error:
         return " ".join(str(error).split()) or repr(error)
     came = len(stage.upstream.requests)
