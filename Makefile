@@ -8,6 +8,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install
 ARGS =
 CLI = 2.1.197
 SAMPLES = 9
+ONLY =
 LATEST =
 MINUTES = 10
 
@@ -45,8 +46,8 @@ format: .venv/developing ## put the code into the one format
 docs: .venv/developing ## write the parts of docs/ that come from the code
 	@$(BIN)/python -m tests.docs.generated
 
-bench: .venv/developing ## compare with the npm proxy, side by side (CLI=newest, SAMPLES=15)
-	@$(BIN)/python -m benchmarks --cli "$(CLI)" --samples "$(SAMPLES)"
+bench: .venv/developing ## compare with other proxies, side by side (ONLY=cli or http, CLI=newest, SAMPLES=15)
+	@$(BIN)/python -m benchmarks --only "$(ONLY)" --cli "$(CLI)" --samples "$(SAMPLES)"
 
 clients: .venv/developing ## run real clients against the proxy (ARGS="openclaw aider", LATEST=1)
 	@LATEST=$(LATEST) $(BIN)/python -m tests.clients $(ARGS)

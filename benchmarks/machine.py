@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from pathlib import Path
 
 
+_PROCESS_CLOCK = 2  # what clock_getcpuclockid(3) makes of a process id, which Python does not offer
 _TICK = os.sysconf("SC_CLK_TCK")
 _QUIET = 0.2  # of a core
 _WINDOW = 0.3
 _PATIENCE = 20.0
 
 
+def describe() -> str:
+    """Say on what this runs."""
+    return f"{os.cpu_count()} cores, Python {platform.python_version()}"
+
+
 def own_cpu(pid: int) -> float:
-    """CPU seconds of this process alone, all its threads."""
-    return sum(_times(pid)[:2])
+    """CPU seconds of this process alone, all its threads, to the nanosecond."""
+    return time.clock_gettime(~pid << 3 | _PROCESS_CLOCK)
 
 
 def tree_cpu(pid: int) -> float:

@@ -3,9 +3,21 @@
 What is exported here is the plugin API: the built-in dialects, backends and observers use nothing else.
 """
 
-from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target
+from claude_max_proxy import wire
+from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target, TokenCounter
+from claude_max_proxy.check import Check, Finding
 from claude_max_proxy.config import Config, ModelEntry, Settings
-from claude_max_proxy.dialect import Dialect, Writer
+from claude_max_proxy.dialect import (
+    Call,
+    CountingDialect,
+    Dialect,
+    HeaderReader,
+    Remembering,
+    Route,
+    Routed,
+    StatusWriter,
+    Writer,
+)
 from claude_max_proxy.errors import (
     BackendUnavailable,
     BodyTooLarge,
@@ -50,8 +62,15 @@ from claude_max_proxy.events import (
     fold,
 )
 from claude_max_proxy.extras import carry_content, carry_parameters
-from claude_max_proxy.hookspecs import RegisterBackend, RegisterDialect, hookimpl
-from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream, Secret, resolve_secret, upstream_error
+from claude_max_proxy.hookspecs import RegisterBackend, RegisterCheck, RegisterDialect, hookimpl
+from claude_max_proxy.http_upstream import (
+    HttpBackend,
+    HttpSettings,
+    HttpUpstream,
+    Secret,
+    resolve_secret,
+    upstream_error,
+)
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
     Agent,
@@ -73,6 +92,7 @@ from claude_max_proxy.request import (
 )
 from claude_max_proxy.sse import Decoder as SseDecoder
 from claude_max_proxy.tasks import Tasks
+from claude_max_proxy.tool_ids import distinct_ids
 
 
 __version__ = "0.1.0"
@@ -84,11 +104,14 @@ __all__ = [
     "BackendUnavailable",
     "BodyTooLarge",
     "Busy",
+    "Call",
+    "Check",
     "Client",
     "ClientError",
     "Config",
     "ConfigError",
     "ContextLengthExceeded",
+    "CountingDialect",
     "Dialect",
     "Effort",
     "Embedder",
@@ -96,10 +119,13 @@ __all__ = [
     "Events",
     "Failed",
     "File",
+    "Finding",
     "FinishReason",
     "Finished",
     "Folding",
     "Forbidden",
+    "HeaderReader",
+    "HttpBackend",
     "HttpSettings",
     "HttpUpstream",
     "Image",
@@ -124,17 +150,23 @@ __all__ = [
     "Reasoning",
     "Record",
     "RegisterBackend",
+    "RegisterCheck",
     "RegisterDialect",
+    "Remembering",
     "Reply",
     "Request",
     "Role",
+    "Route",
+    "Routed",
     "Secret",
     "Settings",
     "SseDecoder",
     "Started",
+    "StatusWriter",
     "Target",
     "Tasks",
     "Text",
+    "TokenCounter",
     "TooManyRequests",
     "Tool",
     "ToolCall",
@@ -152,8 +184,10 @@ __all__ = [
     "carry_content",
     "carry_parameters",
     "collect",
+    "distinct_ids",
     "fold",
     "hookimpl",
     "resolve_secret",
     "upstream_error",
+    "wire",
 ]

@@ -66,6 +66,14 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class TokenCounter(Protocol):
+    """What a backend offers beside, when it knows how many tokens a request is. Without, it is estimated."""
+
+    async def count_tokens(self, request: Request, model: str) -> int:
+        """Count the tokens that ``request`` would put in. Raises :class:`ProxyError`."""
+
+
+@runtime_checkable
 class Embedder(Protocol):
     """What a backend offers beside, when its upstream gives embeddings."""
 

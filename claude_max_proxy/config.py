@@ -11,7 +11,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -213,6 +213,7 @@ def split_policy(table: dict[str, Any], path: str) -> tuple[PluginPolicy, dict[s
 
 
 _UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<field>[^`]*)`")
+_NOT_ONE_OF = re.compile(r"Invalid enum value '(?P<value>[^']*)'")
 _AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
 
@@ -226,4 +227,21 @@ def _explain(message: str, type_: Any, path: str) -> str:
         return f"{where}: unknown key {unknown['field']!r}{near_miss(unknown['field'], fields)}"
 
     text = _AT.sub("", message)
+    if wrong := _NOT_ONE_OF.search(message):
+        text += near_miss(wrong["value"], _choices(type_, inner))
     return f"{where}: {text[0].lower()}{text[1:]}"
+
+
+def _choices(type_: Any, inner: str) -> list[str]:
+    """Name the words that a field of ``type_`` itself may hold, alone or in a list; none deeper in."""
+    field = re.fullmatch(r"(?P<name>[\w-]+)(\[[^]]*\])*", inner)
+    if field is None or not hasattr(type_, "__struct_fields__"):
+        return []
+
+    wanted = [one.type for one in msgspec.structs.fields(type_) if one.encode_name == field["name"]]
+    words: list[str] = []
+    while wanted:
+        one = wanted.pop()
+        words += [word for word in get_args(one) if isinstance(word, str)]
+        wanted += [inner_type for inner_type in get_args(one) if not isinstance(inner_type, str)]
+    return words

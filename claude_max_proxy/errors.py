@@ -215,7 +215,7 @@ class ProxyFault(ProxyError):
 
 
 class Busy(ProxyFault):
-    """Every process is in use and the queue is full, or the wait in it was too long."""
+    """Every process or connection is in use, and the queue is full or the wait was too long."""
 
     falls_back = True
     status = 429

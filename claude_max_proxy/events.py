@@ -75,9 +75,10 @@ class Usage(msgspec.Struct, frozen=True, tag="usage"):
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """The answer is complete."""
+    """The answer is complete; ``stop_sequence`` is the client's own text that ended it, where it is known."""
 
     reason: FinishReason
+    stop_sequence: str = ""
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
@@ -97,6 +98,7 @@ class Reply(msgspec.Struct):
     parts: list[Text | Reasoning | ToolCall] = msgspec.field(default_factory=list)
     usage: Usage | None = None
     reason: FinishReason = "stop"
+    stop_sequence: str = ""
     error: ProxyError | None = None
 
     @property
@@ -152,7 +154,8 @@ class Folding:
             case Usage():
                 self.reply.usage, self._state = event, "counted"
             case Finished():
-                self.reply.reason, self._state = event.reason, "ended"
+                self.reply.reason, self.reply.stop_sequence = event.reason, event.stop_sequence
+                self._state = "ended"
             case Failed():
                 self.reply.error, self._state = event.error, "ended"
 

@@ -21,15 +21,24 @@ class Extra(msgspec.Struct, frozen=True):
 
     A ``hint`` has no effect on what the answer means, ``bookkeeping`` none on the answer at all; ``meaning``
     and ``content`` cannot be left out, for the ``reason`` given. A client that sends ``default`` asks for
-    nothing. Of ``content``, ``Request.extra`` holds the path of the first piece.
+    nothing. Of ``content``, ``Request.extra`` holds the path of the first piece, of ``tools`` those that a
+    provider defines, by their paths.
     """
 
-    kind: Literal["hint", "bookkeeping", "meaning", "content"]
+    kind: Literal["hint", "bookkeeping", "meaning", "content", "tools"]
     default: Any = None
     reason: str = ""
 
 
 EXTRAS: Mapping[str, Extra] = {
+    "anthropic_beta": Extra("bookkeeping", []),
+    "anthropic_metadata": Extra("bookkeeping", {}),
+    "anthropic_service_tier": Extra("bookkeeping", "auto"),
+    "anthropic_thinking": Extra("bookkeeping"),
+    "anthropic_tools": Extra(
+        "tools", {}, 'this tool is Anthropic\'s own; only a backend of type "anthropic" can offer it'
+    ),
+    "context_management": Extra("hint", {}),
     "frequency_penalty": Extra("hint", 0),
     "http_images": Extra(
         "content", reason="the provider fetches images by https only; send this one as a data URL"
@@ -88,6 +97,9 @@ def refusal(request: Request, honours: Collection[str]) -> InvalidRequest | None
             continue
         if extra.kind == "content":
             return InvalidRequest(f"{value}: {extra.reason}", param=value, code="unsupported_content")
+        if extra.kind == "tools":
+            path = next(iter(value))
+            return InvalidRequest(f"{path}: {extra.reason}", param=path, code="unsupported_parameter")
         if extra.kind == "meaning":
             message = f"{name} is not supported: {extra.reason}"
             return InvalidRequest(message, param=name, code="unsupported_parameter")

@@ -9,9 +9,10 @@ from contextlib import aclosing
 
 import msgspec
 
-from claude_max_proxy.backend import Backend, Embedder, Target
+from claude_max_proxy.backend import Backend, Embedder, Target, TokenCounter
 from claude_max_proxy.config import Config, near_miss
 from claude_max_proxy.errors import InternalError, NotFound, ProxyError
+from claude_max_proxy.estimates import estimate_tokens
 from claude_max_proxy.events import (
     Event,
     Events,
@@ -55,7 +56,7 @@ class Gateway:
         """
         watch = _Watch(request, dialect)
         try:
-            async with aclosing(self._events(request, watch)) as events:
+            async with aclosing(await self._events(request, watch)) as events:
                 async for event in events:
                     watch.see(event)
                     yield event
@@ -95,15 +96,39 @@ class Gateway:
         finally:
             await self._plugins.log_request(watch.close())
 
-    async def _events(self, request: Request, watch: _Watch) -> Events:
+    async def count_tokens(self, request: Request, dialect: str) -> tuple[int, bool]:
+        """Count the tokens that ``request`` puts in; say too whether that is an estimate.
+
+        It goes through the hooks that an answer goes through, and to no fallback.
+        """
+        watch = _Watch(request, f"{dialect}-count")
+        try:
+            target = await self._prepared(request)
+            watch.record.backend, watch.record.upstream_model = target.backend, target.model
+            backend = self._backends[target.backend]
+            if refused := refusal(request, honoured_by(backend)):
+                raise refused
+            counter = backend if isinstance(backend, TokenCounter) else None
+            count = await counter.count_tokens(request, target.model) if counter else estimate_tokens(request)
+        except ProxyError as error:
+            watch.fail(error)
+            raise
+        else:
+            watch.record.status = 200
+            return count, counter is None
+        finally:
+            await self._plugins.log_request(watch.close())
+
+    async def _prepared(self, request: Request) -> Target:
+        """Let the hooks have the request, and give where it goes."""
         target = await self._target(request)
         _apply(target, request)
         await self._plugins.rewrite_request(request)
-        target = await self._override(request, target)
-        events = await self._plugins.wrap_events(request, self._answer(request, target, watch))
-        async with aclosing(events):
-            async for event in events:
-                yield event
+        return await self._override(request, target)
+
+    async def _events(self, request: Request, watch: _Watch) -> Events:
+        target = await self._prepared(request)
+        return await self._plugins.wrap_events(request, self._answer(request, target, watch))
 
     async def _answer(self, request: Request, target: Target, watch: _Watch) -> Events:
         """Ask the target, and its fallbacks as long as nothing was said.

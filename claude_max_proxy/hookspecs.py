@@ -14,6 +14,7 @@ import msgspec
 import pluggy
 
 from claude_max_proxy.backend import Backend, Target
+from claude_max_proxy.check import Check
 from claude_max_proxy.config import Config
 from claude_max_proxy.dialect import Dialect
 from claude_max_proxy.events import Event, Events
@@ -51,6 +52,13 @@ class RegisterDialect(Protocol):
         """Serve ``dialect`` on its routes."""
 
 
+class RegisterCheck(Protocol):
+    """Adds a line to ``claude-max-proxy doctor``."""
+
+    def __call__(self, check: Check) -> None:
+        """Run ``check`` after those that were registered before it."""
+
+
 # --- Registration: called once while a configuration is built ---------------------------------------------
 
 
@@ -67,6 +75,16 @@ def register_dialects(register: RegisterDialect, settings: Any) -> None:
 @hookspec
 def register_commands(cli: click.Group) -> None:
     """Add subcommands of ``claude-max-proxy``."""
+
+
+@hookspec
+def register_checks(
+    register: RegisterCheck, config: Config, backends: Mapping[str, Backend], settings: Any
+) -> None:
+    """Add checks to ``claude-max-proxy doctor``.
+
+    Where ``proxy.toml`` is broken, ``config`` and ``backends`` are the defaults. No backend is started.
+    """
 
 
 # --- Decisions: asked in order, the first answer that is not None wins ------------------------------------

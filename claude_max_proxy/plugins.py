@@ -32,7 +32,10 @@ from claude_max_proxy.request import Request
 
 BUILT_INS = (
     "claude_max_proxy.models",
-    "claude_max_proxy.dialects.openai_chat",
+    "claude_max_proxy.dialects.anthropic_messages",
+    "claude_max_proxy.dialects.openai_completions",
+    "claude_max_proxy.dialects.openai_responses",
+    "claude_max_proxy.dialects.openai_chat",  # the last comes first, and writes the errors of nobody's routes
     "claude_max_proxy.backends.claude_cli",
     "claude_max_proxy.backends.openai_api",
     "claude_max_proxy.backends.anthropic_api",
@@ -82,6 +85,12 @@ class Plugins:
     def register_commands(self, cli: Any) -> None:
         """Let every plugin add its subcommands."""
         self._call_now("register_commands", cli=cli)
+
+    def register_checks(
+        self, register: hookspecs.RegisterCheck, config: Config, backends: Mapping[str, Backend]
+    ) -> None:
+        """Let every plugin add its checks."""
+        self._call_now("register_checks", register=register, config=config, backends=backends)
 
     # --- one request
 
@@ -181,7 +190,7 @@ class Plugins:
         began = time.monotonic()
         try:
             answer = _invoke(implementation, plugin, arguments)
-            if inspect.isawaitable(answer):
+            if answer is not None and inspect.isawaitable(answer):
                 async with asyncio.timeout(plugin.policy.timeout):
                     answer = await answer
             elif time.monotonic() - began > plugin.policy.timeout:
@@ -225,7 +234,7 @@ def load_built_ins(names: Iterable[str] = BUILT_INS) -> list[Plugin]:
 def _invoke(implementation: pluggy.HookImpl, plugin: Plugin, arguments: dict[str, Any]) -> Any:
     function: Callable[..., Any] = implementation.function
     given = {**arguments, "settings": plugin.settings}
-    return function(**{name: given[name] for name in implementation.argnames})
+    return function(*[given[name] for name in implementation.argnames])
 
 
 def _fatal(plugin: Plugin, hook: str) -> InternalError:

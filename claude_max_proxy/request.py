@@ -36,11 +36,12 @@ class Audio(msgspec.Struct, frozen=True, tag="audio"):
 
 
 class File(msgspec.Struct, frozen=True, tag="file"):
-    """A document: base64 ``data`` of ``media_type``, under the client's own ``name``."""
+    """A document: base64 ``data`` of ``media_type``, or its ``url``, under the client's own ``name``."""
 
-    media_type: str
-    data: str
+    media_type: str = ""
+    data: str = ""
     name: str = ""
+    url: str = ""
 
 
 class Reasoning(msgspec.Struct, frozen=True, tag="reasoning"):
@@ -67,7 +68,7 @@ class ToolResult(msgspec.Struct, frozen=True, tag="tool_result"):
     """What the client's tool answered to the call ``id``."""
 
     id: str
-    parts: tuple[Text | Image, ...]
+    parts: tuple[Text | Image | File, ...]
     is_error: bool = False
 
 

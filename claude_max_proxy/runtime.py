@@ -13,7 +13,7 @@ import platformdirs
 
 from claude_max_proxy.backend import Backend, ModelInfo
 from claude_max_proxy.config import Config, convert, near_miss, quoted
-from claude_max_proxy.dialect import Dialect
+from claude_max_proxy.dialect import Dialect, Remembering
 from claude_max_proxy.drop_ins import DropIns, load_entry_points
 from claude_max_proxy.errors import ConfigError
 from claude_max_proxy.fallback import Breakers
@@ -43,7 +43,8 @@ class Runtime:
         """Load the plugins and build what they offer; raise :class:`ConfigError` for what cannot be.
 
         What did not change since ``before`` is taken over from it: plugin files, backends with their
-        processes and connections, and what is known of limits. Nothing is started before :meth:`start`.
+        processes and connections, what dialects remember, and what is known of limits. Nothing is started
+        before :meth:`start`.
         """
         self.config = config
         self.problem = ""
@@ -51,7 +52,7 @@ class Runtime:
         self.plugins = Plugins(
             [*load_built_ins(), *load_entry_points(), *self.drop_ins.plugins()], config.plugins
         )
-        self.dialects = _dialects(self.plugins)
+        self.dialects = _dialects(self.plugins, before)
         self.backends, self.recipes = _backends(self.plugins, config, before)
         self.breakers = before.breakers if before else Breakers()
         self.rates = before.rates if before else RateLimits()
@@ -134,7 +135,7 @@ def find_config(given: str | None) -> Path | None:
     return None
 
 
-def _dialects(plugins: Plugins) -> dict[str, Dialect]:
+def _dialects(plugins: Plugins, before: Runtime | None) -> dict[str, Dialect]:
     dialects: dict[str, Dialect] = {}
 
     def register(dialect: Dialect) -> None:
@@ -143,6 +144,9 @@ def _dialects(plugins: Plugins) -> dict[str, Dialect]:
         dialects[dialect.name] = dialect
 
     plugins.register_dialects(register)
+    for name, dialect in dialects.items():
+        if before is not None and name in before.dialects and isinstance(dialect, Remembering):
+            dialect.take_over(before.dialects[name])
     return dialects
 
 

@@ -105,7 +105,8 @@ async def fuzz_api(seconds: float, *, say: bool = False) -> Found:
         statuses = dict(Counter(_ACCESS.findall(proxy.said)))
         ended = await proxy.stop()
     if status or not well or bugs or ended:
-        return Found(tried, "\n".join([output[-8000:], *bugs[:20], f"healthy: {well}, ended with {ended}"]))
+        heard = "see above" if say else output[-8000:]
+        return Found(tried, "\n".join([heard, *bugs[:20], f"healthy: {well}, ended with {ended}"]))
     return Found(tried, statuses=statuses)
 
 

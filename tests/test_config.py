@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -90,6 +90,14 @@ def test_a_whole_file(tmp_path: Path) -> None:
         ({"models": {"x": {}}}, "models.x: object missing required field `to`"),
         ({"models": {"a/b": {"too": "a/b"}}}, "models.\"a/b\": unknown key 'too'; did you mean 'to'?"),
         ({"models": {"x": {"to": "a/b", "effort": "lots"}}}, "models.x.effort: invalid enum value 'lots'"),
+        (
+            {"models": {"x": {"to": "a/b", "effort": "hihg"}}},
+            "models.x.effort: invalid enum value 'hihg'; did you mean 'high'?",
+        ),
+        (
+            {"models": {"x": {"to": "a/b", "temperature": "on"}}},
+            "models.x.temperature: invalid enum value 'on'; known here: auto, forward, ignore",
+        ),
         ({"models": {"x": {"to": "a/b", "max_tokens": 0}}}, "models.x.max_tokens: expected `int` >= 1"),
         ({"backends": {"x": 1}}, "backends.x: expected a table, got int"),
         ({"backends": {"x": {}}}, 'backends.x: needs a type, as in type = "claude-cli"'),
@@ -194,3 +202,9 @@ def test_a_configuration_is_a_value() -> None:
     with pytest.raises(AttributeError):
         config.source = Path("x")  # type: ignore[misc]
     assert isinstance(config, Config)
+
+
+def test_words_of_no_field() -> None:
+    """A value that is no table is told as it is, without a word of what it might be."""
+    with pytest.raises(ConfigError, match=r"^a\.b: invalid enum value 'x'$"):
+        convert("x", Literal["y"], "a.b")

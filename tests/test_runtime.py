@@ -57,7 +57,8 @@ def test_nothing_is_started_by_building(tmp_path: Path) -> None:
     runtime = scripted_runtime(tmp_path)
     backend: Any = runtime.backends["claude"]
     assert (backend.name, backend.calls) == ("claude", [])
-    assert set(runtime.dialects) == {"openai-chat"}
+    dialects = {"anthropic-messages", "openai-chat", "openai-completions", "openai-responses"}
+    assert set(runtime.dialects) == dialects
 
 
 async def test_start_and_stop(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from claude_max_proxy import hookimpl
@@ -107,8 +109,103 @@ def config_init(path: str) -> None:
     init(path)
 
 
+@click.command()
+@_config
+@click.option("--write", is_flag=True, help="Merge it into OpenClaw's configuration, after a backup.")
+@click.option("--target", metavar="FILE", help="OpenClaw's configuration, instead of the one that is found.")
+@click.option(
+    "--api",
+    type=click.Choice(["openai-responses", "openai-completions", "anthropic-messages"]),
+    help="How OpenClaw asks (default: the first of these that is served).",
+)
+@click.option("--provider", default="claude-max-proxy", show_default=True, help="The provider's name there.")
+@click.option("--key", metavar="NAME", help="The name of the API key in [server] api_keys that it shows.")
+@click.option("--default", "make_default", is_flag=True, help="Use the first model, also where one is set.")
+@click.option("--service/--no-service", default=True, help="Let OpenClaw start the proxy (default: yes).")
+def openclaw(config_file: str | None, **options: Any) -> None:
+    """Print what OpenClaw has to be told to use this proxy, or tell it with --write."""
+    from claude_max_proxy.cli.openclaw.command import Options, run
+
+    run(Options(config_file, **options))
+
+
+@click.command()
+@_config
+@click.option(
+    "--round-trip/--no-round-trip",
+    "costly",
+    default=True,
+    help="Ask each default model one small question, which uses a little of your plan (default: yes).",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print it as JSON, for a bug report: no secrets are in it."
+)
+@click.pass_context
+def doctor(context: click.Context, config_file: str | None, costly: bool, as_json: bool) -> None:
+    """Look at everything the proxy needs, and say what to do about what is wrong."""
+    from claude_max_proxy.cli.doctor.command import run
+
+    context.exit(run(config_file, costly=costly, as_json=as_json))
+
+
+@click.group()
+def service() -> None:
+    """Run the proxy in the background, kept by the platform's own service manager."""
+
+
+_manager = click.option(
+    "--manager",
+    type=click.Choice(["systemd", "launchd", "windows"]),
+    help="The service manager (default: the platform's own).",
+)
+
+
+@service.command("install")
+@_config
+@_manager
+@click.option("--print", "show", is_flag=True, help="Show the service's file, and install nothing.")
+def service_install(config_file: str | None, manager: str | None, show: bool) -> None:
+    """Write the service's file, start the proxy now, and with every login."""
+    from claude_max_proxy.cli.service.command import install
+
+    install(config_file, manager, show=show)
+
+
+@service.command("uninstall")
+@_manager
+def service_uninstall(manager: str | None) -> None:
+    """Stop the service and remove its file."""
+    from claude_max_proxy.cli.service.command import uninstall
+
+    uninstall(manager)
+
+
+@service.command("status")
+@_manager
+@click.pass_context
+def service_status(context: click.Context, manager: str | None) -> None:
+    """Say whether the service is installed and runs; the exit status is 0 if it does."""
+    from claude_max_proxy.cli.service.command import status
+
+    context.exit(status(manager))
+
+
+@service.command("logs")
+@_manager
+@click.option(
+    "--lines", "-n", type=click.IntRange(0), default=100, show_default=True, help="Begin with so many."
+)
+@click.option("--follow/--no-follow", default=True, help="Go on with what is added (default: yes).")
+@click.pass_context
+def service_logs(context: click.Context, manager: str | None, lines: int, follow: bool) -> None:
+    """Show the service's log, and follow it."""
+    from claude_max_proxy.cli.service.command import logs
+
+    context.exit(logs(manager, lines, follow=follow))
+
+
 @hookimpl
 def register_commands(cli: click.Group) -> None:
     """Add the built-in subcommands."""
-    for command in (serve, models, plugins, config, demo):
+    for command in (serve, models, plugins, config, demo, openclaw, service, doctor):
         cli.add_command(command)

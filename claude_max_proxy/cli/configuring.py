@@ -35,6 +35,16 @@ _UNKNOWN_TABLE = re.compile(r"^unknown table \[([^\]]+)\]")
 def check(config_file: str | None) -> None:
     """Read, build, and say so; raise :class:`ConfigError` with the line where it is known."""
     path = find_config(config_file)
+    runtime = build(path)
+    problems = [plugin.problem for plugin in runtime.plugins.found if plugin.problem]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    counts = f"{len(runtime.config.models)} models, {len(runtime.backends)} backends"
+    click.echo(f"{path or 'the defaults'}: ok: {counts}, {len(list(runtime.plugins))} plugins")
+
+
+def build(path: Path | None) -> Runtime:
+    """Build what ``path`` says; raise :class:`ConfigError` with the line where it is known."""
     try:
         runtime = Runtime(load(path))
         check_reach(runtime.config.server)
@@ -42,11 +52,7 @@ def check(config_file: str | None) -> None:
         Keys(runtime.config.server.api_keys, runtime.rates)
     except ConfigError as error:
         raise ConfigError(_with_line(str(error), path)) from error
-    problems = [plugin.problem for plugin in runtime.plugins.found if plugin.problem]
-    if problems:
-        raise ConfigError("\n".join(problems))
-    counts = f"{len(runtime.config.models)} models, {len(runtime.backends)} backends"
-    click.echo(f"{path or 'the defaults'}: ok: {counts}, {len(list(runtime.plugins))} plugins")
+    return runtime
 
 
 def show(config_file: str | None) -> None:
@@ -148,13 +154,14 @@ def _shown(name: str, value: Any) -> Any:
             return {key: _shown(inside[key], one) for key, one in value.items() if one is not None}
         case list() | tuple():
             return [_shown(name, one) for one in value]
-        case str() if value and _may_be_secret(name.lower()):
+        case str() if value and may_be_secret(name.lower()):
             return masked(value)
         case _:
             return "" if value is None else value
 
 
-def _may_be_secret(name: str) -> bool:
+def may_be_secret(name: str) -> bool:
+    """Tell whether the value under this name, in small letters, may be a secret."""
     return name not in _PUBLIC and (name == _ANYTHING or any(word in name for word in _SECRET_WORDS))
 
 

@@ -13,6 +13,7 @@ from claude_max_proxy.config import ServerConfig
 
 
 _OWNER_ALONE = 0o177
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what it means to a client
 
 
 def bind(config: ServerConfig) -> socket.socket:
@@ -69,6 +70,20 @@ def url_of(listener: socket.socket, config: ServerConfig) -> str:
     host, port = listener.getsockname()[:2]
     scheme = "https" if config.tls_certificate else "http"
     return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def local_url(config: ServerConfig) -> str:
+    """Give the URL, without ``/v1``, at which a client on this machine reaches what ``[server]`` says.
+
+    Raises :class:`ConfigError` for a Unix socket, which has none, and for a port that is another each time.
+    """
+    if config.unix_socket:
+        raise ConfigError("server.unix_socket: a Unix socket has no URL; set host and port in its place")
+    if not config.port:
+        raise ConfigError("server.port: is 0, which is another port at each start; set one that stays")
+    host = _EVERYWHERE.get(config.host, config.host)
+    scheme = "https" if config.tls_certificate else "http"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{config.port}"
 
 
 def tls_options(config: ServerConfig) -> dict[str, Any]:

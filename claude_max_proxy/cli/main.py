@@ -49,7 +49,7 @@ def _plugins() -> Plugins:
 
 def _run(command: click.Command, name: str) -> None:
     try:
-        command.main(prog_name=name, standalone_mode=False)
+        status = command.main(prog_name=name, standalone_mode=False)
     except ConfigError as error:
         _fail(str(error))
     except click.exceptions.Abort:
@@ -57,6 +57,9 @@ def _run(command: click.Command, name: str) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    else:
+        if isinstance(status, int):  # what a command left with, by `context.exit`
+            sys.exit(status)
 
 
 def _fail(message: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import uvicorn
 
 from claude_max_proxy import ConfigError, __version__
 from claude_max_proxy.cli.listening import bind, tls_options, url_of
+from claude_max_proxy.cli.looping import check_no_loop
 from claude_max_proxy.config import Config, load
 from claude_max_proxy.runtime import Runtime, find_config
 from claude_max_proxy.server.live import Live
@@ -36,6 +38,7 @@ def run(config_file: str | None, host: str | None, port: int | None, *, verbose:
     config = live.runtime.config.server
     tls = tls_options(config)
     with bind(config) as listener:
+        check_no_loop(listener, os.environ)
         server = Server(live, listener, tls)
         try:
             server.run([listener])

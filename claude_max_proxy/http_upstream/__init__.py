@@ -4,10 +4,19 @@ Two ways lead to the network, behind one face: connections of our own (``direct`
 environment's proxies and HTTP/2 (``proxied``), which is imported only then.
 """
 
+from claude_max_proxy.http_upstream.backend import HttpBackend
 from claude_max_proxy.http_upstream.client import HttpUpstream
 from claude_max_proxy.http_upstream.failures import upstream_error
 from claude_max_proxy.http_upstream.settings import HttpSettings, ModelFacts
 from claude_max_proxy.secret import Secret, resolve_secret
 
 
-__all__ = ["HttpSettings", "HttpUpstream", "ModelFacts", "Secret", "resolve_secret", "upstream_error"]
+__all__ = [
+    "HttpBackend",
+    "HttpSettings",
+    "HttpUpstream",
+    "ModelFacts",
+    "Secret",
+    "resolve_secret",
+    "upstream_error",
+]

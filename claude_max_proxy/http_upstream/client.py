@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import msgspec
 
 from claude_max_proxy.backend import ModelInfo
+from claude_max_proxy.check import Check
 from claude_max_proxy.config import quoted
+from claude_max_proxy.deadline import Deadline
 from claude_max_proxy.errors import (
+    Busy,
     ProxyError,
     UpstreamError,
     UpstreamFailed,
@@ -20,10 +24,12 @@ from claude_max_proxy.errors import (
     UpstreamTimeout,
 )
 from claude_max_proxy.events import Event, Events
+from claude_max_proxy.http_upstream.checking import http_check
 from claude_max_proxy.http_upstream.endpoint import Endpoint, endpoint
 from claude_max_proxy.http_upstream.exchange import ConnectionBroken, Exchange, Transport
 from claude_max_proxy.http_upstream.failures import Report, failure, report_body, retry_after
 from claude_max_proxy.http_upstream.settings import HttpSettings
+from claude_max_proxy.http_upstream.trust import check_authority, trusted
 
 
 logger = logging.getLogger(__name__)
@@ -35,6 +41,8 @@ _BACKOFF_LIMIT = 8.0
 _ERROR_LIMIT = 64 * 1024
 _CLOSE_TIMEOUT = 2.0
 _LAST_WAIT = 0.05
+_BUSY_RETRY = 1
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class Reader(Protocol):
@@ -61,18 +69,23 @@ class HttpUpstream:
         self.name = name
         self._settings = settings
         self._endpoint = endpoint(name, settings, headers)
+        check_authority(settings.tls_ca, f"backends.{quoted(name)}.tls_ca")
         self._transport: Transport | None = None
+        self._room = asyncio.Semaphore(settings.max_connections)
         self._last_failure = ""
 
     async def start(self) -> None:
         """Get ready, without connecting."""
-        self._transport = _transport(self._endpoint, self._settings)
-        await self._transport.start()
+        self._transport = await _transport(self._endpoint, self._settings)
 
     async def stop(self) -> None:
         """Close every connection, within a bound."""
         if self._transport is not None:
             await self._transport.close()
+
+    def check(self, path: str) -> Check:
+        """Give a check that gets ``path`` and says whether the API is there and takes the key."""
+        return http_check(self.name, self._endpoint, path, self._settings.connect_timeout)
 
     def describe(self, model: str) -> ModelInfo:
         """Say what the settings say of ``model``."""
@@ -91,52 +104,89 @@ class HttpUpstream:
             facts["last_failure"] = self._last_failure
         return facts
 
-    async def answer(self, path: str, body: bytes, reader: Reader) -> Events:
+    async def answer(
+        self, path: str, body: bytes, reader: Reader, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> Events:
         """Ask, and give what ``reader`` makes of the answer as it comes; closing this hangs up.
+
+        ``headers`` go along with this request only.
 
         Raises the :class:`ProxyError` of whatever goes wrong.
         """
+        idle = Deadline(self._settings.idle_timeout)
         try:
-            exchange, piece = await self._begin(path, body)
-            try:
+            async with self._exchange(path, body, headers) as (exchange, first):
+                piece = first
                 while piece:
                     for event in self._read(reader, piece):
                         yield event
-                    piece = await self._next(exchange, ended=reader.ended)
-            finally:
-                await _close(exchange)
+                    piece = await (_last(exchange) if reader.ended else self._next(exchange, idle))
             for event in reader.finish():
                 yield event
         except ProxyError as error:
             self._note(error)
             raise
+        finally:
+            idle.close()
         self._note(reader.error)
 
-    async def ask(self, path: str, body: bytes) -> bytes:
+    async def ask(self, path: str, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> bytes:
         """Ask, and give the whole body of the answer."""
         content = bytearray()
+        idle = Deadline(self._settings.idle_timeout)
         try:
-            exchange, piece = await self._begin(path, body)
-            try:
+            async with self._exchange(path, body, headers) as (exchange, first):
+                piece = first
                 while piece:
                     content += piece
-                    piece = await self._next(exchange)
-            finally:
-                await _close(exchange)
+                    piece = await self._next(exchange, idle)
         except ProxyError as error:
             self._note(error)
             raise
+        finally:
+            idle.close()
         self._note(None)
         return bytes(content)
 
     # --- one answer
 
-    async def _begin(self, path: str, body: bytes) -> tuple[Exchange, bytes]:
+    @asynccontextmanager
+    async def _exchange(
+        self, path: str, body: bytes, headers: Mapping[str, str]
+    ) -> AsyncGenerator[tuple[Exchange, bytes], None]:
+        """Find room for an exchange, begin it, and give it with its first bytes; close it whatever comes."""
+        await self._find_room()
+        try:
+            exchange, piece = await self._begin(path, body, headers)
+            try:
+                yield exchange, piece
+            finally:
+                await _close(exchange)
+        finally:
+            self._room.release()
+
+    async def _find_room(self) -> None:
+        if not self._room.locked():
+            await self._room.acquire()  # which does not wait then
+            return
+
+        limit = self._settings.first_byte_timeout
+        try:
+            async with asyncio.timeout(limit):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise Busy(
+                f"all {self._settings.max_connections} connections to {self._where} are in use, and none "
+                f"came free for {limit:g} s; max_connections sets how many there are",
+                retry_after=_BUSY_RETRY,
+            ) from error
+
+    async def _begin(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[Exchange, bytes]:
         """Ask until there is a first byte, as often as makes sense."""
         attempt = 0
         while True:
             try:
-                return await self._attempt(path, body)
+                return await self._attempt(path, body, headers)
             except _TryAgain as again:
                 if attempt >= self._settings.retries:
                     raise again.error from again.__cause__
@@ -146,13 +196,13 @@ class HttpUpstream:
                 await asyncio.sleep(delay * (1 + random.random() / 2))  # noqa: S311  # only spreads the load
                 attempt += 1
 
-    async def _attempt(self, path: str, body: bytes) -> tuple[Exchange, bytes]:
+    async def _attempt(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[Exchange, bytes]:
         assert self._transport is not None, "the backend was not started"
         limit = self._settings.first_byte_timeout
         exchange: Exchange | None = None
         try:
             async with asyncio.timeout(limit):
-                exchange = await self._transport.post(path, body)
+                exchange = await self._transport.post(path, body, headers)
                 if 200 <= exchange.status < 300:
                     return exchange, await exchange.read()
                 content = await _bounded(exchange)
@@ -177,19 +227,15 @@ class HttpUpstream:
         lasting = not isinstance(error, UpstreamError)  # the input is too long, however it is said
         return _TryAgain(error) if temporary and patient and not forbidden and not lasting else error
 
-    async def _next(self, exchange: Exchange, *, ended: bool = False) -> bytes:
-        """Wait for more; after the answer's last word only a moment, for what lets the connection live on."""
-        limit = _LAST_WAIT if ended else self._settings.idle_timeout
+    async def _next(self, exchange: Exchange, idle: Deadline) -> bytes:
+        """Wait for more."""
         try:
-            async with asyncio.timeout(limit):
+            with idle:
                 return await exchange.read()
         except TimeoutError as error:
-            if ended:
-                return b""
+            limit = self._settings.idle_timeout
             raise UpstreamTimeout(f"nothing more came from {self._where} for {limit:g} s") from error
         except ConnectionBroken as error:
-            if ended:
-                return b""
             raise UpstreamFailed(f"the answer of {self._where} broke off: {error}") from error
 
     def _read(self, reader: Reader, piece: bytes) -> list[Event]:
@@ -209,6 +255,8 @@ class HttpUpstream:
 
     def _note(self, error: ProxyError | None) -> None:
         """Remember what is wrong with the upstream; that a request was wrong says it is well."""
+        if isinstance(error, Busy):  # which says nothing of it
+            return
         if isinstance(error, UpstreamError) and not isinstance(error, UpstreamRefused):
             self._last_failure = f"{type(error).__name__}: {error.message}"
         else:
@@ -223,20 +271,29 @@ class _TryAgain(Exception):
         self.error = error
 
 
-def _transport(endpoint: Endpoint, settings: HttpSettings) -> Transport:
+async def _transport(endpoint: Endpoint, settings: HttpSettings) -> Transport:
     """Choose the way: httpx only where it is needed, and only then imported."""
-    limits: dict[str, Any] = {
-        "max_connections": settings.max_connections,
-        "connect_timeout": settings.connect_timeout,
-    }
-    if settings.http2 or endpoint.proxied:
+    by_httpx = settings.http2 or endpoint.proxied
+    tls = None
+    if by_httpx or endpoint.tls:
+        tls = await asyncio.to_thread(trusted, settings.tls_ca, http2=settings.http2)
+    if tls is not None and by_httpx:
         from claude_max_proxy.http_upstream.proxied import Httpx
 
-        return Httpx(endpoint, **limits, http2=settings.http2)
+        return Httpx(endpoint, settings, tls)
 
     from claude_max_proxy.http_upstream.direct import Direct
 
-    return Direct(endpoint, **limits)
+    return Direct(endpoint, settings.connect_timeout, tls)
+
+
+async def _last(exchange: Exchange) -> bytes:
+    """Wait a moment, after the answer's last word, for the end that lets the connection live on."""
+    try:
+        async with asyncio.timeout(_LAST_WAIT):
+            return await exchange.read()
+    except (ConnectionBroken, TimeoutError):
+        return b""
 
 
 async def _bounded(exchange: Exchange) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from functools import cache
+from collections.abc import Mapping
 
 from claude_max_proxy.http_upstream.connection import Connection
 from claude_max_proxy.http_upstream.endpoint import Endpoint
@@ -18,41 +18,34 @@ _KEEP_ALIVE = 30.0
 
 
 class Direct:
-    """Connections to one endpoint, at most so many at once; who finds none free waits in turn."""
+    """Connections to one endpoint, as many as are asked for at once."""
 
-    def __init__(self, endpoint: Endpoint, *, max_connections: int, connect_timeout: float) -> None:
-        """Prepare; nothing is opened before the first request."""
+    def __init__(self, endpoint: Endpoint, connect_timeout: float, tls: ssl.SSLContext | None) -> None:
+        """Prepare; nothing is opened before the first request. ``tls`` is needed where the endpoint is."""
         self._endpoint = endpoint
         self._connect_timeout = connect_timeout
-        self._room = asyncio.Semaphore(max_connections)
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
         lines = [f"{name}: {text}\r\n" for name, text in endpoint.headers]
         self._head = f" HTTP/1.1\r\nhost: {endpoint.authority}\r\n{''.join(lines)}content-length: ".encode()
-        self._tls: ssl.SSLContext | None = None
+        self._tls = tls if endpoint.tls else None
 
-    async def start(self) -> None:
-        """Load the certificates that are trusted, in a thread, as it takes a while."""
-        if self._endpoint.tls:
-            self._tls = await asyncio.to_thread(_trusted)
-
-    async def post(self, path: str, body: bytes) -> Connection:
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Connection:
         """Ask over an idle connection or a new one.
 
         One that was idle may have been closed by the other side in that moment. Then nothing was answered,
         and another is taken.
         """
         target = self._endpoint.target(path).encode()
-        message = b"POST %b%b%d\r\n\r\n%b" % (target, self._head, len(body), body)
-        await self._room.acquire()
+        more = "".join(f"{name}: {text}\r\n" for name, text in headers.items()).encode("latin-1")
+        message = b"POST %b%b%d\r\n%b\r\n%b" % (target, self._head, len(body), more, body)
         while True:
-            connection, used = await self._take()  # which gives our room back if it cannot
+            connection, used = await self._take()
             try:
                 await connection.ask(message)
             except ConnectionBroken:
-                again = used and connection.untouched
-                self._discard(connection, keep_room=again)
-                if not again:
+                self._discard(connection)
+                if not (used and connection.untouched):
                     raise
             except BaseException:
                 self._discard(connection)
@@ -67,18 +60,14 @@ class Direct:
         self._idle.clear()
 
     async def _take(self) -> tuple[Connection, bool]:
-        """Give a connection, and whether it was used before; our room is given back when there is none."""
+        """Give a connection, and whether it was used before."""
         while self._idle:
             connection = self._idle.pop()
             if not connection.lost and time.monotonic() - connection.idle_since < _KEEP_ALIVE:
                 self._busy.add(connection)
                 return connection, True
             connection.abort()
-        try:
-            connection = await self._connect()
-        except BaseException:
-            self._room.release()
-            raise
+        connection = await self._connect()
         self._busy.add(connection)
         return connection, False
 
@@ -95,11 +84,9 @@ class Direct:
             raise ConnectionBroken(f"no connection: {error.strerror or error}") from error
         return connection
 
-    def _discard(self, connection: Connection, *, keep_room: bool = False) -> None:
+    def _discard(self, connection: Connection) -> None:
         connection.abort()
         self._busy.discard(connection)
-        if not keep_room:
-            self._room.release()
 
     def _done(self, connection: Connection) -> None:
         if connection not in self._busy:
@@ -108,11 +95,3 @@ class Direct:
         self._busy.discard(connection)
         if not connection.lost:
             self._idle.append(connection)
-        self._room.release()
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    import httpx  # which knows SSL_CERT_FILE, and brings certificates where the system has none
-
-    return httpx.create_ssl_context()

@@ -34,11 +34,11 @@ class Exchange(Protocol):
 class Transport(Protocol):
     """A way to one API, with connections that are used again."""
 
-    async def start(self) -> None:
-        """Get ready, without connecting."""
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
+        """Ask, with these headers beside the endpoint's own; return when the answer's head is there.
 
-    async def post(self, path: str, body: bytes) -> Exchange:
-        """Ask; return when the answer's head is there. Raises :class:`ConnectionBroken`."""
+        Raises :class:`ConnectionBroken`.
+        """
 
     async def close(self) -> None:
         """Close every connection, within a bound."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Mapping
 
 import httpx
 
 from claude_max_proxy.http_upstream.endpoint import Endpoint
 from claude_max_proxy.http_upstream.exchange import ConnectionBroken
+from claude_max_proxy.http_upstream.settings import HttpSettings
 
 
 _CLOSE_TIMEOUT = 2.0
@@ -40,26 +42,24 @@ class HttpxExchange:
 class Httpx:
     """A pool of httpx's connections to one endpoint."""
 
-    def __init__(
-        self, endpoint: Endpoint, *, max_connections: int, connect_timeout: float, http2: bool
-    ) -> None:
-        """Prepare the client, once; all waiting but for a connection is bounded by who waits."""
+    def __init__(self, endpoint: Endpoint, settings: HttpSettings, tls: ssl.SSLContext) -> None:
+        """Prepare the client, once; how many ask at once is bounded by who asks, and so is all waiting."""
         self._endpoint = endpoint
         self._headers = [
             (name.encode(), text.encode()) for name, text in (("host", endpoint.authority), *endpoint.headers)
         ]
         self._client = httpx.AsyncClient(
-            http2=http2,
-            limits=httpx.Limits(max_connections=max_connections, max_keepalive_connections=max_connections),
-            timeout=httpx.Timeout(None, connect=connect_timeout),
+            verify=tls,
+            http2=settings.http2,
+            limits=httpx.Limits(max_keepalive_connections=settings.max_connections),
+            timeout=httpx.Timeout(None, connect=settings.connect_timeout),
         )
 
-    async def start(self) -> None:
-        """Nothing is to be done."""
-
-    async def post(self, path: str, body: bytes) -> HttpxExchange:
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> HttpxExchange:
         """Ask; return when the answer's head is there."""
-        request = httpx.Request("POST", self._endpoint.url(path), headers=self._headers, content=body)
+        more = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
+        url = self._endpoint.url(path)
+        request = httpx.Request("POST", url, headers=[*self._headers, *more], content=body)
         try:
             return HttpxExchange(await self._client.send(request, stream=True))
         except httpx.TransportError as error:

@@ -23,9 +23,11 @@ class HttpSettings(Settings, frozen=True):
     """How to reach an API. Times are in seconds.
 
     ``api_key`` and the values of ``headers`` are ``env:NAME``, ``file:PATH`` or the text itself.
-    ``first_byte_timeout`` bounds the wait for the answer's first byte, a free connection included,
-    ``idle_timeout`` any silence after it. ``retries`` is how often a failure before the first byte is tried
-    again. ``http2`` costs more CPU per request than the default does; it shares one connection.
+    ``max_connections`` is how many requests may go on at once. ``first_byte_timeout`` bounds the wait for
+    room among them, and then that for the answer's first byte, ``idle_timeout`` any silence after it.
+    ``retries`` is how often a failure before the first byte is tried again. ``tls_ca`` is a PEM file of
+    certificate authorities that are trusted beside the usual ones. ``http2`` costs more CPU per request
+    than the default does; it shares one connection.
     ``models`` says what is known of the upstream's models, by its own names.
     """
 
@@ -38,6 +40,7 @@ class HttpSettings(Settings, frozen=True):
     retries: Annotated[int, msgspec.Meta(ge=0)] = 2
     max_connections: Count = 100
     http2: bool = False
+    tls_ca: str = ""
     models: dict[str, ModelFacts] = msgspec.field(default_factory=dict)
 
     def key(self, name: str) -> Secret:

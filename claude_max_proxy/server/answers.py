@@ -16,7 +16,8 @@ from typing import Any
 
 from litestar.types import Receive, Scope, Send
 
-from claude_max_proxy.dialect import Dialect
+from claude_max_proxy.deadline import Deadline
+from claude_max_proxy.dialect import Dialect, status_of
 from claude_max_proxy.errors import InternalError, ProxyError
 from claude_max_proxy.events import Events, Failed, Folding
 from claude_max_proxy.request import Request
@@ -44,7 +45,7 @@ class Answer:
         self._dialect = dialect
         self._writer = dialect.writer(request)
         self._events = events
-        self._keep_alive = keep_alive
+        self._silence = Deadline(keep_alive)
         self._hold = hold
         self._buffer = bytearray()
         self._wake = asyncio.Event()
@@ -83,7 +84,9 @@ class Answer:
     async def _stream(self, send: Send) -> None:
         pump = asyncio.get_running_loop().create_task(self._pump(), name="pump")
         try:
-            await self._wait(self._hold)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._hold):
+                    await self._wake.wait()
             if self._failure is not None:
                 await send_error(self._failure, self._dialect, send)
                 return
@@ -97,6 +100,7 @@ class Answer:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await self._send_stream(send)
         finally:
+            self._silence.close()
             await _cancel(pump)
 
     async def _send_stream(self, send: Send) -> None:
@@ -107,7 +111,8 @@ class Answer:
             self._wake.clear()
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
             if not self._buffer and not self._ended:
-                await self._wait(self._keep_alive)
+                with contextlib.suppress(TimeoutError), self._silence:
+                    await self._wake.wait()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _pump(self) -> None:
@@ -137,13 +142,8 @@ class Answer:
             self._ended = True
             self._wake.set()
 
-    async def _wait(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-
     def _headers(self) -> Headers:
-        headers = [_request_id()]
+        headers = _request_ids()
         if self._request.ignored:
             headers.append((b"x-proxy-ignored", ", ".join(self._request.ignored).encode()))
         return headers
@@ -152,12 +152,12 @@ class Answer:
 async def send_error(error: ProxyError, dialect: Dialect, send: Send) -> None:
     """Send a failure as a status and the dialect's envelope."""
     headers = [(b"content-type", b"application/json"), *error_headers(error)]
-    await _send_body(error.status, headers, dialect.error(error), send)
+    await _send_body(status_of(error, dialect), headers, dialect.error(error), send)
 
 
 def error_headers(error: ProxyError) -> Headers:
     """The headers that a failure brings along."""
-    headers = [_request_id()]
+    headers = _request_ids()
     if error.retry_after is not None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
     if not error.passes:
@@ -190,5 +190,7 @@ async def _cancel(*tasks: asyncio.Task[None]) -> None:
             task.exception()  # heard, so that the loop does not complain
 
 
-def _request_id() -> tuple[bytes, bytes]:
-    return (b"x-request-id", secrets.token_hex(8).encode())
+def _request_ids() -> Headers:
+    """Name the request, as OpenAI's clients look for it and as Anthropic's do."""
+    name = secrets.token_hex(8).encode()
+    return [(b"x-request-id", name), (b"request-id", name)]

@@ -15,7 +15,7 @@ from litestar.handlers import post
 from litestar.types import ASGIApp
 
 from claude_max_proxy.config import ServerConfig
-from claude_max_proxy.dialect import Dialect
+from claude_max_proxy.dialect import Dialect, HeaderReader, Remembering, status_of
 from claude_max_proxy.errors import (
     BodyTooLarge,
     InternalError,
@@ -27,7 +27,9 @@ from claude_max_proxy.errors import (
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.answers import Answer, error_headers
 from claude_max_proxy.server.clients import client_of
+from claude_max_proxy.server.counting import counting_routes
 from claude_max_proxy.server.embeddings import embeddings_route
+from claude_max_proxy.server.further_routes import by_path, further_routes
 from claude_max_proxy.server.guards import Guard
 from claude_max_proxy.server.keys import Keys
 from claude_max_proxy.server.openapi import openapi_route
@@ -57,6 +59,8 @@ def build_app(runtime: Runtime) -> Litestar:
     keys = Keys(config.api_keys, runtime.rates)
     handlers = [
         *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
+        *(route for dialect in dialects for route in counting_routes(runtime, dialect, keys)),
+        *(handler for dialect in dialects for handler in further_routes(dialect)),
         embeddings_route(runtime, keys),
         *model_routes(runtime, keys),
         *health_routes(runtime),
@@ -85,7 +89,8 @@ def _cors(config: ServerConfig) -> CORSConfig:
 
 def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
     server = runtime.config.server
-
+    reader = dialect if isinstance(dialect, HeaderReader) else None
+    memory = dialect if isinstance(dialect, Remembering) else None
     opt = {
         "summary": f"The dialect {dialect.name}, whole or streamed",
         "body": getattr(dialect, "body", None),
@@ -96,8 +101,12 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
     @post(list(dialect.routes), name=dialect.name, opt=opt)
     async def answer(request: _Request) -> Response[None]:
         asked = dialect.read(await request.body())
+        if reader is not None:
+            reader.read_headers(asked, request.headers)
         asked.client = client_of(request, asked.client)
         keys.admit(asked.client.key, asked.model)
+        if memory is not None:
+            memory.resume(asked)
         events = runtime.gateway.answer(asked, dialect.name)
         return _Answering(Answer(asked, dialect, events, keep_alive=server.keep_alive, hold=server.hold))
 
@@ -105,16 +114,19 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
 
 
 def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Response[bytes]]:
-    by_route = {route: dialect for dialect in dialects for route in dialect.routes}
+    dialect_of = by_path(dialects)
 
     def render(request: _Request, exception: Exception) -> Response[bytes]:
         error = _as_proxy_error(request, exception)
-        dialect = by_route.get(request.scope["path"], dialects[0])
+        dialect = dialect_of(request.scope["path"])
         headers = {name.decode(): value.decode() for name, value in error_headers(error)}
         if allowed := (getattr(exception, "headers", None) or {}).get("allow"):
             headers["allow"] = allowed
         return Response(
-            dialect.error(error), status_code=error.status, headers=headers, media_type="application/json"
+            dialect.error(error),
+            status_code=status_of(error, dialect),
+            headers=headers,
+            media_type="application/json",
         )
 
     return render

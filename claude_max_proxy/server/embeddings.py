@@ -9,6 +9,7 @@ import msgspec
 from litestar import Response
 from litestar.handlers import post
 
+from claude_max_proxy import wire
 from claude_max_proxy.errors import InvalidRequest
 from claude_max_proxy.request import Request
 from claude_max_proxy.runtime import Runtime
@@ -23,7 +24,7 @@ class EmbeddingsRequest(msgspec.Struct):
     input: str | list[Any]
 
 
-_decode = msgspec.json.Decoder(EmbeddingsRequest).decode
+_decoder = msgspec.json.Decoder(EmbeddingsRequest)
 
 
 def embeddings_route(runtime: Runtime, keys: Keys) -> Any:
@@ -42,15 +43,8 @@ def embeddings_route(runtime: Runtime, keys: Keys) -> Any:
 
 
 def _check(body: bytes) -> EmbeddingsRequest:
-    try:
-        wire = _decode(body)
-    except msgspec.ValidationError as error:
-        text = str(error)
-        wrong = next((name for name in EmbeddingsRequest.__struct_fields__ if f"{name}`" in text), None)
-        raise InvalidRequest(f"{wrong or 'the body'}: {text[0].lower()}{text[1:]}", param=wrong) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
+    asked = wire.decode(_decoder, body)
     for name in ("model", "input"):
-        if not getattr(wire, name):
+        if not getattr(asked, name):
             raise InvalidRequest(f"{name}: must not be empty", param=name)
-    return wire
+    return asked

@@ -18,7 +18,7 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler, get
 
 from claude_max_proxy import __version__
-from claude_max_proxy.dialect import Dialect
+from claude_max_proxy.dialect import Dialect, status_of
 from claude_max_proxy.errors import ClientError, InternalError, ProxyError
 
 
@@ -96,7 +96,9 @@ def _operation(
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     content: Node = {"application/json": {"schema": schemas.get(opt.get("answer"), {"type": "object"})}}
     if opt.get("streams"):
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content[
+            "text/event-stream"
+        ] = {}  # tools disagree whether a schema is that of all of it or of an event
     answer = {"description": "The answer.", "content": content}
     if method == "POST":
         answer["headers"] = _HEADERS
@@ -111,7 +113,7 @@ def _failures(method: str, dialect: Dialect) -> Node:
     by_status: dict[int, list[type[ProxyError]]] = defaultdict(list)
     for error in sorted(_leaves(ProxyError), key=lambda error: error.__name__):
         if method == "POST" or issubclass(error, ClientError | InternalError):
-            by_status[error.status].append(error)
+            by_status[status_of(error(""), dialect)].append(error)
     return {
         str(status): {
             "description": " ".join((error.__doc__ or "").partition("\n")[0] for error in errors),

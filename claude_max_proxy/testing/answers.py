@@ -46,6 +46,12 @@ class Thinking(msgspec.Struct, frozen=True):
     text: str
 
 
+class RedactedThinking(msgspec.Struct, frozen=True):
+    """A thinking block whose words nobody may read."""
+
+    data: str
+
+
 class ToolUse(msgspec.Struct, frozen=True):
     """A call of a tool.
 
@@ -59,7 +65,7 @@ class ToolUse(msgspec.Struct, frozen=True):
     raw: str | None = None
 
 
-Block = Text | Thinking | ToolUse
+Block = Text | Thinking | RedactedThinking | ToolUse
 """One block of a reply's content."""
 
 

@@ -24,6 +24,7 @@ from claude_max_proxy import (
     Request,
     Text,
 )
+from claude_max_proxy.extras import EXTRAS, honoured_by
 
 
 _PROMPT = 0.05
@@ -47,7 +48,10 @@ async def check_backend(
     """
     request = request or Request(model, messages=[Message("user", [Text("Say something.")])])
     tasks = asyncio.all_tasks()
-    await _check_unused(make_backend(), model, within)
+    unused = make_backend()
+    unknown = set(honoured_by(unused)) - set(EXTRAS)
+    assert not unknown, f"it honours {sorted(unknown)}, which no request carries"
+    await _check_unused(unused, model, within)
     backend = make_backend()
     try:
         async with asyncio.timeout(within):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 
 from claude_max_proxy import (
+    Call,
+    Client,
     ClientError,
     Dialect,
     Event,
@@ -18,7 +21,9 @@ from claude_max_proxy import (
     PartDelta,
     PartEnded,
     PartStarted,
+    Remembering,
     Request,
+    Routed,
     Started,
     Usage,
     fold,
@@ -45,23 +50,42 @@ EVENTS: tuple[Event, ...] = (
 )
 
 
-def check_dialect(dialect: Dialect, samples: Collection[bytes]) -> None:
-    """Check how ``dialect`` reads and writes; ``samples`` are JSON bodies that it takes."""
+def check_dialect(dialect: Dialect, samples: Collection[bytes], *, tools: bool = True) -> None:
+    """Check how ``dialect`` reads and writes; ``samples`` are JSON bodies that it takes.
+
+    ``tools`` is false for an API that has no place for calls of tools.
+    """
     assert dialect.name, "a dialect has a name"
     assert dialect.routes, "a dialect has routes"
     assert all(route.startswith("/") for route in dialect.routes), f"a route begins with /: {dialect.routes}"
     assert samples, "there is nothing to check without a sample"
     for sample in samples:
+        _check_body(dialect, sample)
         request = dialect.read(sample)
         assert isinstance(request, Request), f"read() gives {request!r}, which is no Request"
         assert request.model, "the Request has no model"
         again = dialect.read(sample)
         assert request == again, f"reading is not pure: {request} is not {again}"
         _check_mutations(dialect, sample)
-        _check_writing(dialect, sample)
+        _check_writing(dialect, sample, tools=tools)
     for body in NOT_REQUESTS:
         _refusal(dialect, body)
     _check_errors(dialect, next(iter(samples)))
+    _check_further_routes(dialect)
+    if isinstance(dialect, Remembering):
+        _check_memory(dialect, dialect, samples)
+
+
+def _check_body(dialect: Dialect, sample: bytes) -> None:
+    """The type of its bodies, if it tells one, is the type of this one."""
+    body = getattr(dialect, "body", None)
+    if body is None:
+        return
+
+    try:
+        msgspec.json.decode(sample, type=body)
+    except msgspec.ValidationError as error:
+        raise AssertionError(f"its body {body!r} is not what its samples are: {error}") from error
 
 
 def _refusal(dialect: Dialect, body: bytes) -> ClientError | None:
@@ -91,9 +115,11 @@ def _check_mutations(dialect: Dialect, sample: bytes) -> None:
         _refusal(dialect, msgspec.json.encode({key: value for key, value in fields.items() if key != name}))
 
 
-def _check_writing(dialect: Dialect, sample: bytes) -> None:
+def _check_writing(dialect: Dialect, sample: bytes, *, tools: bool) -> None:
     request = dialect.read(sample)
     reply = fold(EVENTS)
+    calls = _CALL if tools else ()
+    streamed_pieces = {"text": _TEXT} | ({"arguments": _ARGUMENTS} if tools else {})
     whole = _leaves(msgspec.json.decode(dialect.writer(request).whole(reply)))
     streaming = dialect.read(sample)
     streaming.stream = True
@@ -105,19 +131,24 @@ def _check_writing(dialect: Dialect, sample: bytes) -> None:
         streams[1] += second.write(event)
     for stream in streams:
         said = _strings(bytes(stream))
-        for pieces, what in ((_TEXT, "text"), (_ARGUMENTS, "arguments")):
+        for what, pieces in streamed_pieces.items():
             streamed = [leaf for leaf in said if leaf in pieces]
             assert "".join(streamed) == "".join(pieces), f"the {what} {pieces} streams as {streamed}"
-        for word in _CALL:
-            assert word in said, f"the stream lacks the tool call's {word!r}"
+        for word in calls:
+            assert word in _plain(said), f"the stream lacks the tool call's {word!r}"
     arguments = "".join(_ARGUMENTS)
     assert reply.text in whole, f"the whole answer lacks the text {reply.text!r}"
-    assert arguments in whole or msgspec.json.decode(arguments) in whole, (
+    assert not tools or arguments in whole or msgspec.json.decode(arguments) in whole, (
         "the whole answer lacks the arguments"
     )
-    for word in _CALL:
-        assert word in whole, f"the whole answer lacks the tool call's {word!r}"
+    for word in calls:
+        assert word in _plain(whole), f"the whole answer lacks the tool call's {word!r}"
     assert dialect.writer(streaming).keep_alive(), "a client that waits must see something"
+
+
+def _plain(leaves: list[Any]) -> list[str]:
+    """The texts by their letters and digits, which is what must stay of an id."""
+    return [re.sub(r"[^A-Za-z0-9]", "", leaf) for leaf in leaves if isinstance(leaf, str)]
 
 
 def _check_errors(dialect: Dialect, sample: bytes) -> None:
@@ -137,6 +168,33 @@ def _check_errors(dialect: Dialect, sample: bytes) -> None:
         assert error.message in _strings(stream), (
             f"a stream that fails must say {error.message!r}: {stream!r}"
         )
+
+
+def _check_further_routes(dialect: Dialect) -> None:
+    """Ask each further route for what is not there: it answers in JSON, or refuses as a dialect does."""
+    for route in dialect.further_routes if isinstance(dialect, Routed) else ():
+        assert route.path.startswith("/"), f"a route begins with /: {route.path}"
+        parameters = dict.fromkeys(re.findall(r"\{(\w+)\}", route.path), "nothing")
+        body, error = _attempt(route.path, route.answer, Call(parameters, {}, Client()))
+        assert error or msgspec.json.decode(body), f"{route.path} answers {body!r}"
+
+
+def _check_memory(dialect: Dialect, memory: Remembering, samples: Collection[bytes]) -> None:
+    """Let it go on from itself, and from what nothing is known of: it goes on, or names the field."""
+    memory.take_over(dialect)
+    for sample in samples:
+        _, error = _attempt("resume()", memory.resume, dialect.read(sample))
+        assert not error or error.param, f"what is not there is refused, but no field is named: {error}"
+
+
+def _attempt(what: str, call: Callable[[Any], Any], argument: Any) -> tuple[Any, ClientError | None]:
+    """Give what a call gives, or its refusal."""
+    try:
+        return call(argument), None
+    except ClientError as error:
+        return None, error
+    except Exception as error:
+        raise AssertionError(f"{what} must refuse by a ClientError, not {error!r}") from error
 
 
 def _strings(stream: bytes) -> list[str]:

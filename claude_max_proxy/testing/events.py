@@ -14,7 +14,16 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy.testing.answers import Block, Fault, Reply, Text, Thinking, ToolUse, words
+from claude_max_proxy.testing.answers import (
+    Block,
+    Fault,
+    RedactedThinking,
+    Reply,
+    Text,
+    Thinking,
+    ToolUse,
+    words,
+)
 
 
 _WORD = re.compile(r"\s*\S+|\s+")
@@ -143,6 +152,8 @@ def _block_events(index: int, block: Block) -> list[bytes]:
             return [_block_start(index, {"type": "text", "text": ""}), *_text_deltas(index, block)]
         case Thinking():
             return _thinking_events(index, block)
+        case RedactedThinking():
+            return [_block_start(index, _whole(block))]
         case ToolUse():
             return _tool_events(index, block)
 
@@ -187,6 +198,8 @@ def _whole(block: Block) -> dict[str, Any]:
         case Thinking():
             signature = _signature(block)
             return {"type": "thinking", "thinking": block.text, "signature": signature}
+        case RedactedThinking():
+            return {"type": "redacted_thinking", "data": block.data}
         case ToolUse():
             call_id = block.id or new_id("toolu")
             return {"type": "tool_use", "id": call_id, "name": block.name, "input": block.input}

@@ -9,7 +9,16 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy.testing.answers import Block, Fault, Reply, Text, Thinking, ToolUse, words
+from claude_max_proxy.testing.answers import (
+    Block,
+    Fault,
+    RedactedThinking,
+    Reply,
+    Text,
+    Thinking,
+    ToolUse,
+    words,
+)
 from claude_max_proxy.testing.events import new_id
 
 
@@ -117,6 +126,8 @@ def _block_deltas(model: str, block: Block, calls: itertools.count[int]) -> list
             return list(_text_deltas(model, block))
         case Thinking(text=text):
             return [_chunk(model, {"reasoning_content": piece}) for piece in _WORD.findall(text)]
+        case RedactedThinking():
+            return []  # which this API has no place for
         case ToolUse():
             return _call_deltas(model, block, next(calls))
 

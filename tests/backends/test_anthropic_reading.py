@@ -23,7 +23,7 @@ from claude_max_proxy import (
     fold,
 )
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
-from claude_max_proxy.testing import Reply, Thinking, ToolUse, stream
+from claude_max_proxy.testing import RedactedThinking, Reply, Thinking, ToolUse, stream
 from claude_max_proxy.testing import Text as Said
 
 
@@ -44,7 +44,18 @@ ANSWER = ToolUse("answer", {"city": "Bern"}, "toolu_2")
 CASES: list[tuple[str, bytes, list[Any], str]] = [
     ("text", wire(Said("Hello you")), [Text("Hello you")], "stop"),
     ("CRLF", wire(Said("Hello")).replace(b"\n", b"\r\n"), [Text("Hello")], "stop"),
-    ("thinking", wire(Thinking("hm"), Said("Hello")), [Reasoning("hm"), Text("Hello")], "stop"),
+    (
+        "thinking",
+        wire(Thinking("hm"), Said("Hello")),
+        [Reasoning("hm", "signed-2"), Text("Hello")],
+        "stop",
+    ),
+    (
+        "redacted",
+        wire(RedactedThinking("EoF="), Said("a")),
+        [Reasoning("", "EoF=", redacted=True), Text("a")],
+        "stop",
+    ),
     ("a call", wire(Said("a"), CALL), [Text("a"), ToolCall("toolu_1", "f", '{"a":1}')], "tool_calls"),
     ("a call of nothing", wire(ToolUse("f", {}, "t")), [ToolCall("t", "f", "{}")], "tool_calls"),
     ("length", wire(Said("a"), stop_reason="max_tokens"), [Text("a")], "length"),
@@ -107,7 +118,7 @@ def test_usage() -> None:
 def test_a_structured_answer() -> None:
     """The input of the answer's tool is the text, and what is said beside it is left out."""
     reply = read(wire(Thinking("hm"), Said("Sure:"), ANSWER), 5, "answer")
-    assert reply.parts == [Reasoning("hm"), Text('{"city":"Bern"}')]
+    assert reply.parts == [Reasoning("hm", "signed-2"), Text('{"city":"Bern"}')]
     assert reply.reason == "stop"
 
 
@@ -151,3 +162,9 @@ def test_deltas_are_told_as_they_come() -> None:
     assert reader.feed(started) == [PartStarted(0, "text")]
     assert reader.feed(event("content_block_delta", delta={"text": "a"})) == [PartDelta(0, "a")]
     assert not reader.ended
+
+
+def test_a_stop_sequence() -> None:
+    """The text that ended an answer is told."""
+    reply = read(wire(Said("a"), stop_reason="stop_sequence", stop_sequence="END"), 10**9)
+    assert (reply.reason, reply.stop_sequence) == ("stop", "END")

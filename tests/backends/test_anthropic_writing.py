@@ -23,7 +23,7 @@ from claude_max_proxy import (
     ToolResult,
 )
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
-from claude_max_proxy.backends.anthropic_api.writing import answer_tool, write
+from claude_max_proxy.backends.anthropic_api.writing import answer_tool, headers, write
 
 
 HI = Message("user", [Text("hi")])
@@ -133,9 +133,27 @@ def test_images_and_documents() -> None:
 
 @pytest.mark.parametrize("arguments", ["{", "[1]", "7"])
 def test_arguments_that_are_no_object(arguments: str) -> None:
-    """The API takes only objects as a call's input."""
-    with pytest.raises(InvalidRequest, match="arguments of the tool call 'c1'"):
-        written(Request("x", messages=[HI, Message("assistant", [ToolCall("c1", "f", arguments)])]))
+    """A call whose arguments are no object shows the model what it wrote, inside of one."""
+    call = Message("assistant", [ToolCall("c", "f", arguments)])
+    block = written(Request("x", messages=[HI, call]))["messages"][1]["content"][0]
+    assert block["input"] == {"arguments": arguments}
+
+
+THOUGHTS = [Reasoning("hm", "sig"), Reasoning("", "EoF=", redacted=True), Reasoning("unsigned"), Text("a")]
+
+
+@pytest.mark.parametrize(
+    ("setting", "kinds"),
+    [
+        ("adaptive", ["thinking", "redacted_thinking", "text"]),
+        ("off", ["text"]),
+    ],
+)
+def test_thoughts_handed_back(setting: str, kinds: list[str]) -> None:
+    """Where the model thinks, its own signed thoughts go back to it; nobody else's, and not otherwise."""
+    request = Request("x", messages=[HI, Message("assistant", list(THOUGHTS)), HI])
+    body = written(request, thinking=setting)
+    assert [block["type"] for block in body["messages"][1]["content"]] == kinds
 
 
 def test_tools() -> None:
@@ -234,17 +252,58 @@ def test_no_thinking_where_a_tool_is_forced(setting: str) -> None:
 
 
 def test_no_budget_after_a_call() -> None:
-    """With a budget the API wants back the signed thoughts before a call, which no client has."""
-    request = Request(
-        "x",
-        messages=[
-            HI,
-            Message("assistant", [ToolCall("c", "f", "{}")]),
-            Message("user", [ToolResult("c", (Text("1"),))]),
-        ],
-    )
+    """With a budget the API wants back the signed thoughts before a call: without, there is none."""
+    call = Message("assistant", [ToolCall("c", "f", "{}")])
+    request = Request("x", messages=[HI, call, Message("user", [ToolResult("c", (Text("1"),))])])
     assert "thinking" not in written(request, thinking="budget")
     assert "thinking" in written(request, thinking="adaptive")
+    call.parts.insert(0, Reasoning("hm", "sig"))
+    assert "thinking" in written(request, thinking="budget")
+
+
+OWN: list[tuple[str, dict[str, Any], str | None, dict[str, Any]]] = [
+    ("off", {"type": "adaptive"}, None, {"thinking": {"type": "adaptive"}}),
+    (
+        "off",
+        {"type": "adaptive"},
+        "low",
+        {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
+    ),
+    (
+        "adaptive",
+        {"type": "enabled", "budget_tokens": 2000},
+        "low",
+        {"thinking": {"type": "enabled", "budget_tokens": 2000}},
+    ),
+    ("adaptive", {"type": "adaptive"}, "none", {}),
+    ("adaptive", {"type": "disabled"}, None, {}),
+]
+
+
+@pytest.mark.parametrize(("setting", "thinking", "effort", "wire"), OWN)
+def test_thinking_in_the_apis_own_words(
+    setting: str, thinking: dict[str, Any], effort: Any, wire: dict[str, Any]
+) -> None:
+    """A client that speaks of thinking as the API does is passed on, whatever the setting."""
+    request = asked(effort=effort, extra={"anthropic_thinking": thinking})
+    assert written(request, thinking=setting) == PLAIN | wire
+
+
+def test_what_only_this_api_has() -> None:
+    """The API's own tools and fields go along, and features on trial as a header."""
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    extra = {
+        "anthropic_beta": ["a-1", "b-2"],
+        "anthropic_metadata": {"user_id": "u"},
+        "anthropic_tools": {"tools[0]": search},
+        "top_k": 5,
+    }
+    request = asked(extra=extra)
+    body = written(request)
+    assert (body["top_k"], body["tools"], body["metadata"]) == (5, [search], {"user_id": "u"})
+    assert headers(request) == {"anthropic-beta": "a-1,b-2"}
+    searching = written(asked(extra=extra, response_schema=SCHEMA))
+    assert searching["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
 
 
 def test_the_prompt_cache() -> None:

@@ -285,6 +285,34 @@ async def test_many_at_once(house: House) -> None:
     assert [a.choices[0].message.content for a in answers] == [f"You said: {text}" for text in texts]
 
 
+async def test_what_openai_honours(house: House) -> None:
+    """Parameters and content that an OpenAI-compatible server knows reach it, and none is told as ignored."""
+    parts = [
+        {"type": "text", "text": "look and listen"},
+        {"type": "image_url", "image_url": {"url": "http://cam.lan/now.png"}},
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
+    ]
+    fields: dict[str, Any] = {"seed": 0, "logit_bias": {"50256": -100}, "user": "me", "verbosity": "low"}
+    raw = house.client.chat.completions.with_raw_response
+    answer = await raw.create(model="o", messages=[{"role": "user", "content": parts}], **fields)  # type: ignore[misc,list-item]
+    assert "x-proxy-ignored" not in answer.headers
+    body = house.upstreams["o"].requests[0].body
+    assert {name: body[name] for name in fields} == fields
+    assert body["messages"][0]["content"] == parts
+
+
+async def test_what_anthropic_does_not(house: House) -> None:
+    """The same are ignored by name, or refused, where the model behind the name knows nothing of them."""
+    raw = house.client.chat.completions.with_raw_response
+    hello: Any = [{"role": "user", "content": "hi"}]
+    answer = await raw.create(model="a", messages=hello, seed=0, verbosity="low", user="me")
+    assert answer.headers["x-proxy-ignored"] == "seed, verbosity"
+    with pytest.raises(openai.BadRequestError) as caught:
+        await house.ask("a", logit_bias={"50256": -100})
+    assert caught.value.param == "logit_bias"
+    assert len(house.upstreams["a"].requests) == 1
+
+
 @pytest.mark.parametrize("given", ["abc", ["a", "abc"], [1, 2, 3], [[1], [2, 3]]])
 async def test_embeddings(house: House, given: Any) -> None:
     """Embeddings are those of the upstream's model, for text and tokens."""
@@ -341,3 +369,56 @@ async def test_what_is_known_of_models(house: House) -> None:
         other = (await client.get(f"{house.url}/v1/models/a")).json()
     assert (row["context_window"], row["input_modalities"], row["owned_by"]) == (8192, ["text"], "meta")
     assert other["owned_by"] == "anthropic"
+
+
+async def ask_messages(house: House, path: str, **fields: Any) -> httpx.Response:
+    """Ask in the Messages API's own words."""
+    body = {"model": "a", "max_tokens": 2000, "messages": [{"role": "user", "content": "hi"}], **fields}
+    headers = {"anthropic-beta": "one-2025-01-01,two-2025-01-01"}
+    async with httpx.AsyncClient(base_url=house.url, timeout=10, trust_env=False) as client:
+        return await client.post(path, json=body, headers=headers)
+
+
+async def test_what_only_the_messages_api_has(house: House) -> None:
+    """Anthropic's own tools, fields and features on trial go along to Anthropic."""
+    search = {"type": "web_search_20250305", "name": "web_search"}
+    fields = {"top_k": 5, "metadata": {"user_id": "me"}, "context_management": {"edits": []}}
+    answer = await ask_messages(house, "/v1/messages", tools=[search], **fields)
+    assert answer.json()["content"] == [{"type": "text", "text": "You said: hi"}]
+    assert "x-proxy-ignored" not in answer.headers
+    request = house.upstreams["a"].requests[0]
+    assert request.headers["anthropic-beta"] == "one-2025-01-01,two-2025-01-01"
+    assert (request.body["tools"][0]["type"], request.body["top_k"]) == ("web_search_20250305", 5)
+    assert request.body["metadata"] == {"user_id": "me"}
+
+    refused = await ask_messages(house, "/v1/messages", model="o", tools=[search])
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "tools[0]")
+    ignored = await ask_messages(house, "/v1/messages", model="o", **fields)
+    assert set(ignored.headers["x-proxy-ignored"].split(", ")) == {"top_k", "context_management"}
+
+
+@pytest.mark.parametrize("thinking", [{"type": "adaptive"}, {"type": "enabled", "budget_tokens": 1500}])
+async def test_thinking_there_and_back(house: House, thinking: Any) -> None:
+    """A client that asks for thinking gets signed thoughts, and they go back where they came from."""
+    house.upstreams["a"].script(Reply((Thinking("hm hm"), Text("Hello"))))
+    answer = await ask_messages(house, "/v1/messages", thinking=thinking)
+    assert house.upstreams["a"].requests[0].body["thinking"] == thinking
+    content = answer.json()["content"]
+    assert content[0] == {"type": "thinking", "thinking": "hm hm", "signature": "signed-5"}
+    messages = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": content},
+        {"role": "user", "content": "and?"},
+    ]
+    await ask_messages(house, "/v1/messages", thinking=thinking, messages=messages)
+    assert house.upstreams["a"].requests[1].body["messages"][1]["content"] == content
+
+
+async def test_counts(house: House) -> None:
+    """Anthropic counts for itself; for a server that cannot, it is an estimate."""
+    counted = await ask_messages(house, "/v1/messages/count_tokens")
+    assert counted.json()["input_tokens"] > 1
+    assert "x-proxy-estimated" not in counted.headers
+    estimated = await ask_messages(house, "/v1/messages/count_tokens", model="o")
+    assert estimated.json()["input_tokens"] > 1
+    assert estimated.headers["x-proxy-estimated"] == "true"

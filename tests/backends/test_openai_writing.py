@@ -10,6 +10,7 @@ import pytest
 
 from claude_max_proxy import (
     Agent,
+    Audio,
     File,
     Image,
     InvalidRequest,
@@ -24,6 +25,7 @@ from claude_max_proxy import (
 )
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
 from claude_max_proxy.backends.openai_api.writing import write
+from claude_max_proxy.http_upstream import ModelFacts
 
 
 ASKED = {"model": "m", "messages": [], "stream": True, "stream_options": {"include_usage": True}}
@@ -58,6 +60,9 @@ PARAMETERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
     ({"effort": "high"}, {}, {"reasoning_effort": "high"}),
     ({"effort": "none"}, {}, {"reasoning_effort": "none"}),
     ({"effort": "max"}, {}, {"reasoning_effort": "xhigh"}),
+    ({"max_tokens": 9000}, {"models": {"m": ModelFacts(max_output_tokens=4096)}}, {"max_tokens": 4096}),
+    ({"max_tokens": 900}, {"models": {"m": ModelFacts(max_output_tokens=4096)}}, {"max_tokens": 900}),
+    ({"max_tokens": 9000}, {"models": {"y": ModelFacts(max_output_tokens=4096)}}, {"max_tokens": 9000}),
     ({"extra": {"user": "u", "prompt_cache_key": "k"}}, {}, {"user": "u", "prompt_cache_key": "k"}),
     ({"extra": {"seed": 7, "logit_bias": {"5": -1}}}, {}, {"seed": 7, "logit_bias": {"5": -1}}),
     ({"extra": {"seed": 7, "user": "u"}}, {"lacks": ["seed"]}, {"user": "u"}),
@@ -161,7 +166,11 @@ def test_images_in_results() -> None:
         Message("user", [Text("and?"), ToolResult("c1", (PNG, Text("seen"))), ToolResult("c2", (PNG,))])
     ) == [
         {"role": "tool", "tool_call_id": "c1", "content": "seen"},
-        {"role": "tool", "tool_call_id": "c2", "content": "(the result is in the images that follow)"},
+        {
+            "role": "tool",
+            "tool_call_id": "c2",
+            "content": "(the result is in the images and documents that follow)",
+        },
         {"role": "user", "content": [PNG_WIRE, PNG_WIRE]},
         {"role": "user", "content": "and?"},
     ]
@@ -204,3 +213,19 @@ def test_an_agent_is_refused() -> None:
     """A model that is configured with an agent cannot be had here."""
     with pytest.raises(InvalidRequest, match="claude-cli"):
         written(Request("x", agent=Agent(("Read",), "/")))
+
+
+@pytest.mark.parametrize("handed_back", [False, True])
+def test_thoughts(handed_back: bool) -> None:
+    """What the model thought is handed back only to servers that want it, beside what it said."""
+    said = [Reasoning("Hm. "), Text("Well."), Reasoning("So."), ToolCall("c", "look", "{}")]
+    request = Request("x", messages=[Message("assistant", [Reasoning("alone")]), Message("assistant", said)])
+    (wire,) = written(request, hand_back_reasoning=handed_back)["messages"]
+    assert wire.get("reasoning_content") == ("Hm. So." if handed_back else None)
+    assert (wire["content"], len(wire["tool_calls"])) == ("Well.", 1)
+
+
+def test_speech() -> None:
+    """Speech goes on as it came."""
+    (wire,) = messages(Message("user", [Text("listen"), Audio("AAAA", "wav")]))
+    assert wire["content"][1] == {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}

@@ -15,7 +15,17 @@ import pytest
 from click.testing import CliRunner
 
 from claude_max_proxy import ConfigError, __version__
-from claude_max_proxy.cli.commands import config, demo, models, new_plugin, plugins, serve
+from claude_max_proxy.cli.commands import (
+    config,
+    demo,
+    doctor,
+    models,
+    new_plugin,
+    openclaw,
+    plugins,
+    serve,
+    service,
+)
 from claude_max_proxy.cli.listening import bind_tcp
 from claude_max_proxy.cli.serving import announce, announce_backends
 from claude_max_proxy.config import DEFAULT_MODELS
@@ -44,7 +54,11 @@ def command(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "used", [serve, models, demo, plugins, new_plugin, config, *config.commands.values()]
+    "used",
+    [
+        *(serve, models, demo, plugins, new_plugin, openclaw, doctor),
+        *(config, *config.commands.values(), service, *service.commands.values()),
+    ],
 )
 def test_every_command_explains_itself(used: Any) -> None:
     """``--help`` says what a command and each of its options does."""
@@ -108,6 +122,7 @@ def test_the_configuration_is_found(tmp_path: Path) -> None:
         (["serve", "--port", "70000"], 2, "70000"),
         (["serve", "--config", "none.toml"], 2, "none.toml cannot be read"),
         (["serve", "--host", "0.0.0.0"], 2, "api_keys must be set"),
+        (["service", "status"], 1, "not installed"),
     ],
 )
 def test_at_the_prompt(tmp_path: Path, words: list[str], status: int, output: str) -> None:

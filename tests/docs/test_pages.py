@@ -24,8 +24,13 @@ from claude_max_proxy.config import (
     ServerConfig,
     parse,
 )
+from claude_max_proxy.dialects.anthropic_messages.parameters import REFUSED as REFUSED_OF_MESSAGES
+from claude_max_proxy.dialects.anthropic_messages.schemas import MessagesRequest
 from claude_max_proxy.dialects.openai_chat.parameters import REFUSED
 from claude_max_proxy.dialects.openai_chat.schemas import ChatCompletionRequest
+from claude_max_proxy.dialects.openai_responses import Settings as ResponsesSettings
+from claude_max_proxy.dialects.openai_responses import parameters as responses_parameters
+from claude_max_proxy.dialects.openai_responses.schemas import ResponseRequest
 from claude_max_proxy.extras import EXTRAS
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.app import build_app
@@ -48,6 +53,7 @@ TABLES = {
     '### `type = "anthropic"`': AnthropicApiSettings,
     "## `[plugins]`": PluginsConfig,
     "## `[plugins.NAME]`": PluginPolicy,
+    "### `[plugins.openai_responses]`": ResponsesSettings,
 }
 
 
@@ -123,25 +129,52 @@ def test_readme_models() -> None:
     assert sorted(re.findall(r"[\w*-]+", " ".join(names))) == sorted(plain)
 
 
+def parameters(heading: str) -> dict[str, set[str]]:
+    """Name a section's parameters by what becomes of them."""
+    found: dict[str, set[str]] = {}
+    for name, what, *_ in rows(section("http-api.md", heading)):
+        found.setdefault(what, set()).add(name)
+    for name in found.keys() & {"hint", "meaning", "bookkeeping"}:
+        assert all(EXTRAS[one].kind == name for one in found[name] & EXTRAS.keys())
+    assert found.keys() <= {"honoured", "refused", "hint", "meaning", "bookkeeping"}
+    return found
+
+
 def test_parameters() -> None:
     """Every parameter of a chat completion is on the page, as what the code makes of it."""
-    found: dict[str, set[str]] = {}
-    for name, what, *_ in rows(section("http-api.md", "## Chat completions")):
-        found.setdefault(what, set()).add(name)
+    found = parameters("## Chat completions")
     assert set().union(*found.values()) == set(ChatCompletionRequest.__struct_fields__)
     assert found["refused"] == {*REFUSED, "n", "modalities"}
-    for name in found["hint"] | found["meaning"] | found["bookkeeping"]:
-        assert name in found[EXTRAS[name].kind]
-    assert found.keys() == {"honoured", "refused", "hint", "meaning", "bookkeeping"}
+    assert found["hint"] | found["meaning"] | found["bookkeeping"] <= EXTRAS.keys()
+
+
+def test_parameters_of_responses() -> None:
+    """Every parameter of a response is on the page, as what the code makes of it."""
+    found = parameters("## Responses")
+    assert set().union(*found.values()) == set(ResponseRequest.__struct_fields__)
+    assert found["refused"] == set(responses_parameters.REFUSED)
+    assert found["hint"] == {*responses_parameters.IGNORED, "truncation"}
+
+
+def test_parameters_of_messages() -> None:
+    """Every parameter of the Messages API is on the page, as what the code makes of it."""
+    found = {name: what for name, what, *_ in rows(section("http-api.md", "## Messages"))}
+    assert set(found) == set(MessagesRequest.__struct_fields__)
+    assert {name for name, what in found.items() if what == "refused"} == set(REFUSED_OF_MESSAGES)
+    for name, what in found.items():
+        extra = EXTRAS.get(name) if what == "hint" else EXTRAS.get(f"anthropic_{name}")
+        assert what in {"honoured", "refused"} or (extra is not None and extra.kind == what)
 
 
 def test_routes() -> None:
     """The page names every route, in its form with ``/v1`` where it has one."""
     found = {row[0] for row in rows(PAGES["http-api.md"]) if "/" in row[0]}
     served = set()
-    for route in build_app(Runtime(parse({}, None))).routes:
-        path = re.sub(r"\{.*?\}", "{id}", route.path_format).replace("/health", "/health")
-        if path not in {"/models", "/models/{id}", "/chat/completions", "/embeddings", "/v1/health"}:
+    routes = build_app(Runtime(parse({}, None))).routes
+    every = {route.path_format for route in routes}
+    for route in routes:
+        path = re.sub(r"\{.*?\}", "{id}", route.path_format)
+        if path == "/health" or (path != "/v1/health" and f"/v1{route.path_format}" not in every):
             served |= {f"{method} {path}" for method in route.methods - {"OPTIONS"}}  # type: ignore[attr-defined]
     assert found == served
 

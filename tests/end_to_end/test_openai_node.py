@@ -1,4 +1,4 @@
-"""OpenAI's own Node client, whole and streamed, over conversations of ten turns."""
+"""OpenAI's own Node client, whole and streamed: conversations of ten turns, and a tool loop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from claude_max_proxy.testing import ScriptedUpstream
+from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, Thinking, ToolUse
 from tests.end_to_end.chatting import MODEL
 from tests.end_to_end.comparing import asked, seen
 from tests.end_to_end.running import RunningProxy, until
@@ -68,3 +68,27 @@ async def test_ten_turns(mode: str, packages: Path, proxy: RunningProxy, upstrea
     await until(lambda: len(proxy.access()) == before + TURNS)
     lines = [(status, "  live  " in rest) for status, rest in proxy.access()[before:]]
     assert lines == [(200, False), *[(200, True)] * (TURNS - 1)]
+
+
+@pytest.mark.parametrize("mode", ["whole", "streamed"])
+async def test_responses(mode: str, packages: Path, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
+    """A tool loop in the Responses API goes on in place by the response's id, each step asked once."""
+    look = ToolUse("look", {"where": "here"})
+    upstream.script(
+        Reply((Thinking("Hm."), Text("See:"), look, look)), Reply((look,)), Reply((Text("Done."),))
+    )
+    before = len(proxy.access())
+    node = shutil.which("node")
+    assert node, "node is needed"
+
+    output = await _run(node, str(SCRIPT.with_name("respond.mjs")), proxy.url, MODEL, mode, str(packages))
+
+    assert json.loads(output) == {
+        "texts": ["See:", "", "Done."],
+        "kinds": [["reasoning", "message", *["function_call"] * 2], ["function_call"], ["message"]],
+        "same": True,
+    }
+    assert len(upstream.requests) == 3
+    await until(lambda: len(proxy.access()) == before + 3)
+    lines = [(status, "  live  " in rest) for status, rest in proxy.access()[before:]]
+    assert lines == [(200, False), (200, True), (200, True)]

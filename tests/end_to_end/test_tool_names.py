@@ -14,6 +14,7 @@ from tests.end_to_end.running import RunningProxy
 from tests.end_to_end.working import (
     DONE,
     MODELS,
+    TOOLS,
     Worker,
     function,
     hear,
@@ -100,6 +101,28 @@ async def test_names_and_ids_of_the_past(sdk: AsyncOpenAI, upstream: ScriptedUps
     assert len({block[2] for block in made}) == 6
     expected = [("result", 5 - n, [("text", f"result of {call_ids[5 - n]}")]) for n in range(6)]
     assert results == [*expected, ("text", "go on")]
+
+
+async def test_ids_counted_anew(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
+    """A history whose ids begin anew in every answer arrives with ids of their own, and goes on in place."""
+    messages = [user("work")]
+    for number in range(3):
+        function = {"name": "look", "arguments": f'{{"n": {number}}}'}
+        messages += [
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"id": "call_0", "type": "function", "function": function}],
+            },
+            result("call_0", f"result {number}"),
+        ]
+
+    await hear(sdk, new_model(), [*messages, user("go on")], tools=TOOLS)
+
+    uses = [block[1] for _, blocks in seen(upstream) for block in blocks if block[0] == "call"]
+    results = [block[1:] for _, blocks in seen(upstream) for block in blocks if block[0] == "result"]
+    assert uses == [0, 1, 2]
+    assert results == [(number, [("text", f"result {number}")]) for number in range(3)]
 
 
 # What a CLI of its own has tools for; it must not take a client's for one of those.

@@ -199,7 +199,19 @@ def with_unknown(messages: list[Message]) -> list[Message]:
     return [*messages, *(result(one, "r") for one in ids(messages)), result("callX", "r")]
 
 
-@pytest.mark.parametrize("follow_up", [without_result, with_none, with_two, with_unknown])
+def with_one_id(messages: list[Message]) -> list[Message]:
+    """Say that both calls have one id."""
+    first, second = messages[-1]["tool_calls"]
+    calls = [first, {**second, "id": first["id"]}]
+    return [
+        *messages[:-1],
+        {**messages[-1], "tool_calls": calls},
+        result(first["id"], "r"),
+        result(first["id"], "r"),
+    ]
+
+
+@pytest.mark.parametrize("follow_up", [without_result, with_none, with_two, with_unknown, with_one_id])
 async def test_refused_results(
     follow_up: Callable[[list[Message]], list[Message]], sdk: AsyncOpenAI, upstream: ScriptedUpstream
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from claude_max_proxy import (
+    Busy,
     Event,
     Failed,
     Finished,
@@ -216,6 +217,45 @@ async def test_stopping_hangs_up() -> None:
         await upstream.stop()
         with pytest.raises(UpstreamFailed, match="broke off"):
             await anext(events)
+
+
+async def test_at_most_so_many() -> None:
+    """Who finds no room waits for it, and whoever is answered or fails makes some."""
+    steps: list[list[Step]] = [[0.02, status(400)], *[[0.02, whole(b"yes")]] * 6]
+    async with RawServer(*steps) as server:
+        upstream = await started(server.url, max_connections=2)
+        asked = [upstream.ask("/x", b"") for _ in range(7)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        assert [one for one in answers if isinstance(one, bytes)] == [b"yes"] * 6
+        assert server.connections == 2
+        await upstream.stop()
+
+
+async def test_leaving_makes_room() -> None:
+    """So does who leaves, whether answered already or still waiting for room."""
+    async with RawServer([SILENCE], [whole(b"yes")]) as server:
+        upstream = await started(server.url, max_connections=1)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await asyncio.gather(upstream.ask("/x", b""), upstream.ask("/x", b""))
+        assert await upstream.ask("/x", b"") == b"yes"
+        await upstream.stop()
+
+
+async def test_no_room() -> None:
+    """That none of our connections comes free is our fault, a 429, and says nothing of the upstream."""
+    async with RawServer([HEAD + b"one", SILENCE], [whole(b"yes")]) as server:
+        upstream = await started(server.url, max_connections=1, first_byte_timeout=0.1)
+        async with aclosing(upstream.answer("/x", b"?", Echo())) as events:
+            await anext(events)
+            with pytest.raises(
+                Busy, match=r"^all 1 connections to \[backends.my\].*max_connections"
+            ) as caught:
+                await upstream.ask("/x", b"?")
+        assert (caught.value.status, caught.value.retry_after) == (429, 1)
+        assert await upstream.ask("/x", b"?") == b"yes"
+        assert len(server.heard) == 2
+        await upstream.stop()
 
 
 async def test_nonsense() -> None:

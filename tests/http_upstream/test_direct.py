@@ -19,11 +19,10 @@ SILENCE = 3600.0
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
-def direct(url: str, connections: int = 4, connect_timeout: float = 5.0) -> Direct:
+def direct(url: str, connect_timeout: float = 5.0) -> Direct:
     """The direct way to a server."""
     settings = HttpSettings(base_url=url, headers={"x-mine": "1"})
-    made = endpoint("a", settings, {})
-    return Direct(made, max_connections=connections, connect_timeout=connect_timeout)
+    return Direct(endpoint("a", settings, {}), connect_timeout, tls=None)
 
 
 async def body_of(exchange: Exchange) -> bytes:
@@ -52,7 +51,7 @@ async def test_framing(script: list[Step]) -> None:
     """A body is read to its end, however that is marked and wherever the bytes are cut."""
     async with RawServer(script) as server:
         way = direct(server.url)
-        exchange = await way.post("/x", b"question")
+        exchange = await way.post("/x", b"question", {"x-more": "2"})
         assert exchange.status == 200
         assert await body_of(exchange) == b"hello"
         await way.close()
@@ -62,13 +61,13 @@ async def test_what_is_sent() -> None:
     """A request is one message with the endpoint's headers and the body's length."""
     async with RawServer([whole(b"", "404 Not Found", "X-Why: so")]) as server:
         way = direct(server.url + "/base")
-        exchange = await way.post("/x", b"question")
+        exchange = await way.post("/x", b"question", {"x-more": "2"})
         await way.close()
     assert (exchange.status, exchange.headers["x-why"]) == (404, "so")
     head, _, body = server.heard[0].partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
     assert lines[0] == "POST /base/x HTTP/1.1"
-    assert {"x-mine: 1", "content-length: 8", f"host: {server.url[7:]}"} <= set(lines)
+    assert {"x-mine: 1", "x-more: 2", "content-length: 8", f"host: {server.url[7:]}"} <= set(lines)
     assert body == b"question"
 
 
@@ -77,7 +76,7 @@ async def test_a_connection_is_used_again() -> None:
     async with RawServer(*[[chunked(b"%d" % number)] for number in range(5)]) as server:
         way = direct(server.url)
         for number in range(5):
-            assert await body_of(await way.post("/", b"")) == b"%d" % number
+            assert await body_of(await way.post("/", b"", {})) == b"%d" % number
         assert server.connections == 1
         await way.close()
 
@@ -96,9 +95,9 @@ async def test_a_connection_that_is_not(script: list[Step]) -> None:
     async with RawServer(script, [whole(b"c")]) as server:
         way = direct(server.url)
         with contextlib.suppress(ConnectionBroken):  # what came with the answer may spoil it
-            assert (await body_of(await way.post("/", b"")))[:1] == b"a"
+            assert (await body_of(await way.post("/", b"", {})))[:1] == b"a"
         await asyncio.sleep(0.02)
-        assert await body_of(await way.post("/", b"")) == b"c"
+        assert await body_of(await way.post("/", b"", {})) == b"c"
         assert server.connections == 2
         await way.close()
 
@@ -107,8 +106,8 @@ async def test_a_connection_that_was_closed_meanwhile() -> None:
     """When the server hangs up instead of answering over a used connection, a new one is tried."""
     async with RawServer([whole(b"a")], [CLOSE], [whole(b"b")]) as server:
         way = direct(server.url)
-        assert await body_of(await way.post("/", b"1")) == b"a"
-        assert await body_of(await way.post("/", b"2")) == b"b"
+        assert await body_of(await way.post("/", b"1", {})) == b"a"
+        assert await body_of(await way.post("/", b"2", {})) == b"b"
         assert [request[-1:] for request in server.heard] == [b"1", b"2", b"2"]
         await way.close()
 
@@ -129,7 +128,7 @@ async def test_no_answer(script: list[Step]) -> None:
         way = direct(server.url)
         with pytest.raises(ConnectionBroken):
             async with asyncio.timeout(5):
-                await way.post("/", b"")
+                await way.post("/", b"", {})
         await way.close()
 
 
@@ -145,7 +144,7 @@ async def test_half_an_answer(script: list[Step]) -> None:
     """What came is given; that the rest never will is an error and not an end."""
     async with RawServer(script) as server:
         way = direct(server.url)
-        exchange = await way.post("/", b"")
+        exchange = await way.post("/", b"", {})
         assert await exchange.read() == b"hel"
         with pytest.raises(ConnectionBroken):
             await exchange.read()
@@ -158,16 +157,16 @@ async def test_nobody_there() -> None:
         tls = direct(server.url.replace("http", "https"), connect_timeout=0.2)
         tls._tls = ssl.create_default_context()
         with pytest.raises(ConnectionBroken, match="no connection"):
-            await tls.post("/", b"")
+            await tls.post("/", b"", {})
     with pytest.raises(ConnectionBroken, match="no connection"):
-        await direct(server.url).post("/", b"")
+        await direct(server.url).post("/", b"", {})
 
 
 async def test_closing_hangs_up() -> None:
     """An answer that is closed before its end takes its connection along, at once."""
     async with RawServer([HEAD + b"Content-Length: 9\r\n\r\nhel", SILENCE]) as server:
         way = direct(server.url)
-        exchange = await way.post("/", b"")
+        exchange = await way.post("/", b"", {})
         await exchange.close()
         async with asyncio.timeout(1):
             await server.left.wait()
@@ -175,33 +174,16 @@ async def test_closing_hangs_up() -> None:
 
 
 async def test_being_cancelled_hangs_up() -> None:
-    """So does a cancelled wait for the head, and the room it took is free again."""
+    """So does a cancelled wait for the head, and the next question goes over another connection."""
     async with RawServer([SILENCE], [whole(b"a")]) as server:
-        way = direct(server.url, connections=1)
+        way = direct(server.url)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await way.post("/", b"")
+                await way.post("/", b"", {})
         async with asyncio.timeout(1):
             await server.left.wait()
-            assert await body_of(await way.post("/", b"")) == b"a"
+            assert await body_of(await way.post("/", b"", {})) == b"a"
         await way.close()
-
-
-async def test_at_most_so_many() -> None:
-    """Who finds no connection free waits for one, and a failure frees its own."""
-    scripts: list[list[Step]] = [[0.02, whole(b"a")] for _ in range(6)]
-    async with RawServer(*scripts) as server:
-        way = direct(server.url, connections=2)
-
-        async def one() -> bytes:
-            return await body_of(await way.post("/", b""))
-
-        assert await asyncio.gather(*[one() for _ in range(6)]) == [b"a"] * 6
-        assert server.connections == 2
-        await way.close()
-    for _ in range(3):
-        with pytest.raises(ConnectionBroken):
-            await way.post("/", b"")
 
 
 async def test_a_slow_reader() -> None:
@@ -209,7 +191,7 @@ async def test_a_slow_reader() -> None:
     size = 40_000_000
     async with RawServer([whole(bytes(size))]) as server:
         way = direct(server.url)
-        exchange = await way.post("/", b"")
+        exchange = await way.post("/", b"", {})
         await asyncio.sleep(0.2)
         assert exchange._size < size / 4
         assert len(await body_of(exchange)) == size

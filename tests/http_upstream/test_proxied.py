@@ -30,7 +30,7 @@ async def ask(url: str, **settings: bool) -> bytes:
     upstream = HttpUpstream("my", HttpSettings(base_url=url, **settings), {"x-own": "1"})  # type: ignore[arg-type]
     await upstream.start()
     try:
-        return await upstream.ask("/x", b"question")
+        return await upstream.ask("/x", b"question", {"x-more": "2"})
     finally:
         await upstream.stop()
 
@@ -42,7 +42,11 @@ async def test_what_is_sent() -> None:
     assert await ask(URL, http2=True) == b"answer"
     request = route.calls[0].request
     assert request.content == b"question"
-    assert (request.headers["x-own"], request.headers["accept-encoding"]) == ("1", "identity")
+    assert [request.headers[name] for name in ("x-own", "x-more", "accept-encoding")] == [
+        "1",
+        "2",
+        "identity",
+    ]
     assert request.headers["content-length"] == "8"
 
 

@@ -17,17 +17,20 @@ from claude_max_proxy import (
     Finished,
     InvalidRequest,
     Message,
+    NotFound,
     Overloaded,
     PartDelta,
     PartEnded,
     PartStarted,
     ProxyError,
     Request,
+    Route,
     Started,
     Text,
 )
 from claude_max_proxy.config import PluginsConfig
 from claude_max_proxy.dialects.openai_chat import OpenAIChat
+from claude_max_proxy.dialects.openai_responses import OpenAIResponses
 from claude_max_proxy.drop_ins import DropIns
 from claude_max_proxy.plugins import Plugins, load_built_ins
 from claude_max_proxy.testing.conformance import check_backend, check_dialect
@@ -45,7 +48,38 @@ CHAT = [
         b' {"role": "user", "content": [{"type": "text", "text": "hi"}]}]}'
     ),
 ]
-SAMPLES = {"openai-chat": CHAT}
+MESSAGES = [
+    b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}',
+    (
+        b'{"model": "m", "max_tokens": 9, "stream": true, "temperature": 0.5, "stop_sequences": ["x"],'
+        b' "system": [{"type": "text", "text": "Be brief."}], "thinking": {"type": "adaptive"},'
+        b' "metadata": {"user_id": "u"}, "output_config": {"effort": "low"}, "tool_choice": {"type": "any"},'
+        b' "tools": [{"name": "look", "input_schema": {"type": "object"}}],'
+        b' "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]}'
+    ),
+]
+COMPLETIONS = [
+    b'{"model": "m", "prompt": "Once", "stop": ["x"], "max_tokens": 5, "temperature": 0.5, "echo": false}'
+]
+RESPONSES = [
+    b'{"model": "m", "input": "hi"}',
+    (
+        b'{"model": "m", "stream": true, "store": true, "previous_response_id": "resp_1", "temperature": 0.5,'
+        b' "max_output_tokens": 9, "instructions": "Be brief.", "user": "u", "metadata": {"a": "b"},'
+        b' "reasoning": {"effort": "low", "summary": "auto"}, "include": ["reasoning.encrypted_content"],'
+        b' "text": {"format": {"type": "text"}}, "tool_choice": "auto", "parallel_tool_calls": true,'
+        b' "tools": [{"type": "function", "name": "look", "parameters": {"type": "object"}}],'
+        b' "input": [{"role": "system", "content": "Be brief."},'
+        b' {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hi"}]}]}'
+    ),
+]
+SAMPLES = {
+    "anthropic-messages": MESSAGES,
+    "openai-chat": CHAT,
+    "openai-completions": COMPLETIONS,
+    "openai-responses": RESPONSES,
+}
+WITHOUT_TOOLS = {"openai-completions"}
 
 
 def built_in_dialects() -> dict[str, Dialect]:
@@ -71,7 +105,7 @@ def backend_of(folder: Path, type_: str) -> Callable[[], Any]:
 @pytest.mark.parametrize("name", built_in_dialects())
 def test_every_built_in_dialect(name: str) -> None:
     """Every built-in dialect keeps the contract, and has samples here."""
-    check_dialect(built_in_dialects()[name], SAMPLES[name])
+    check_dialect(built_in_dialects()[name], SAMPLES[name], tools=name not in WITHOUT_TOOLS)
 
 
 async def test_the_echo() -> None:
@@ -199,6 +233,7 @@ async def begins() -> None:
         ({"health": dict}, r"health\(\) has the status None"),
         ({"health": lambda: None}, "is no dict"),
         ({"stop": never}, r"stop\(\) does not end within"),
+        ({"honours": {"sed"}}, r"honours \['sed'\], which no request carries"),
         ({"start": begins}, r"stop\(\) leaves tasks running"),
     ],
 )
@@ -290,6 +325,7 @@ ONE = BrokenWriter(OpenAIChat().writer(Request("m")))
         ({"name": ""}, "has a name"),
         ({"routes": ()}, "has routes"),
         ({"routes": ("v1",)}, "begins with /"),
+        ({"body": Request}, "is not what its samples are"),
         ({"read": reads}, "was taken|was read as"),
         ({"read": refuses_without_a_field}, "no field is named"),
         ({"read": lambda body: __import__("json").loads(body)}, "which is no Request"),
@@ -304,6 +340,38 @@ def test_a_broken_dialect(broken: dict[str, Any], message: str) -> None:
     """A dialect that breaks a rule fails with that rule."""
     with pytest.raises(AssertionError, match=message):
         check_dialect(BrokenDialect(**broken), CHAT)
+
+
+class BrokenMore(OpenAIResponses):
+    """A dialect with more than answers, whose parts a test replaces."""
+
+    def __init__(self, routes: tuple[Route, ...] = (), resume: Any = None) -> None:
+        """Be whole but for what is given."""
+        super().__init__()
+        self._routes = routes
+        if resume is not None:
+            self.resume = resume  # type: ignore[method-assign]
+
+    @property
+    def further_routes(self) -> tuple[Route, ...]:
+        """What is given."""
+        return self._routes
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (BrokenMore((Route("GET", "things/{id}", raises(NotFound("no"))),)), "begins with /"),
+        (BrokenMore((Route("GET", "/things/{id}", raises(KeyError("no"))),)), "refuse by a ClientError, not"),
+        (BrokenMore((Route("GET", "/things/{id}", lambda call: b"null"),)), "answers b'null'"),
+        (BrokenMore(resume=raises(KeyError("no"))), "refuse by a ClientError, not"),
+        (BrokenMore(resume=raises(InvalidRequest("no"))), "no field is named"),
+    ],
+)
+def test_a_dialect_with_more_that_is_broken(broken: Dialect, message: str) -> None:
+    """Further routes and a memory have rules of their own, and one that is broken is named."""
+    with pytest.raises(AssertionError, match=message):
+        check_dialect(broken, RESPONSES)
 
 
 def test_a_dialect_that_crashes() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from claude_max_proxy import Backend, RegisterBackend, hookimpl
+from collections.abc import Mapping
+
+from claude_max_proxy import Backend, RegisterBackend, RegisterCheck, hookimpl
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 
 
@@ -10,6 +12,16 @@ from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSetting
 def register_backends(register: RegisterBackend) -> None:
     """Add the backend type."""
     register("anthropic", AnthropicApiSettings, _build)
+
+
+@hookimpl
+def register_checks(register: RegisterCheck, backends: Mapping[str, Backend]) -> None:
+    """Look whether each API is there and takes its key."""
+    from claude_max_proxy.backends.anthropic_api.backend import AnthropicApi
+
+    for backend in backends.values():
+        if isinstance(backend, AnthropicApi):
+            register(backend.check())
 
 
 def _build(name: str, settings: AnthropicApiSettings) -> Backend:

@@ -2,47 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
-from claude_max_proxy import Events, HttpUpstream, ModelInfo, Request
+from claude_max_proxy import Check, Events, HttpBackend, ModelInfo, Request, UpstreamFailed
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
-from claude_max_proxy.backends.anthropic_api.writing import answer_tool, write
+from claude_max_proxy.backends.anthropic_api.writing import NATIVE, answer_tool, headers, write, write_count
 
 
-class AnthropicApi:
+class _Count(msgspec.Struct):
+    """What the upstream counted."""
+
+    input_tokens: int
+
+
+_decode_count = msgspec.json.Decoder(_Count).decode
+
+
+class AnthropicApi(HttpBackend):
     """One ``[backends.<name>]`` of type ``anthropic``."""
 
-    honours = frozenset({"top_k"})
+    honours = frozenset(NATIVE)
 
     def __init__(self, name: str, settings: AnthropicApiSettings) -> None:
         """Prepare; nothing is opened before :meth:`start`."""
-        self.name = name
-        self._settings = settings
         key = settings.key(name)
         headers = {"anthropic-version": settings.version}
-        self._upstream = HttpUpstream(name, settings, headers | ({"x-api-key": key.reveal()} if key else {}))
-
-    async def start(self) -> None:
-        """Get ready, without connecting."""
-        await self._upstream.start()
-
-    async def stop(self) -> None:
-        """Close every connection."""
-        await self._upstream.stop()
+        super().__init__(name, settings, headers | ({"x-api-key": key.reveal()} if key else {}))
+        self._settings = settings
 
     def describe(self, model: str) -> ModelInfo:
         """Say what the settings say of ``model``."""
-        info = self._upstream.describe(model)
+        info = super().describe(model)
         return info if info.owner else msgspec.structs.replace(info, owner="anthropic")
 
-    def health(self) -> dict[str, Any]:
-        """Say how the newest answer ended."""
-        return self._upstream.health()
+    def check(self) -> Check:
+        """Give the check that it is there and takes the key."""
+        return self.upstream.check("/v1/models")
 
     def answer(self, request: Request, model: str) -> Events:
         """Answer with the events of one message, which is always streamed from the upstream."""
         body = write(request, model, self._settings)
-        return self._upstream.answer("/v1/messages", body, AnswerReader(self.name, answer_tool(request)))
+        reader = AnswerReader(self.name, answer_tool(request))
+        return self.upstream.answer("/v1/messages", body, reader, headers(request))
+
+    async def count_tokens(self, request: Request, model: str) -> int:
+        """Let the upstream count what a request would put in."""
+        body = write_count(request, model, self._settings)
+        answer = await self.upstream.ask("/v1/messages/count_tokens", body, headers(request))
+        try:
+            return _decode_count(answer).input_tokens
+        except msgspec.DecodeError as error:
+            raise UpstreamFailed(f"the provider's count cannot be read: {error}") from error

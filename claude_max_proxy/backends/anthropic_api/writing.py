@@ -9,15 +9,26 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import InvalidRequest, Request, ToolResult
-from claude_max_proxy.backends.anthropic_api.messages import Block, write_messages
+from claude_max_proxy import InvalidRequest, Request
+from claude_max_proxy.backends.anthropic_api.messages import write_messages
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
+from claude_max_proxy.backends.anthropic_api.thinking import think
+from claude_max_proxy.messages_api import Block
 
 
 _encoder = msgspec.json.Encoder()
 _CACHE = {"type": "ephemeral"}
-_BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_768, "max": 49_152}
-_SMALLEST_BUDGET = 1024
+# What a request carries in ``extra`` that goes along: the body's own name, where it is simply passed on.
+NATIVE = {
+    "anthropic_beta": "",
+    "anthropic_metadata": "metadata",
+    "anthropic_service_tier": "service_tier",
+    "anthropic_thinking": "",
+    "anthropic_tools": "",
+    "context_management": "context_management",
+    "top_k": "",
+}
+_COUNTED = ("model", "system", "messages", "tools", "tool_choice", "thinking", "output_config")
 
 
 def write(request: Request, model: str, settings: AnthropicApiSettings) -> bytes:
@@ -25,12 +36,7 @@ def write(request: Request, model: str, settings: AnthropicApiSettings) -> bytes
     if request.agent is not None:
         raise InvalidRequest('only a backend of type "claude-cli" has an agent', param="model")
 
-    body: dict[str, Any] = {
-        "model": model,
-        "max_tokens": request.max_tokens or settings.max_tokens,
-        "messages": write_messages(request.messages),
-        "stream": True,
-    }
+    body: dict[str, Any] = {"model": model, "max_tokens": request.max_tokens or settings.max_tokens}
     if request.system.strip():
         body["system"] = [{"type": "text", "text": request.system}]
     if tools := _tools(request):
@@ -38,11 +44,26 @@ def write(request: Request, model: str, settings: AnthropicApiSettings) -> bytes
         body["tool_choice"] = _tool_choice(request)
     if request.stop:
         body["stop_sequences"] = request.stop
-    _think(body, request, settings)
+    think(body, request, settings)
     _sample(body, request)
+    body["messages"] = write_messages(request.messages, thinking="thinking" in body)
+    body |= {NATIVE[name]: value for name, value in request.extra.items() if NATIVE.get(name)}
+    body["stream"] = True
     if settings.cache:
         _mark(body)
     return _encoder.encode(body)
+
+
+def write_count(request: Request, model: str, settings: AnthropicApiSettings) -> bytes:
+    """Write the body of ``POST /v1/messages/count_tokens``: what goes in, and nothing of what comes out."""
+    body = msgspec.json.decode(write(request, model, settings))
+    return _encoder.encode({name: body[name] for name in _COUNTED if name in body})
+
+
+def headers(request: Request) -> dict[str, str]:
+    """Give the headers of this request's own: the features on trial that its client asks for."""
+    betas = request.extra.get("anthropic_beta")
+    return {"anthropic-beta": ",".join(betas)} if betas else {}
 
 
 # --- tools
@@ -51,13 +72,17 @@ def write(request: Request, model: str, settings: AnthropicApiSettings) -> bytes
 def answer_tool(request: Request) -> str:
     """Give the name of the tool whose input is the structured answer; empty where none is asked for."""
     choice = request.tool_choice
-    if request.response_schema is None or (request.tools and choice.mode in {"required", "named"}):
+    if request.response_schema is None or (_offers_tools(request) and choice.mode in {"required", "named"}):
         return ""
 
     name, names = "answer", {tool.name for tool in request.tools}
     while name in names:
         name += "_"
     return name
+
+
+def _offers_tools(request: Request) -> bool:
+    return bool(request.tools or request.extra.get("anthropic_tools"))
 
 
 def _tools(request: Request) -> list[Block]:
@@ -67,6 +92,7 @@ def _tools(request: Request) -> list[Block]:
         if tool.description:
             written["description"] = tool.description
         tools.append(written)
+    tools += [dict(tool) for tool in request.extra.get("anthropic_tools", {}).values()]
     if name := answer_tool(request):
         tools.append({"name": name, "description": "Give the answer.", "input_schema": _schema(request)})
     return tools
@@ -83,7 +109,7 @@ def _schema(request: Request) -> dict[str, Any]:
 def _tool_choice(request: Request) -> Block:
     choice = request.tool_choice
     if name := answer_tool(request):
-        if not request.tools or choice.mode == "none":
+        if not _offers_tools(request) or choice.mode == "none":
             return {"type": "tool", "name": name, "disable_parallel_tool_use": True}
         return {"type": "any", "disable_parallel_tool_use": True}  # one of the client's, or the answer
 
@@ -101,55 +127,21 @@ def _tool_choice(request: Request) -> Block:
     return written
 
 
-# --- thinking and sampling
-
-
-def _think(body: dict[str, Any], request: Request, settings: AnthropicApiSettings) -> None:
-    """Let the model think, where it may: not when it is made to call a tool."""
-    if settings.thinking == "off" or request.effort == "none":
-        if request.effort not in {None, "none"}:
-            request.ignore("reasoning_effort")
-        return
-    if body.get("tool_choice", {}).get("type") in {"any", "tool"}:
-        return
-
-    if settings.thinking == "adaptive":
-        body["thinking"] = {"type": "adaptive"}
-        if request.effort is not None:
-            body["output_config"] = {"effort": "low" if request.effort == "minimal" else request.effort}
-    else:
-        _budget(body, request)
-
-
-def _budget(body: dict[str, Any], request: Request) -> None:
-    """Set a budget within the limit of the answer; without a limit of the client's, on top of ours.
-
-    In the middle of a tool's use the API wants the thoughts before the call, signed, which no client has.
-    """
-    if request.messages and any(isinstance(part, ToolResult) for part in request.messages[-1].parts):
-        return
-
-    budget = _BUDGETS[request.effort or "medium"]
-    if request.max_tokens is None:
-        body["max_tokens"] += budget
-    else:
-        budget = min(budget, request.max_tokens // 2)
-    if budget >= _SMALLEST_BUDGET:
-        body["thinking"] = {"type": "enabled", "budget_tokens": budget}
+# --- sampling
 
 
 def _sample(body: dict[str, Any], request: Request) -> None:
     """Say how to sample; thinking excludes it."""
-    for name in ("temperature", "top_p"):
-        value = getattr(request, name)
+    given = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "top_k": request.extra.get("top_k"),
+    }
+    for name, value in given.items():
         if value is not None and "thinking" in body:
             request.ignore(name)
         elif value is not None:
             body[name] = value
-    if "top_k" in request.extra and "thinking" in body:
-        request.ignore("top_k")
-    elif "top_k" in request.extra:
-        body["top_k"] = request.extra["top_k"]
 
 
 # --- the prompt cache
@@ -161,6 +153,7 @@ def _mark(body: dict[str, Any]) -> None:
     if "system" in body:
         ends.append(body["system"][-1])
     if body["messages"]:
-        ends.append(body["messages"][-1]["content"][-1])
+        content = body["messages"][-1]["content"]
+        ends += [block for block in content if "thinking" not in block["type"]][-1:]  # which take no mark
     for block in ends:
         block["cache_control"] = _CACHE

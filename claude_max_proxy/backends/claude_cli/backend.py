@@ -21,13 +21,13 @@ from claude_max_proxy import (
     ProxyError,
     Request,
     UpstreamFailed,
+    distinct_ids,
 )
 from claude_max_proxy.backends.claude_cli import fingerprint
 from claude_max_proxy.backends.claude_cli.command import (
     arguments,
     environment,
     find_command,
-    private_directory,
     working_directory,
 )
 from claude_max_proxy.backends.claude_cli.continuation import (
@@ -38,6 +38,7 @@ from claude_max_proxy.backends.claude_cli.continuation import (
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
 from claude_max_proxy.backends.claude_cli.installation import Installation, check_version
 from claude_max_proxy.backends.claude_cli.kind import Kind
+from claude_max_proxy.backends.claude_cli.once import run_once
 from claude_max_proxy.backends.claude_cli.pool import Pool
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
@@ -57,11 +58,13 @@ _VERSION_TIMEOUT = 20.0
 class ClaudeCli:
     """One ``[backends.<name>]`` of type ``claude-cli``."""
 
+    honours = frozenset({"anthropic_thinking"})
+
     def __init__(self, name: str, settings: ClaudeCliSettings) -> None:
         """Prepare; nothing is started before :meth:`start`."""
         self.name = name
         self.installation = Installation()
-        self._settings = settings
+        self.settings = settings
         self._pool = Pool(settings, self._launch)
         self._tasks = Tasks()
         self._watchdog = Watchdog()
@@ -109,7 +112,7 @@ class ClaudeCli:
         """
         check(request)
         began = False
-        for attempt in range(self._settings.retries + 1):
+        for attempt in range(self.settings.retries + 1):
             try:
                 async with aclosing(self._attempt(request, model)) as events:
                     async for event in events:
@@ -118,7 +121,7 @@ class ClaudeCli:
                 break
             except (UpstreamFailed, Overloaded) as error:
                 self._last_failure = f"{type(error).__name__}: {error.message}"
-                if began or attempt == self._settings.retries:
+                if began or attempt == self.settings.retries:
                     raise
                 logger.warning("trying again after: %s", error.message)
                 await asyncio.sleep(_BACKOFF[min(attempt, len(_BACKOFF) - 1)])
@@ -152,7 +155,7 @@ class ClaudeCli:
             if results is not None and await conversation.waits_for_results(tuning):
                 return conversation.resume(results, turn, tuning)
             if is_plain(new) and not conversation.pending:
-                await conversation.replay(new[:-1])
+                await conversation.replay(new[:-1], self._full_name(conversation.process.kind))
                 return conversation.ask(new[-1], turn, tuning)
         except ProxyError:  # it died while it was parked
             pass
@@ -164,19 +167,23 @@ class ClaudeCli:
 
     async def _replay(self, request: Request, kind: Kind) -> tuple[Conversation, Events]:
         """Lease a process and bring it to where the request is."""
+        messages = distinct_ids(request.messages, fingerprint.normal_id)
         began = time.monotonic()
         process = await self._pool.lease(kind, request.client.key or request.client.address)
         queued = time.monotonic() - began
-        conversation = Conversation(process, self._settings, self.installation.learn_usages)
+        conversation = Conversation(process, self.settings, self.installation.learn_usages)
         try:
             self.installation.learn_models(await conversation.bind(request))
-            await conversation.replay(request.messages[:-1])
+            await conversation.replay(messages[:-1], self._full_name(kind))
         except BaseException:
             self._pool.discard(process)
             raise
         tuning = tune(request, self.describe(kind.model))
         turn = Turn(request, live=False, queued=queued)
-        return conversation, conversation.ask(request.messages[-1], turn, tuning)
+        return conversation, conversation.ask(messages[-1], turn, tuning)
+
+    def _full_name(self, kind: Kind) -> str:
+        return self.describe(kind.model).name.removesuffix("[1m]")
 
     async def _converse(
         self, conversation: Conversation, events: Events, digest: bytes, owner: Client
@@ -213,7 +220,7 @@ class ClaudeCli:
         if self.installation.problem:
             raise BackendUnavailable(self.installation.problem)
 
-        command = find_command(self._settings.command)
+        command = find_command(self.settings.command)
 
         def ended(process: CliProcess) -> None:
             self._watchdog.remove(process.pid)
@@ -221,7 +228,7 @@ class ClaudeCli:
 
         process = await CliProcess.spawn(
             arguments(command, kind),
-            environment(os.environ, self._settings.env, kind.agent),
+            environment(os.environ, self.settings.env, kind.agent),
             working_directory(kind),
             kind,
             ended,
@@ -233,40 +240,19 @@ class ClaudeCli:
     async def _prepare(self) -> None:
         """Find the CLI, check its version, warm the pool, and ask one process what it knows."""
         try:
-            command = find_command(self._settings.command)
+            command = find_command(self.settings.command)
             self.installation.command = " ".join(command)
-            self.installation.version = check_version(await self._version(command))
+            self.installation.version = check_version(
+                (await run_once(command, "--version", env=self.settings.env, timeout=_VERSION_TIMEOUT)).output
+            )
             self._pool.start()
             if self.installation.logged_in is None:  # nobody has asked anything yet
-                await self._introduce((self._settings.warm_models or ["sonnet"])[0])
+                await self._introduce((self.settings.warm_models or ["sonnet"])[0])
         except ProxyError as error:
             self.installation.problem = error.message
             logger.warning("%s", error.message)
         finally:
             self._prepared = True
-
-    async def _version(self, command: list[str]) -> str:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                "--version",
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-                env=environment(os.environ, self._settings.env),
-                cwd=private_directory(),
-            )
-        except OSError as error:
-            raise BackendUnavailable(f"{command[0]} cannot be run: {error.strerror}") from error
-        try:
-            async with asyncio.timeout(_VERSION_TIMEOUT):
-                output, _ = await process.communicate()
-        except TimeoutError as error:
-            raise BackendUnavailable(f"{command[0]} --version does not answer") from error
-        finally:
-            if process.returncode is None:
-                process.kill()
-        return output.decode(errors="replace")
 
     async def _introduce(self, model: str) -> None:
         """Ask a process of its own what the CLI offers and who is logged in; nothing goes upstream."""
@@ -275,7 +261,7 @@ class ClaudeCli:
         except ProxyError as error:
             self._last_failure = error.message
             return
-        conversation = Conversation(process, self._settings, self.installation.learn_usages)
+        conversation = Conversation(process, self.settings, self.installation.learn_usages)
         try:
             self.installation.learn_models(await conversation.bind(Request(model)))
         except ProxyError as error:

@@ -30,13 +30,13 @@ from claude_max_proxy.backends.claude_cli.protocol import (
     Initialized,
     Line,
     RateLimitInfo,
-    StreamEvent,
 )
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.tools import Names, call_result, serve
 from claude_max_proxy.backends.claude_cli.translation import history_lines, user_line
 from claude_max_proxy.backends.claude_cli.tuning import Tuning
 from claude_max_proxy.backends.claude_cli.turn import Turn
+from claude_max_proxy.messages_api import StreamEvent
 
 
 _SETTLE_TIMEOUT = 10.0
@@ -88,10 +88,10 @@ class Conversation:
         response = await self._control("initialize", **fields)
         return protocol.decode_initialized(response.response)
 
-    async def replay(self, messages: Sequence[Message]) -> None:
-        """Append history without asking the model. The CLI queues user lines, so each is waited for."""
+    async def replay(self, messages: Sequence[Message], model: str) -> None:
+        """Append history without asking ``model``. The CLI queues user lines, so each is waited for."""
         for message in messages:
-            line_ = history_lines(message, self._names.upstream)
+            line_ = history_lines(message, self._names.upstream, model)
             if line_ is None:
                 continue
             await self.process.send(line_)
@@ -204,7 +204,7 @@ class Conversation:
         self.reusable = turn.reason in {"stop", "tool_calls"} and not turn.stray
         if turn.ids:
             self.pending, self.settled = dict(turn.ids), True
-        return [*events, turn.usage, Finished(turn.reason)]
+        return [*events, turn.usage, Finished(turn.reason, turn.stop_sequence)]
 
     # --- reading, and answering what the CLI asks meanwhile
 

@@ -75,7 +75,7 @@ def _meaning(part: Part) -> list[Any]:
         case Audio():
             return ["audio", part.format, part.data]
         case File():
-            return ["file", part.media_type, part.data, part.name]
+            return ["file", part.media_type, part.data, part.name, part.url]
         case ToolCall():
             return ["call", normal_id(part.id), part.name, _arguments(part.arguments)]
         case ToolResult():

@@ -11,61 +11,10 @@ from typing import Any
 
 import msgspec
 
+from claude_max_proxy.messages_api import StreamEvent
+
 
 _encode = msgspec.json.encode
-
-
-class Delta(msgspec.Struct):
-    """What a block or the message gained."""
-
-    type: str = ""
-    text: str = ""
-    thinking: str = ""
-    partial_json: str = ""
-    stop_reason: str | None = None
-
-
-class ContentBlock(msgspec.Struct):
-    """The block that begins."""
-
-    type: str = ""
-    id: str = ""
-    name: str = ""
-    text: str = ""
-
-
-class OutputDetails(msgspec.Struct):
-    """What output tokens were spent on."""
-
-    thinking_tokens: int | None = None
-
-
-class ApiUsage(msgspec.Struct):
-    """Tokens, as the Messages API counts them."""
-
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    output_tokens_details: OutputDetails | None = None
-
-
-class ApiMessage(msgspec.Struct):
-    """The head of a message."""
-
-    model: str = ""
-    usage: ApiUsage | None = None
-
-
-class StreamEvent(msgspec.Struct):
-    """One event of the Messages API's stream, as the CLI passes it on."""
-
-    type: str
-    index: int = 0
-    message: ApiMessage | None = None
-    content_block: ContentBlock | None = None
-    delta: Delta | None = None
-    usage: ApiUsage | None = None
 
 
 class RpcParams(msgspec.Struct):

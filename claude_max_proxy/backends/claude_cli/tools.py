@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import Image, Tool, ToolResult
+from claude_max_proxy import File, Image, Text, Tool, ToolResult
 from claude_max_proxy.backends.claude_cli.protocol import RpcMessage
 
 
@@ -71,19 +71,22 @@ def call_result(result: ToolResult) -> dict[str, Any]:
         if isinstance(part, Image)
         else {"type": "text", "text": part.text}
         for part in result.parts
+        if not isinstance(part, File)  # which does not fit in band
     ]
     return {"content": content, "isError": result.is_error}
 
 
 def fits_in_band(result: ToolResult) -> bool:
-    """Tell whether the CLI passes this result on whole; images must be inline."""
+    """Tell whether the CLI passes this result on whole: text and inline images, up to a size."""
     size = 0
     for part in result.parts:
-        if isinstance(part, Image):
-            if part.url:
+        match part:
+            case Text():
+                size += len(part.text)
+            case Image(url=""):
+                pass
+            case _:
                 return False
-        else:
-            size += len(part.text)
     return size <= MAX_RESULT_CHARACTERS
 
 

@@ -53,7 +53,7 @@ def tune(request: Request, info: ModelInfo) -> Tuning:
     """Read what ``request`` asks of a model like ``info``; what cannot be done is noted as ignored."""
     forced = bool(request.tools) and request.tool_choice.mode in {"required", "named"}
     small = request.max_tokens is not None and request.max_tokens <= SMALLEST_THINKING_LIMIT
-    thinking = not (forced or small or request.effort == "none")
+    thinking = not (forced or small or request.effort == "none" or _unasked(request))
     body: dict[str, Any] = {}
     if request.stop:
         body["stop_sequences"] = request.stop
@@ -61,6 +61,12 @@ def tune(request: Request, info: ModelInfo) -> Tuning:
         body.update(_tool_choice(request.tool_choice))
     body.update(_sampling(request, thinking=thinking))
     return Tuning(_effort(request, info), thinking, request.max_tokens, body)
+
+
+def _unasked(request: Request) -> bool:
+    """Tell whether the client speaks of thinking as the Messages API does, and neither it nor we want any."""
+    own = request.extra.get("anthropic_thinking")
+    return own is not None and own["type"] == "disabled" and request.effort is None
 
 
 def _effort(request: Request, info: ModelInfo) -> str | None:

@@ -51,6 +51,11 @@ def _check_calls(messages: list[Message]) -> None:
             raise _unanswered(open_calls)
         for part in message.parts:
             if isinstance(part, ToolCall):
+                if normal_id(part.id) in open_calls:
+                    raise InvalidRequest(
+                        f"messages: two tool calls of one message have the id {part.id!r}; each needs one",
+                        param="messages",
+                    )
                 open_calls[normal_id(part.id)] = part.id
     if open_calls:
         raise _unanswered(open_calls)

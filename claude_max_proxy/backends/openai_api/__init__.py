@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from claude_max_proxy import Backend, RegisterBackend, hookimpl
+from collections.abc import Mapping
+
+from claude_max_proxy import Backend, RegisterBackend, RegisterCheck, hookimpl
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
 
 
@@ -10,6 +12,16 @@ from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
 def register_backends(register: RegisterBackend) -> None:
     """Add the backend type."""
     register("openai", OpenAIApiSettings, _build)
+
+
+@hookimpl
+def register_checks(register: RegisterCheck, backends: Mapping[str, Backend]) -> None:
+    """Look whether each API is there and takes its key."""
+    from claude_max_proxy.backends.openai_api.backend import OpenAIApi
+
+    for backend in backends.values():
+        if isinstance(backend, OpenAIApi):
+            register(backend.check())
 
 
 def _build(name: str, settings: OpenAIApiSettings) -> Backend:

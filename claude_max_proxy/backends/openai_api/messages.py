@@ -1,7 +1,7 @@
 """Messages of a Request as the chat completions API takes them. Pure.
 
 There a tool's result is a message of its own, of text alone, and must follow its call at once: so results
-come first, their images after all of them in a user's message, and then what the user says.
+come first, their images and documents after all of them in a user's message, and then what the user says.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from claude_max_proxy import (
     Audio,
     File,
     Image,
+    InvalidRequest,
     Message,
     Part,
+    Reasoning,
     Request,
     Text,
     ToolCall,
@@ -24,24 +26,24 @@ from claude_max_proxy import (
 
 
 Wire = dict[str, Any]
-_IMAGES_FOLLOW = "(the result is in the images that follow)"
+_MORE_FOLLOWS = "(the result is in the images and documents that follow)"
 
 
-def write_messages(request: Request) -> list[Wire]:
-    """Write the system prompt and every message, in their true roles."""
+def write_messages(request: Request, *, reasoning: bool = False) -> list[Wire]:
+    """Write the system prompt and every message, in their true roles; ``reasoning`` hands thoughts back."""
     written: list[Wire] = []
     if request.system:
         written.append({"role": "system", "content": request.system})
     for message in request.messages:
         if message.role == "assistant":
-            written += _assistant(message)
+            written += _assistant(message, reasoning=reasoning)
         else:
             written += _user(message)
     return written
 
 
-def _assistant(message: Message) -> list[Wire]:
-    """Write what the model said; its reasoning is not handed back, as the API has no place for it."""
+def _assistant(message: Message, *, reasoning: bool) -> list[Wire]:
+    """Write what the model said; what it thought has a place only in some servers' form of the API."""
     text = "".join(part.text for part in message.parts if isinstance(part, Text))
     calls = [_call(part) for part in message.parts if isinstance(part, ToolCall)]
     if not (text or calls):
@@ -50,6 +52,9 @@ def _assistant(message: Message) -> list[Wire]:
     wire: Wire = {"role": "assistant", "content": text or None}
     if calls:
         wire["tool_calls"] = calls
+    thoughts = "".join(part.text for part in message.parts if isinstance(part, Reasoning))
+    if reasoning and thoughts:
+        wire["reasoning_content"] = thoughts
     return [wire]
 
 
@@ -61,7 +66,7 @@ def _call(call: ToolCall) -> Wire:
 def _user(message: Message) -> list[Wire]:
     results = [part for part in message.parts if isinstance(part, ToolResult)]
     said = [part for part in message.parts if not isinstance(part, ToolResult)]
-    shown: list[Part] = [part for result in results for part in result.parts if isinstance(part, Image)]
+    shown: list[Part] = [part for result in results for part in result.parts if not isinstance(part, Text)]
     written = [_result(result) for result in results]
     if shown:
         written.append({"role": "user", "content": _content(shown)})
@@ -73,7 +78,7 @@ def _user(message: Message) -> list[Wire]:
 def _result(result: ToolResult) -> Wire:
     text = "\n".join(part.text for part in result.parts if isinstance(part, Text))
     if not text and result.parts:
-        text = _IMAGES_FOLLOW
+        text = _MORE_FOLLOWS
     return {
         "role": "tool",
         "tool_call_id": result.id,
@@ -109,6 +114,12 @@ def _block(part: Part) -> Wire | None:
 
 def _file(file: File) -> Wire:
     """Write a document; the API takes files only as PDF, and text as what it is."""
+    if file.url:
+        raise InvalidRequest(
+            "messages: this model takes documents inline only, not by URL",
+            code="unsupported_content",
+            param="messages",
+        )
     if file.media_type == "text/plain":
         text = base64.b64decode(file.data).decode()
         return {"type": "text", "text": f"{file.name}:\n\n{text}" if file.name else text}

@@ -36,13 +36,15 @@ class OpenAIApiSettings(HttpSettings, frozen=True):
 
     ``include_usage`` asks for the tokens of a streamed answer; turn it off for a server that refuses
     ``stream_options``. ``max_tokens_field`` is what the server calls the limit of an answer. ``lacks`` names
-    parameters that the server does not take: they are not sent. ``extra_body`` is added to every request as
-    it is.
+    parameters that the server does not take: they are not sent. ``hand_back_reasoning`` sends the thoughts of
+    earlier answers, which some servers need in tool loops, and others refuse. ``extra_body`` is added to
+    every request as it is.
     """
 
     base_url: str = "https://api.openai.com/v1"
     include_usage: bool = True
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    hand_back_reasoning: bool = False
     lacks: tuple[Honoured, ...] = ()
     extra_body: dict[str, Any] = msgspec.field(default_factory=dict)
 

@@ -21,11 +21,15 @@ def write(request: Request, model: str, settings: OpenAIApiSettings) -> bytes:
     if request.agent is not None:
         raise InvalidRequest('only a backend of type "claude-cli" has an agent', param="model")
 
-    body: dict[str, Any] = {"model": model, "messages": write_messages(request), "stream": True}
+    body: dict[str, Any] = {
+        "model": model,
+        "messages": write_messages(request, reasoning=settings.hand_back_reasoning),
+        "stream": True,
+    }
     if settings.include_usage:
         body["stream_options"] = {"include_usage": True}
     optional = {
-        settings.max_tokens_field: request.max_tokens,
+        settings.max_tokens_field: _limit(request, model, settings),
         "stop": request.stop or None,
         "temperature": request.temperature,
         "top_p": request.top_p,
@@ -39,6 +43,13 @@ def write(request: Request, model: str, settings: OpenAIApiSettings) -> bytes:
     if request.response_schema is not None:
         body["response_format"] = response_format(request.response_schema)
     return _encoder.encode(body | settings.extra_body)
+
+
+def _limit(request: Request, model: str, settings: OpenAIApiSettings) -> int | None:
+    """Give the limit of the answer, within what the model can; clients of other models ask for more."""
+    facts = settings.models.get(model)
+    most = facts.max_output_tokens if facts else None
+    return min(request.max_tokens, most) if request.max_tokens and most else request.max_tokens
 
 
 def _add_tools(body: dict[str, Any], tools: list[Tool], choice: ToolChoice) -> None:

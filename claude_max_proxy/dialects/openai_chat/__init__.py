@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
-from claude_max_proxy import ProxyError, RegisterDialect, Request, hookimpl
+from claude_max_proxy import ProxyError, RegisterDialect, Request, hookimpl, wire
 from claude_max_proxy.dialects.openai_chat.reading import read
 from claude_max_proxy.dialects.openai_chat.schemas import ChatCompletionRequest
-from claude_max_proxy.dialects.openai_chat.writing import ChatWriter, envelope
+from claude_max_proxy.dialects.openai_chat.writing import ChatWriter
 
 
 _OPTIONS = "openai_chat"
@@ -22,11 +22,11 @@ class OpenAIChat:
 
     def read(self, body: bytes) -> Request:
         """Read a chat completion request."""
-        request, wire = read(body)
-        options = wire.stream_options
+        request, chat = read(body)
+        options = chat.stream_options
         request.state[_OPTIONS] = {
             "include_usage": bool(options and options.include_usage),
-            "legacy": bool(wire.functions) and not wire.tools,
+            "legacy": bool(chat.functions) and not chat.tools,
         }
         return request
 
@@ -36,7 +36,7 @@ class OpenAIChat:
 
     def error(self, error: ProxyError) -> bytes:
         """Write OpenAI's error envelope."""
-        return msgspec.json.encode(envelope(error))
+        return msgspec.json.encode(wire.envelope(error))
 
 
 @hookimpl

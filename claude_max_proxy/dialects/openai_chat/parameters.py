@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import InvalidRequest, Request, Tool, ToolChoice, carry_parameters
+from claude_max_proxy import InvalidRequest, Request, Tool, ToolChoice, carry_parameters, wire
 from claude_max_proxy.dialects.openai_chat.schemas import (
     ChatCompletionRequest,
     CustomTool,
@@ -28,34 +28,29 @@ REFUSED = {
     "logprobs": "answers come without token probabilities",
     "top_logprobs": "answers come without token probabilities",
 }
-ANY_OBJECT = {"type": "object", "additionalProperties": True}
 
 
-def apply_parameters(wire: ChatCompletionRequest, request: Request) -> None:
-    """Carry every parameter of ``wire`` over to ``request``, or refuse it."""
-    _refuse(wire)
-    carry_parameters(request, msgspec.structs.asdict(wire))
-    request.max_tokens = wire.max_completion_tokens or wire.max_tokens
-    request.stop = _stop(wire.stop)
-    request.temperature, request.top_p = wire.temperature, wire.top_p
-    request.effort = wire.reasoning_effort
-    request.tools = _tools(wire)
-    request.tool_choice = _tool_choice(wire, {tool.name for tool in request.tools})
-    request.response_schema = _response_schema(wire)
+def apply_parameters(chat: ChatCompletionRequest, request: Request) -> None:
+    """Carry every parameter of ``chat`` over to ``request``, or refuse it."""
+    _refuse(chat)
+    carry_parameters(request, msgspec.structs.asdict(chat))
+    request.max_tokens = chat.max_completion_tokens or chat.max_tokens
+    request.stop = _stop(chat.stop)
+    request.temperature, request.top_p = chat.temperature, chat.top_p
+    request.effort = chat.reasoning_effort
+    request.tools = _tools(chat)
+    request.tool_choice = _tool_choice(chat, {tool.name for tool in request.tools})
+    request.response_schema = _response_schema(chat)
 
 
-def _refuse(wire: ChatCompletionRequest) -> None:
+def _refuse(chat: ChatCompletionRequest) -> None:
     for name, reason in REFUSED.items():
-        if getattr(wire, name):
-            raise _unsupported(name, reason)
-    if wire.n is not None and wire.n > 1:
-        raise _unsupported("n", "one answer per request; ask again for another")
-    if wire.modalities and set(wire.modalities) != {"text"}:
-        raise _unsupported("modalities", "answers are text")
-
-
-def _unsupported(name: str, reason: str) -> InvalidRequest:
-    return InvalidRequest(f"{name} is not supported: {reason}", param=name, code="unsupported_parameter")
+        if getattr(chat, name):
+            raise wire.unsupported(name, reason)
+    if chat.n is not None and chat.n > 1:
+        raise wire.unsupported("n", "one answer per request; ask again for another")
+    if chat.modalities and set(chat.modalities) != {"text"}:
+        raise wire.unsupported("modalities", "answers are text")
 
 
 def _stop(stop: str | list[str] | None) -> list[str]:
@@ -65,9 +60,9 @@ def _stop(stop: str | list[str] | None) -> list[str]:
     return [stop] if isinstance(stop, str) else stop
 
 
-def _tools(wire: ChatCompletionRequest) -> list[Tool]:
+def _tools(chat: ChatCompletionRequest) -> list[Tool]:
     tools = []
-    for index, tool in enumerate(wire.tools or []):
+    for index, tool in enumerate(chat.tools or []):
         match tool:
             case FunctionTool():
                 tools.append(_tool(tool.function))
@@ -78,8 +73,8 @@ def _tools(wire: ChatCompletionRequest) -> list[Tool]:
                     param=path,
                     code="unsupported_parameter",
                 )
-    tools += [_tool(function) for function in wire.functions or []]
-    _refuse_duplicates(tools, "tools" if wire.tools else "functions")
+    tools += [_tool(function) for function in chat.functions or []]
+    wire.refuse_duplicates(tools, "tools" if chat.tools else "functions")
     return tools
 
 
@@ -87,21 +82,11 @@ def _tool(function: FunctionDefinition) -> Tool:
     return Tool(function.name, function.description or "", function.parameters or {}, bool(function.strict))
 
 
-def _refuse_duplicates(tools: list[Tool], path: str) -> None:
-    seen = set()
-    for index, tool in enumerate(tools):
-        if tool.name in seen:
-            raise InvalidRequest(
-                f"{path}[{index}]: there are two tools named {tool.name!r}", param=f"{path}[{index}]"
-            )
-        seen.add(tool.name)
-
-
-def _tool_choice(wire: ChatCompletionRequest, names: set[str]) -> ToolChoice:
+def _tool_choice(chat: ChatCompletionRequest, names: set[str]) -> ToolChoice:
     # The first form of tools can say one call at a time.
-    parallel = wire.parallel_tool_calls is not False and not wire.functions
-    choice = wire.tool_choice or wire.function_call
-    path = "tool_choice" if wire.tool_choice else "function_call"
+    parallel = chat.parallel_tool_calls is not False and not chat.functions
+    choice = chat.tool_choice or chat.function_call
+    path = "tool_choice" if chat.tool_choice else "function_call"
     match choice:
         case None | "auto":
             return ToolChoice("auto", parallel=parallel)
@@ -123,10 +108,10 @@ def _need_tools(names: set[str], path: str) -> None:
         raise InvalidRequest(f"{path}: a tool is required, but there are no tools", param=path)
 
 
-def _response_schema(wire: ChatCompletionRequest) -> dict[str, Any] | None:
-    match wire.response_format:
+def _response_schema(chat: ChatCompletionRequest) -> dict[str, Any] | None:
+    match chat.response_format:
         case JsonObjectFormat():
-            return ANY_OBJECT
+            return wire.ANY_OBJECT
         case JsonSchemaFormat(json_schema=schema):
             if schema.schema is None:
                 path = "response_format.json_schema.schema"

@@ -13,7 +13,6 @@ import msgspec
 
 from claude_max_proxy import (
     Client,
-    Image,
     InvalidRequest,
     Message,
     Part,
@@ -23,6 +22,7 @@ from claude_max_proxy import (
     ToolCall,
     ToolResult,
     carry_content,
+    wire,
 )
 from claude_max_proxy.dialects.openai_chat.content import read_parts, read_text
 from claude_max_proxy.dialects.openai_chat.parameters import apply_parameters
@@ -39,8 +39,6 @@ from claude_max_proxy.dialects.openai_chat.schemas import (
 
 
 _decoder = msgspec.json.Decoder(ChatCompletionRequest)
-_AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
 
 
 def read(body: bytes) -> tuple[Request, ChatCompletionRequest]:
@@ -48,39 +46,15 @@ def read(body: bytes) -> tuple[Request, ChatCompletionRequest]:
 
     Raises :class:`InvalidRequest` with the path of the first field that is wrong.
     """
-    wire = decode(body)
-    client = Client(session=wire.prompt_cache_key or "")
-    request = Request(wire.model, stream=bool(wire.stream), client=client)
+    chat = wire.decode(_decoder, body)
+    client = Client(session=chat.prompt_cache_key or "")
+    request = Request(chat.model, stream=bool(chat.stream), client=client)
     systems: list[str] = []
-    for index, message in enumerate(wire.messages):
+    for index, message in enumerate(chat.messages):
         _message(message, f"messages[{index}]", request, systems)
     request.system = "\n\n".join(systems)
-    apply_parameters(wire, request)
-    return request, wire
-
-
-def decode(body: bytes) -> ChatCompletionRequest:
-    """Decode the JSON and check its types."""
-    try:
-        return _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise _refusal(str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"the body is not valid JSON: {error}", code="invalid_json") from error
-    except RecursionError as error:
-        raise InvalidRequest("the body is nested too deeply", code="invalid_json") from error
-
-
-def _refusal(message: str) -> InvalidRequest:
-    """Say what is wrong and where, from what msgspec says of it."""
-    at = _AT.search(message)
-    path = at["path"] if at else ""
-    text = _AT.sub("", message)
-    if missing := _MISSING.fullmatch(text):
-        path = f"{path}.{missing['field']}" if path else missing["field"]
-        return InvalidRequest(f"{path} is missing", param=path)
-
-    return InvalidRequest(f"{path or 'the body'}: {text[0].lower()}{text[1:]}", param=path or None)
+    apply_parameters(chat, request)
+    return request, chat
 
 
 def _message(message: ChatMessage, path: str, request: Request, systems: list[str]) -> None:
@@ -99,10 +73,11 @@ def _message(message: ChatMessage, path: str, request: Request, systems: list[st
         case ToolMessage():
             parts = read_parts(message.content, f"{path}.content")
             carry_content(request, parts, f"{path}.content")
-            _add_result(ToolResult(message.tool_call_id, _result(parts, path)), request)
+            result = wire.checked_result(parts, f"{path}.content")
+            wire.add_result(ToolResult(message.tool_call_id, result), request.messages)
         case FunctionMessage():
             call = _newest_call(request, message.name, path)
-            _add_result(ToolResult(call, (Text(message.content or ""),)), request)
+            wire.add_result(ToolResult(call, (Text(message.content or ""),)), request.messages)
 
 
 def _assistant(message: AssistantMessage, path: str) -> list[Part]:
@@ -121,25 +96,6 @@ def _assistant(message: AssistantMessage, path: str) -> list[Part]:
         legacy = message.function_call
         parts.append(ToolCall(_legacy_id(path), legacy.name, legacy.arguments or "{}"))
     return parts
-
-
-def _result(parts: list[Part], path: str) -> tuple[Text | Image, ...]:
-    for index, part in enumerate(parts):
-        if not isinstance(part, Text | Image):
-            raise InvalidRequest(
-                f"{path}.content[{index}]: a tool's result may hold text and images",
-                param=f"{path}.content[{index}].type",
-            )
-    return tuple(part for part in parts if isinstance(part, Text | Image))
-
-
-def _add_result(result: ToolResult, request: Request) -> None:
-    """Put results that follow each other into one message, as the Messages API asks."""
-    last = request.messages[-1] if request.messages else None
-    if last and last.role == "user" and all(isinstance(part, ToolResult) for part in last.parts):
-        last.parts.append(result)
-    else:
-        request.messages.append(Message("user", [result]))
 
 
 def _legacy_id(path: str) -> str:

@@ -19,10 +19,10 @@ from claude_max_proxy import (
     PartDelta,
     PartEnded,
     PartStarted,
-    ProxyError,
     Reply,
     Started,
     Usage,
+    wire,
 )
 
 
@@ -71,7 +71,7 @@ class ChatWriter:
             case Finished(reason=reason):
                 return self._finish(reason)
             case Failed(error=error):
-                return b"data: " + _encode(envelope(error)) + b"\n\n" + DONE
+                return b"data: " + _encode(wire.envelope(error)) + b"\n\n" + DONE
 
     def keep_alive(self) -> bytes:
         """Give a chunk with an empty delta: clients' watchdogs do not count comments."""
@@ -94,7 +94,7 @@ class ChatWriter:
             ],
         }
         if reply.usage is not None:
-            body["usage"] = usage(reply.usage)
+            body["usage"] = wire.usage(reply.usage)
         return _encode(body)
 
     def _chunk(self, delta: dict[str, Any]) -> bytes:
@@ -143,7 +143,7 @@ class ChatWriter:
         null_usage = b',"usage":null' if self._include_usage else b""
         chunks = self._head + finish + null_usage + b"}\n\n"
         if self._include_usage:
-            chunks += self._usage_head + _encode(usage(self._usage or Usage())) + b"}\n\n"
+            chunks += self._usage_head + _encode(wire.usage(self._usage or Usage())) + b"}\n\n"
         return chunks + DONE
 
     def _reason(self, reason: str) -> str:
@@ -168,35 +168,3 @@ class ChatWriter:
                 for call in calls
             ]
         return message
-
-
-def usage(tokens: Usage) -> dict[str, Any]:
-    """Write usage as OpenAI counts it: the prompt includes what came from and went to the cache."""
-    return {
-        "prompt_tokens": tokens.prompt_tokens,
-        "completion_tokens": tokens.output_tokens,
-        "total_tokens": tokens.prompt_tokens + tokens.output_tokens,
-        "prompt_tokens_details": {
-            "cached_tokens": tokens.cache_read_tokens,
-            "cache_write_tokens": tokens.cache_write_tokens,
-            "audio_tokens": 0,
-        },
-        "completion_tokens_details": {
-            "reasoning_tokens": tokens.reasoning_tokens or 0,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
-
-
-def envelope(error: ProxyError) -> dict[str, Any]:
-    """Write a failure as OpenAI does."""
-    return {
-        "error": {
-            "message": error.message,
-            "type": error.type,
-            "param": error.param,
-            "code": error.code,
-        }
-    }

@@ -26,6 +26,12 @@ PARTS: list[tuple[Part, list[dict[str, Any]]]] = [
     (Text("/clear @x\n"), [{"type": "text", "text": "/clear @x\n"}]),
     (Text(""), []),
     (Reasoning("hm"), []),
+    (Reasoning("hm", "sig"), [{"type": "thinking", "thinking": "hm", "signature": "sig"}]),
+    (Reasoning("", "EoF=", redacted=True), [{"type": "redacted_thinking", "data": "EoF="}]),
+    (
+        File("application/pdf", url="https://a/b.pdf"),
+        [{"type": "document", "source": {"type": "url", "url": "https://a/b.pdf"}}],
+    ),
     (
         Image("image/png", "AA"),
         [{"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA"}}],

@@ -20,8 +20,8 @@ from claude_max_proxy import (
     Usage,
     fold,
 )
-from claude_max_proxy.backends.claude_cli.protocol import StreamEvent
 from claude_max_proxy.backends.claude_cli.turn import Turn
+from claude_max_proxy.messages_api import StreamEvent
 
 
 READ = Tool("read")

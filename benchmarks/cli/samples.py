@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from statistics import median
 
 import msgspec
 
-from benchmarks.client import Answer, ask
+from benchmarks.cli.chat import Answer, Message, ask
+from benchmarks.cli.sides import Side
+from benchmarks.cli.upstream import Upstream
 from benchmarks.machine import own_cpu, resident, tree_cpu, tree_share
-from benchmarks.sides import Side
-from benchmarks.upstream import Upstream
+from benchmarks.table import Say
 from claude_max_proxy.testing import words
 
 
 DELTAS = 5000
+LENGTHS = (10, 100, 500)
 _PACED = "[[pace 0.02 100]]"
 _AFTERWARDS = 0.3  # for what a proxy does once the answer is out; asking it anything would count against it
 
@@ -33,10 +35,16 @@ class Samples(msgspec.Struct):
     resident: list[float] = []
     at_rest: list[float] = []
     answering: list[float] = []
+    replay_10: list[float] = []
+    replay_100: list[float] = []
+    replay_500: list[float] = []
+    step: list[float] = []
+    plain: list[float] = []
+    open_call: list[float] = []
+    live: list[float] = []
 
 
 Results = dict[str, Samples]
-Say = Callable[[str], None]
 
 
 def measure(sides: list[Side], upstream: Upstream, rounds: int, say: Say) -> Results:
@@ -44,10 +52,15 @@ def measure(sides: list[Side], upstream: Upstream, rounds: int, say: Say) -> Res
     results = {side.name: Samples() for side in sides}
     for number, side in _turns(sides, rounds):
         _chat(side, upstream, results[side.name])
-        say(_line(number, rounds, side, "chat", results[side.name].fresh, results[side.name].next_turn))
+        say(line(number, rounds, side, "chat", results[side.name].fresh, results[side.name].next_turn))
     for number, side in _turns(sides, rounds):
         _stream(side, results[side.name])
-        say(_line(number, rounds, side, f"{DELTAS} deltas", results[side.name].stream_wall))
+        say(line(number, rounds, side, f"{DELTAS} deltas", results[side.name].stream_wall))
+    for number, side in _turns(sides, (rounds + 1) // 2):
+        for length in LENGTHS:
+            _replay(side, length, number, getattr(results[side.name], f"replay_{length}"))
+        newest = [getattr(results[side.name], f"replay_{length}") for length in LENGTHS]
+        say(line(number, (rounds + 1) // 2, side, "replays", *newest))
     for _, side in _turns(sides, 1):
         _memory(side, results[side.name])
     return results
@@ -64,17 +77,29 @@ def _turns(sides: list[Side], rounds: int) -> Iterator[tuple[int, Side]]:
 def _chat(side: Side, upstream: Upstream, samples: Samples) -> None:
     """A conversation of two turns, a pause between them as people make it."""
     bytes_before, cpu_before = upstream.received(), tree_cpu(side.pid)
-    messages = [{"role": "user", "content": "hi"}]
+    messages: list[Message] = [{"role": "user", "content": "hi"}]
     answer = ask(side.client, messages)
-    _check(answer, "You said: hi", exact=True)
+    check(answer, "You said: hi", exact=True)
     samples.fresh.append(answer.first)
     side.rest()
     samples.hi_bytes.append(upstream.received() - bytes_before)
     samples.request_cpu.append(tree_cpu(side.pid) - cpu_before)
-    messages += [{"role": "assistant", "content": answer.text}, {"role": "user", "content": "and now?"}]
+    messages += [answer.message, {"role": "user", "content": "and now?"}]
     answer = ask(side.client, messages)
-    _check(answer, "You said:", exact=False)
+    check(answer, "You said:", exact=False)
     samples.next_turn.append(answer.first)
+
+
+def _replay(side: Side, length: int, number: int, samples: list[float]) -> None:
+    """A conversation of so many messages that was never led here, and its next question."""
+    side.rest()
+    roles = ("user", "assistant")
+    messages: list[Message] = [
+        {"role": roles[index % 2], "content": f"{number}.{index} {words(12)}"} for index in range(length)
+    ]
+    answer = ask(side.client, [*messages, {"role": "user", "content": "and now?"}])
+    check(answer, "You said:", exact=False)
+    samples.append(answer.first)
 
 
 def _stream(side: Side, samples: Samples) -> None:
@@ -82,7 +107,7 @@ def _stream(side: Side, samples: Samples) -> None:
     answer = ask(side.client, [{"role": "user", "content": f"[[deltas {DELTAS}]]"}])
     time.sleep(_AFTERWARDS)  # noqa: TID251
     samples.delta_cpu.append((own_cpu(side.pid) - before) / DELTAS)
-    _check(answer, words(DELTAS), exact=True)
+    check(answer, words(DELTAS), exact=True)
     samples.stream_wall.append(answer.total)
     samples.delivered.append(len(answer.pieces))
 
@@ -97,13 +122,14 @@ def _memory(side: Side, samples: Samples) -> None:
     ask(side.client, [{"role": "user", "content": _PACED}], weigh)
 
 
-def _check(answer: Answer, expected: str, *, exact: bool) -> None:
+def check(answer: Answer, expected: str, *, exact: bool) -> None:
     """Refuse to measure what is not an answer. The other proxy sends the whole history as one text."""
     if not (answer.text == expected if exact else answer.text.startswith(expected)):
         raise RuntimeError(f"expected {expected[:60]!r}, got {answer.text[:200]!r}")
 
 
-def _line(number: int, rounds: int, side: Side, what: str, *times: list[float]) -> str:
+def line(number: int, rounds: int, side: Side, what: str, *times: list[float]) -> str:
+    """Say how far it is: the newest times and the medians."""
     newest = ", ".join(f"{values[-1] * 1000:.0f}" for values in times)
     medians = ", ".join(f"{median(values) * 1000:.0f}" for values in times)
     return f"  {number:>2}/{rounds}  {side.name:<22}{what:<13}{newest:>12} ms   median so far {medians} ms"

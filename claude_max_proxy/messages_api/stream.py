@@ -7,14 +7,38 @@ from typing import Any
 import msgspec
 
 
+class Delta(msgspec.Struct):
+    """A fragment of a block, or what is known at the end of the message."""
+
+    text: str | None = None
+    partial_json: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    stop_reason: str | None = None
+    stop_sequence: str | None = None
+
+
+class ContentBlock(msgspec.Struct):
+    """The head of a block; ``data`` is all there is of redacted thinking."""
+
+    type: str = ""
+    id: str = ""
+    name: str = ""
+    text: str | None = None
+    thinking: str | None = None
+    signature: str | None = None
+    data: str | None = None
+    input: Any = None
+
+
 class OutputDetails(msgspec.Struct):
-    """What became of the answer's tokens."""
+    """What output tokens were spent on."""
 
     thinking_tokens: int | None = None
 
 
 class ApiUsage(msgspec.Struct):
-    """Tokens; ``None`` where an event does not speak of them."""
+    """Tokens, as the API counts them; ``None`` where an event does not speak of them."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -24,30 +48,10 @@ class ApiUsage(msgspec.Struct):
 
 
 class ApiMessage(msgspec.Struct):
-    """The head of an answer."""
+    """The head of a message."""
 
     model: str = ""
     usage: ApiUsage | None = None
-
-
-class ContentBlock(msgspec.Struct):
-    """The head of a block."""
-
-    type: str
-    text: str | None = None
-    thinking: str | None = None
-    id: str = ""
-    name: str = ""
-    input: Any = None
-
-
-class Delta(msgspec.Struct):
-    """A fragment of a block, or what is known at the end of the answer."""
-
-    text: str | None = None
-    partial_json: str | None = None
-    thinking: str | None = None
-    stop_reason: str | None = None
 
 
 class StreamEvent(msgspec.Struct):

@@ -18,7 +18,7 @@ class Upstream:
     def __enter__(self) -> Self:
         """Start it; ``environment`` is what points a CLI at it."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.upstream"],
+            [sys.executable, "-m", "benchmarks.cli.upstream"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,0 +1,65 @@
+"""Measurements of this proxy alone, as the other one has no tools: the tool loop, and what is parked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from benchmarks.cli.chat import Answer, Message, ask
+from benchmarks.cli.samples import Samples, check, line
+from benchmarks.cli.sides import Side
+from benchmarks.machine import tree_share
+from benchmarks.table import Say
+
+
+PARKED = 4
+_LOOK = {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}}
+_TOOLS = [{"type": "function", "function": _LOOK}]
+
+
+def measure_tool_loop(side: Side, samples: Samples, rounds: int, say: Say) -> None:
+    """Measure, in one conversation, handing in results beside asking the next thing, in turns."""
+    messages: list[Message] = []
+    for number in range(1, rounds + 1):
+        answer = _call(side, messages)
+        results = [{"role": "tool", "tool_call_id": call["id"], "content": "seen"} for call in answer.calls]
+        samples.step.append(_next(side, messages, results, "Results: seen"))
+        samples.plain.append(_next(side, messages, [{"role": "user", "content": "hi"}], "You said: hi"))
+        say(line(number, rounds, side, "tool loop", samples.step, samples.plain))
+
+
+def measure_parked(start: Callable[[], Side], samples: Samples, say: Say) -> None:
+    """Measure what each of some conversations takes, in a proxy of its own for each kind."""
+    with start() as side:
+        samples.open_call.append(_each(side, lambda: _call(side, [])))
+    with start() as side:
+        samples.live.append(_each(side, lambda: ask(side.client, [{"role": "user", "content": "hi"}])))
+    say(f"  {PARKED} conversations parked, with an open call and idle")
+
+
+def _each(side: Side, begin: Callable[[], Answer]) -> float:
+    before = tree_share(side.pid)
+    for _ in range(PARKED):
+        begin()
+        side.rest()
+    return (tree_share(side.pid) - before) / PARKED
+
+
+def _call(side: Side, messages: list[Message]) -> Answer:
+    """Have the model call a tool; the call stays open."""
+    messages.append({"role": "user", "content": "[[tool look {}]]"})
+    answer = ask(side.client, messages, tools=_TOOLS)
+    if len(answer.calls) != 1:
+        raise RuntimeError(f"expected a call, got {answer}")
+    messages.append(answer.message)
+    side.rest()
+    return answer
+
+
+def _next(side: Side, messages: list[Message], news: list[Message], expected: str) -> float:
+    """Go on with the conversation; give the seconds to the first text."""
+    messages += news
+    answer = ask(side.client, messages, tools=_TOOLS)
+    check(answer, expected, exact=True)
+    messages.append(answer.message)
+    side.rest()
+    return answer.first

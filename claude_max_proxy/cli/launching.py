@@ -1,0 +1,55 @@
+"""How another program starts this proxy: the command line, and a PATH on which the CLI is found."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from claude_max_proxy import BackendUnavailable
+from claude_max_proxy.backends.claude_cli.command import find_command
+from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.config import Config
+from claude_max_proxy.runtime import Runtime
+
+
+_USUAL = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
+_HOMEBREW = "/opt/homebrew/bin"
+
+
+def serve_command(config: Config) -> list[str]:
+    """Give the command that serves this configuration, with the interpreter that runs now."""
+    command = [sys.executable, "-m", "claude_max_proxy", "serve"]
+    return [*command, "--config", str(config.source.resolve())] if config.source else command
+
+
+def search_path(runtime: Runtime) -> str:
+    """Give a PATH for a program that no shell starts: the CLI's folder, Node's, and the usual ones.
+
+    It is the same whatever shell it is asked from, as long as the CLI is found.
+    """
+    folders = [*_cli_folders(runtime), *_folder_of("node")]
+    if os.name == "nt":
+        root = os.environ.get("SYSTEMROOT", r"C:\Windows")
+        folders += [rf"{root}\System32", root, rf"{root}\System32\WindowsPowerShell\v1.0"]
+    else:
+        folders += [_HOMEBREW] if sys.platform == "darwin" else []
+        folders += _USUAL
+    return os.pathsep.join(dict.fromkeys(folders))
+
+
+def _cli_folders(runtime: Runtime) -> Iterator[str]:
+    for _, settings in runtime.recipes.values():
+        if isinstance(settings, ClaudeCliSettings):
+            try:
+                program = find_command(settings.command)[0]
+            except BackendUnavailable:  # whoever asks says so elsewhere
+                continue
+            yield str(Path(program).absolute().parent)
+
+
+def _folder_of(program: str) -> list[str]:
+    found = shutil.which(program)
+    return [str(Path(found).absolute().parent)] if found else []

@@ -1,0 +1,1 @@
+"""``claude-max-proxy openclaw``: OpenClaw's own configuration, told about this proxy."""

@@ -1,0 +1,188 @@
+"""Content blocks, read into parts; every refusal names the path of the block."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Sequence
+
+import msgspec
+
+from claude_max_proxy import (
+    File,
+    Image,
+    InvalidRequest,
+    Part,
+    Reasoning,
+    Request,
+    Text,
+    ToolCall,
+    ToolResult,
+    wire,
+)
+from claude_max_proxy.dialects.anthropic_messages.blocks import (
+    Base64Source,
+    ContentBlock,
+    ContentSource,
+    DocumentBlock,
+    FileSource,
+    ImageBlock,
+    RedactedThinkingBlock,
+    ResultContent,
+    SearchResultBlock,
+    TextBlock,
+    TextSource,
+    ThinkingBlock,
+    ToolReferenceBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+    UrlSource,
+)
+
+
+_ASSISTANTS = (ToolUseBlock, ThinkingBlock, RedactedThinkingBlock)
+
+
+def read_content(content: str | Sequence[ContentBlock], role: str, path: str, request: Request) -> list[Part]:
+    """Read a message's content; names in ``request`` what has no effect."""
+    if isinstance(content, str):
+        return [Text(content)]
+
+    parts: list[Part] = []
+    for index, block in enumerate(content):
+        where = f"{path}[{index}]"
+        if role == "assistant":
+            parts.append(_assistant(block, where))
+        elif isinstance(block, _ASSISTANTS):
+            raise _misplaced(block, where, role)
+        elif isinstance(block, ToolResultBlock):
+            parts.append(_result(block, where, request))
+        else:
+            parts += _shown(block, where, request)
+    return parts
+
+
+def _assistant(block: ContentBlock, path: str) -> Part:
+    match block:
+        case TextBlock(text=text):
+            return Text(text)
+        case ToolUseBlock():
+            return ToolCall(block.id, block.name, msgspec.json.encode(block.input).decode())
+        case ThinkingBlock():
+            return Reasoning(block.thinking, block.signature)
+        case RedactedThinkingBlock(data=data):
+            return Reasoning("", data, redacted=True)
+        case _:
+            raise _misplaced(block, path, "assistant")
+
+
+def _result(block: ToolResultBlock, path: str, request: Request) -> ToolResult:
+    content = [TextBlock(block.content)] if isinstance(block.content, str) else block.content or []
+    parts: list[Text | Image | File] = []
+    for index, inner in enumerate(content):
+        parts += _shown(inner, f"{path}.content[{index}]", request)
+    return ToolResult(block.tool_use_id, tuple(parts), bool(block.is_error))
+
+
+def _shown(block: ContentBlock | ResultContent, path: str, request: Request) -> list[Text | Image | File]:
+    """Read what a user or a tool may show."""
+    match block:
+        case TextBlock(text=text):
+            return [Text(text)]
+        case ImageBlock():
+            return [_image(block, path)]
+        case DocumentBlock():
+            if block.citations and block.citations.enabled:
+                request.ignore("citations")
+            about = [Text(block.context)] if block.context else []
+            return [*about, _document(block, f"{path}.source")]
+        case SearchResultBlock():
+            if block.citations and block.citations.enabled:
+                request.ignore("citations")
+            found = "\n\n".join(inner.text for inner in block.content)
+            return [Text(f"{block.title}\n{block.source}\n\n{found}")]
+        case ToolReferenceBlock(tool_name=name):
+            return [Text(f"The tool {name} is there to be called.")]
+        case _:
+            raise _misplaced(block, path, "user")
+
+
+def _image(block: ImageBlock, path: str) -> Image:
+    match block.source:
+        case UrlSource(url=url):
+            where = f"{path}.source.url"
+            if url.startswith("http://"):
+                raise InvalidRequest(f"{where}: the provider fetches images by https only", param=where)
+            return wire.read_image(url, where)
+        case FileSource():
+            raise _stored(f"{path}.source")
+        case Base64Source(media_type=media_type, data=data):
+            if media_type not in wire.IMAGE_TYPES:
+                where = f"{path}.source.media_type"
+                raise InvalidRequest(
+                    f"{where}: images must be PNG, JPEG, GIF or WebP, not {media_type}", param=where
+                )
+            return Image(media_type, data)
+
+
+def _document(block: DocumentBlock, path: str) -> File:
+    name = block.title or ""
+    match block.source:
+        case UrlSource(url=url):
+            if not url.startswith("https://"):
+                raise InvalidRequest(
+                    f"{path}.url: the provider fetches documents by https only", param=f"{path}.url"
+                )
+            return File("application/pdf", name=name, url=url)
+        case FileSource():
+            raise _stored(path)
+        case TextSource(data=text):
+            return _plain(text, name)
+        case ContentSource(content=content):
+            texts = [TextBlock(content)] if isinstance(content, str) else content
+            if any(isinstance(inner, ImageBlock) for inner in texts):
+                raise InvalidRequest(
+                    f"{path}.content: a document's content may only be text here; send images beside it",
+                    param=f"{path}.content",
+                    code="unsupported_content",
+                )
+            return _plain("\n".join(inner.text for inner in texts if isinstance(inner, TextBlock)), name)
+        case Base64Source(media_type=media_type, data=data):
+            return _inline(media_type, data, name, path)
+
+
+def _inline(media_type: str, data: str, name: str, path: str) -> File:
+    if media_type == "application/pdf":
+        return File(media_type, data, name)
+    if media_type != "text/plain":
+        raise InvalidRequest(
+            f"{path}.media_type: documents must be application/pdf or text/plain, not {media_type}",
+            param=f"{path}.media_type",
+            code="unsupported_content",
+        )
+    try:
+        base64.b64decode(data, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise InvalidRequest(
+            f"{path}.data: not base64 of UTF-8 text: {error}", param=f"{path}.data"
+        ) from error
+    return File(media_type, data, name)
+
+
+def _plain(text: str, name: str) -> File:
+    return File("text/plain", base64.b64encode(text.encode()).decode(), name)
+
+
+def _stored(path: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{path}.file_id: stored files live with their provider; send the file inline",
+        param=f"{path}.file_id",
+        code="unsupported_content",
+    )
+
+
+def _misplaced(block: ContentBlock | ResultContent, path: str, role: str) -> InvalidRequest:
+    kind = block.__struct_config__.tag
+    return InvalidRequest(
+        f"{path}.type: a message of role {role!r} may hold no {kind!r} block", param=f"{path}.type"
+    )

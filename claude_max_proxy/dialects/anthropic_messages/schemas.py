@@ -1,0 +1,123 @@
+"""The wire format of ``POST /v1/messages``, as Anthropic publishes it: the body, but for its content.
+
+Unknown fields are tolerated, since clients send their own and the API grows; wrong types are errors. ``None``
+stands for both "absent" and ``null``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from claude_max_proxy.dialects.anthropic_messages.blocks import ContentBlock, TextBlock
+
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Name = Annotated[str, msgspec.Meta(min_length=1)]
+EffortName = Literal["low", "medium", "high", "xhigh", "max"]
+
+
+class WireMessage(msgspec.Struct):
+    """One turn, or, newly, instructions in the middle of the conversation."""
+
+    role: Literal["user", "assistant", "system"]
+    content: str | list[ContentBlock]
+
+
+class WireTool(msgspec.Struct):
+    """A tool: the client's own with an ``input_schema``, or one of Anthropic's, named by its ``type``."""
+
+    name: Name
+    type: str | None = None
+    description: str | None = None
+    input_schema: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class AutoChoice(msgspec.Struct, tag="auto"):
+    """The model decides."""
+
+    disable_parallel_tool_use: bool | None = None
+
+
+class AnyChoice(msgspec.Struct, tag="any"):
+    """The model must call a tool."""
+
+    disable_parallel_tool_use: bool | None = None
+
+
+class NamedChoice(msgspec.Struct, tag="tool"):
+    """The model must call this tool."""
+
+    name: str
+    disable_parallel_tool_use: bool | None = None
+
+
+class NoChoice(msgspec.Struct, tag="none"):
+    """The model must call none."""
+
+
+class EnabledThinking(msgspec.Struct, tag="enabled", omit_defaults=True):
+    """Thinking of at most so many tokens."""
+
+    budget_tokens: Annotated[int, msgspec.Meta(ge=1024)]
+    display: str | None = None
+
+
+class AdaptiveThinking(msgspec.Struct, tag="adaptive", omit_defaults=True):
+    """Thinking for as long as the model finds right."""
+
+    display: str | None = None
+
+
+class DisabledThinking(msgspec.Struct, tag="disabled"):
+    """No thinking."""
+
+
+class JsonSchemaFormat(msgspec.Struct, tag="json_schema"):
+    """JSON of one schema."""
+
+    schema: dict[str, Any]
+
+
+class OutputConfig(msgspec.Struct):
+    """How the answer is made."""
+
+    effort: EffortName | None = None
+    format: JsonSchemaFormat | None = None
+
+
+class Metadata(msgspec.Struct):
+    """Whose request it is, in the client's own terms."""
+
+    user_id: str | None = None
+
+
+class CountRequest(msgspec.Struct):
+    """The body of ``POST /v1/messages/count_tokens``: what goes into the model."""
+
+    model: Name
+    messages: Annotated[list[WireMessage], msgspec.Meta(min_length=1)]
+    container: Any = None
+    context_management: dict[str, Any] | None = None
+    mcp_servers: list[Any] | None = None
+    output_config: OutputConfig | None = None
+    output_format: JsonSchemaFormat | None = None
+    system: str | list[TextBlock] | None = None
+    thinking: EnabledThinking | AdaptiveThinking | DisabledThinking | None = None
+    tool_choice: AutoChoice | AnyChoice | NamedChoice | NoChoice | None = None
+    tools: list[dict[str, Any]] | None = None
+
+
+class MessagesRequest(CountRequest, kw_only=True):
+    """The whole body."""
+
+    max_tokens: Positive
+    metadata: Metadata | None = None
+    service_tier: str | None = None
+    stop_sequences: list[str] | None = None
+    stream: bool | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    top_k: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None

@@ -1,0 +1,49 @@
+"""Reads the body of a completion into a :class:`Request`: its prompt is what a user says. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+
+from claude_max_proxy import InvalidRequest, Message, Request, Text, carry_parameters, wire
+from claude_max_proxy.dialects.openai_completions.schemas import CompletionRequest
+
+
+_decoder = msgspec.json.Decoder(CompletionRequest)
+
+
+def read(body: bytes) -> tuple[Request, CompletionRequest]:
+    """Read a body; give the request, and the wire's own form for the writer.
+
+    Raises :class:`InvalidRequest` with the path of the first field that is wrong.
+    """
+    asked = wire.decode(_decoder, body)
+    _refuse(asked)
+    request = Request(asked.model, stream=bool(asked.stream))
+    request.messages.append(Message("user", [Text(prompt_of(asked))]))
+    carry_parameters(request, msgspec.structs.asdict(asked))
+    request.max_tokens = asked.max_tokens or None
+    stop = [asked.stop] if isinstance(asked.stop, str) else asked.stop
+    request.stop = stop or []
+    request.temperature, request.top_p = asked.temperature, asked.top_p
+    return request, asked
+
+
+def prompt_of(asked: CompletionRequest) -> str:
+    """Give the one prompt."""
+    prompts = [asked.prompt] if isinstance(asked.prompt, str) else asked.prompt
+    if prompts and not all(isinstance(prompt, str) for prompt in prompts):
+        raise InvalidRequest("prompt: tokens cannot be read here; send text", param="prompt")
+    if len(prompts) != 1:
+        raise InvalidRequest("prompt: one prompt per request; ask again for another", param="prompt")
+
+    return str(prompts[0])
+
+
+def _refuse(asked: CompletionRequest) -> None:
+    if asked.suffix:
+        raise wire.unsupported("suffix", "chat models do not fill in the middle of a text")
+    if asked.logprobs is not None and asked.logprobs is not False:
+        raise wire.unsupported("logprobs", "answers come without token probabilities")
+    for name in ("n", "best_of"):
+        if (getattr(asked, name) or 1) > 1:
+            raise wire.unsupported(name, "one answer per request; ask again for another")

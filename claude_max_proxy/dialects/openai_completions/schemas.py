@@ -1,0 +1,41 @@
+"""The wire format of ``POST /v1/completions``, as OpenAI published it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+
+NonNegative = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
+
+
+class StreamOptions(msgspec.Struct):
+    """How to stream."""
+
+    include_usage: bool | None = None
+
+
+class CompletionRequest(msgspec.Struct):
+    """The whole body."""
+
+    model: Annotated[str, msgspec.Meta(min_length=1)]
+    prompt: str | list[str | int | list[int]]
+    best_of: NonNegative | None = None
+    echo: bool | None = None
+    frequency_penalty: Penalty | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: NonNegative | bool | None = None
+    max_tokens: NonNegative | None = None
+    n: Positive | None = None
+    presence_penalty: Penalty | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    suffix: str | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    user: Any = None

@@ -1,0 +1,78 @@
+"""A custom tool's free text, inside the JSON of a function with one string, and out of it again. Pure."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+
+INPUT = "input"
+_HEAD = re.compile(r'\s*\{\s*"input"\s*:\s*"')
+# Whole characters and whole escapes, up to the string's end or to where more must come.
+_WHOLE = re.compile(r'(?:[^"\\]+|\\(?:u[0-9a-fA-F]{4}|[^u]))*')
+_HALF_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
+
+
+def wrapped(text: str) -> str:
+    """Write a free text as a function's arguments."""
+    return msgspec.json.encode({INPUT: text}).decode()
+
+
+class Unwrapping:
+    """Takes a function's arguments in fragments, and gives the free text in them as far as it is known.
+
+    Arguments that are not of that form are taken for the text itself.
+    """
+
+    def __init__(self) -> None:
+        """Begin before the first fragment."""
+        self._raw: list[str] = []
+        self._pending = ""
+        self._given: list[str] = []
+        self._inside = False
+        self._lost = False
+
+    def feed(self, fragment: str) -> str:
+        """Take more; give the text that it adds, which may be none."""
+        self._raw.append(fragment)
+        self._pending += fragment
+        if not self._inside:
+            head = _HEAD.match(self._pending)
+            if head is None:
+                return ""
+            self._inside, self._pending = True, self._pending[head.end() :]
+        return self._more()
+
+    def end(self) -> tuple[str, str]:
+        """Give the text that is still missing, and the whole text."""
+        given = "".join(self._given)
+        whole = _text_of("".join(self._raw), given)
+        rest = whole.removeprefix(given) if whole.startswith(given) else ""
+        return rest, given + rest
+
+    def _more(self) -> str:
+        whole = _WHOLE.match(self._pending)
+        piece = whole[0] if whole else ""
+        piece = _HALF_PAIR.sub("", piece)
+        if not piece or self._lost:
+            return ""
+
+        try:
+            text = msgspec.json.decode(f'"{piece}"', type=str)
+        except msgspec.DecodeError:
+            self._lost = True
+            return ""
+        self._pending = self._pending[len(piece) :]
+        self._given.append(text)
+        return text
+
+
+def _text_of(arguments: str, given: str) -> str:
+    try:
+        value = msgspec.json.decode(arguments)
+    except (msgspec.DecodeError, RecursionError):
+        return given or arguments
+
+    text = value.get(INPUT) if isinstance(value, dict) else None
+    return text if isinstance(text, str) else arguments

@@ -1,0 +1,125 @@
+"""The parameters of a response: honoured, refused with a reason, or named as ignored.
+
+Refused is what would change the answer's meaning if it were dropped; ignored is what would not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from claude_max_proxy import InvalidRequest, Request, ToolChoice, carry_parameters, wire
+from claude_max_proxy.dialects.openai_responses.schemas import (
+    JsonObject,
+    JsonSchema,
+    ResponseRequest,
+)
+from claude_max_proxy.dialects.openai_responses.schemas import ToolChoice as WireChoice
+from claude_max_proxy.dialects.openai_responses.tools import Origins, flat_name, read_tools
+
+
+# What cannot be had here, and what to say about it.
+REFUSED = {
+    "background": "an answer comes while the client waits; leave it out, and stream",
+    "conversation": "conversations are not kept here; send the history, or previous_response_id",
+    "prompt": "stored prompts live with OpenAI; send instructions and input",
+    "top_logprobs": "answers come without token probabilities",
+}
+# Hints and bookkeeping: without effect on what the answer means.
+IGNORED = ("context_management", "max_tool_calls", "moderation")
+# For backends that have a use for them. Not ``store``: what that asks for is done here.
+CARRIED = (
+    "metadata",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "user",
+)
+_LOGPROBS = "message.output_text.logprobs"
+
+
+def apply_parameters(asked: ResponseRequest, request: Request) -> Origins:
+    """Carry every parameter of ``asked`` over to ``request``, or refuse it, or name it as ignored.
+
+    Gives how the client knows each tool, by the name of the function that stands for it.
+    """
+    _refuse(asked)
+    _ignore(asked, request)
+    request.max_tokens = asked.max_output_tokens
+    request.temperature, request.top_p = asked.temperature, asked.top_p
+    request.effort = asked.reasoning.effort if asked.reasoning else None
+    origins = read_tools(asked.tools or [], request)
+    request.tool_choice = _tool_choice(asked, request, origins)
+    request.response_schema = _response_schema(asked)
+    carry_parameters(request, {name: getattr(asked, name) for name in CARRIED})
+    if asked.text:
+        carry_parameters(request, {"verbosity": asked.text.verbosity})
+    return origins
+
+
+def _refuse(asked: ResponseRequest) -> None:
+    for name, reason in REFUSED.items():
+        if getattr(asked, name):
+            raise wire.unsupported(name, reason)
+    if _LOGPROBS in (asked.include or []):
+        path = f"include[{(asked.include or []).index(_LOGPROBS)}]"
+        raise wire.unsupported(path, REFUSED["top_logprobs"])
+
+
+def _ignore(asked: ResponseRequest, request: Request) -> None:
+    for name in IGNORED:
+        if getattr(asked, name):
+            request.ignore(name)
+    if asked.truncation == "auto":
+        request.ignore("truncation")
+
+
+def _tool_choice(asked: ResponseRequest, request: Request, origins: Origins) -> ToolChoice:
+    parallel = asked.parallel_tool_calls is not False
+    match asked.tool_choice:
+        case None | "auto":
+            return ToolChoice("auto", parallel=parallel)
+        case "none":
+            return ToolChoice("none", parallel=parallel)
+        case "required":
+            return _required(request, parallel)
+        case WireChoice(type="function" | "custom") as choice:
+            return ToolChoice("named", _known(choice.name, origins), parallel)
+        case WireChoice(type="allowed_tools") as choice:
+            return _allowed(choice, request, origins, parallel)
+        case choice:
+            raise wire.unsupported("tool_choice.type", f"there is no tool of type {choice.type!r} here")
+
+
+def _required(request: Request, parallel: bool) -> ToolChoice:
+    if not request.tools:
+        raise InvalidRequest(
+            "tool_choice: a tool is required, but there are none that can be called", param="tool_choice"
+        )
+    return ToolChoice("required", parallel=parallel)
+
+
+def _allowed(choice: WireChoice, request: Request, origins: Origins, parallel: bool) -> ToolChoice:
+    """Leave only the tools that are allowed."""
+    names = {_known(tool.get("name"), origins, tool.get("namespace")) for tool in choice.tools or []}
+    request.tools = [tool for tool in request.tools if tool.name in names]
+    return (
+        _required(request, parallel) if choice.mode == "required" else ToolChoice("auto", parallel=parallel)
+    )
+
+
+def _known(name: Any, origins: Origins, namespace: Any = None) -> str:
+    flat = flat_name(str(name), namespace if isinstance(namespace, str) else None)
+    if flat not in origins:
+        raise InvalidRequest(f"tool_choice: there is no tool named {name!r}", param="tool_choice")
+    return flat
+
+
+def _response_schema(asked: ResponseRequest) -> dict[str, Any] | None:
+    match asked.text.format if asked.text else None:
+        case JsonObject():
+            return wire.ANY_OBJECT
+        case JsonSchema(schema=schema):
+            return schema
+        case _:
+            return None

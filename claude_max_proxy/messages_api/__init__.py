@@ -1,0 +1,38 @@
+"""The vocabulary of the Messages API: what everything that speaks it, on either side, has in common. Pure.
+
+The backends read its streams and write its blocks, the dialect does both the other way round.
+"""
+
+from claude_max_proxy.messages_api.blocks import Block, call_input, plain_id, thinking_block, write_block
+from claude_max_proxy.messages_api.reading import MessageReader
+from claude_max_proxy.messages_api.stop_reasons import finish_reason, stop_reason
+from claude_max_proxy.messages_api.stream import (
+    ApiMessage,
+    ApiUsage,
+    ContentBlock,
+    Delta,
+    OutputDetails,
+    StreamEvent,
+)
+from claude_max_proxy.messages_api.usage import add_usage, read_usage, write_usage
+
+
+__all__ = [
+    "ApiMessage",
+    "ApiUsage",
+    "Block",
+    "ContentBlock",
+    "Delta",
+    "MessageReader",
+    "OutputDetails",
+    "StreamEvent",
+    "add_usage",
+    "call_input",
+    "finish_reason",
+    "plain_id",
+    "read_usage",
+    "stop_reason",
+    "thinking_block",
+    "write_block",
+    "write_usage",
+]

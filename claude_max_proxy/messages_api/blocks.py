@@ -1,0 +1,97 @@
+"""Parts of a message as the API's content blocks."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from claude_max_proxy.errors import InvalidRequest
+from claude_max_proxy.request import Audio, File, Image, Part, Reasoning, Text, ToolCall, ToolResult
+
+
+Block = dict[str, Any]
+Rename = Callable[[str], str]
+_NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+def write_block(part: Part, call_id: Rename, tool_name: Rename = str) -> Block | None:
+    """Write a part as a block; ``None`` for what the API does not take: empty text, thoughts without a proof.
+
+    ``call_id`` and ``tool_name`` give ids and names that the other side takes.
+    """
+    match part:
+        case Text(text=text):
+            return {"type": "text", "text": text} if text else None
+        case Image() | File():
+            return _inline(part)
+        case ToolCall():
+            name = tool_name(part.name)
+            return {"type": "tool_use", "id": call_id(part.id), "name": name, "input": call_input(part)}
+        case ToolResult():
+            return _result(part, call_id)
+        case Audio():
+            raise InvalidRequest("messages: Claude models take no audio", param="messages")
+        case Reasoning():
+            return thinking_block(part) if part.signature else None
+
+
+def thinking_block(thought: Reasoning) -> Block:
+    """Write a thought; one without a signature can be shown, but not handed back to the API."""
+    if thought.redacted:
+        return {"type": "redacted_thinking", "data": thought.signature}
+
+    return {"type": "thinking", "thinking": thought.text, "signature": thought.signature}
+
+
+def call_input(call: ToolCall) -> dict[str, Any]:
+    """Read a call's arguments; the API takes an object only.
+
+    A model may write anything else, and its client hands it back: the model then sees what it wrote as the
+    only member of an object, and can do better.
+    """
+    try:
+        value = msgspec.json.decode(call.arguments or "{}")
+    except (msgspec.DecodeError, RecursionError):
+        value = None
+    return value if isinstance(value, dict) else {"arguments": call.arguments}
+
+
+def plain_id(call_id: str) -> str:
+    """Give an id that the API takes: whoever made it may have used characters of its own."""
+    return _NOT_IN_IDS.sub("_", call_id)
+
+
+def _inline(part: Text | Image | File) -> Block:
+    match part:
+        case Text(text=text):
+            return {"type": "text", "text": text}
+        case Image():
+            return {"type": "image", "source": _source(part)}
+        case File():
+            source = _source(part)
+            if part.media_type == "text/plain" and not part.url:  # the API takes text as text
+                text = base64.b64decode(part.data).decode()
+                source = {"type": "text", "media_type": "text/plain", "data": text}
+            block: Block = {"type": "document", "source": source}
+            if part.name:
+                block["title"] = part.name
+            return block
+
+
+def _source(part: Image | File) -> Block:
+    if part.url:
+        return {"type": "url", "url": part.url}
+
+    return {"type": "base64", "media_type": part.media_type, "data": part.data}
+
+
+def _result(result: ToolResult, call_id: Rename) -> Block:
+    content = [_inline(part) for part in result.parts if not isinstance(part, Text) or part.text]
+    block: Block = {"type": "tool_result", "tool_use_id": call_id(result.id), "content": content}
+    if result.is_error:
+        block["is_error"] = True
+    return block

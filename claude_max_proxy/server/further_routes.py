@@ -1,0 +1,58 @@
+"""The routes that a dialect has beside its answers, and which dialect a path belongs to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import litestar
+from litestar import Response
+from litestar.handlers import HTTPRouteHandler
+
+from claude_max_proxy.dialect import Call, Dialect, Route, Routed
+from claude_max_proxy.server.clients import client_of
+
+
+_Request = litestar.Request[Any, Any, Any]
+_PARAMETER = re.compile(r"\{(\w+)\}")
+
+
+def further_routes(dialect: Dialect) -> list[Any]:
+    """Give the handlers of a dialect's further routes, none for most dialects."""
+    routes = dialect.further_routes if isinstance(dialect, Routed) else ()
+    return [_handler(route, dialect) for route in routes]
+
+
+def _handler(route: Route, dialect: Dialect) -> Any:
+    async def answer(request: _Request) -> Response[bytes]:
+        call = Call(
+            {name: str(value) for name, value in request.path_params.items()},
+            dict(request.query_params.items()),
+            client_of(request),
+            await request.body(),
+        )
+        return Response(route.answer(call), media_type="application/json")
+
+    path = _PARAMETER.sub(r"{\1:str}", route.path)
+    opt = {"summary": route.summary, "dialect": dialect.name}
+    return HTTPRouteHandler(path, http_method=route.method, status_code=200, opt=opt)(answer)
+
+
+def by_path(dialects: Sequence[Dialect]) -> Callable[[str], Dialect]:
+    """Give a function that tells whose a path is: it is a dialect's route, or stands below one, or nobody's.
+
+    Nobody's errors are written by the first dialect.
+    """
+    owners: dict[str, Dialect] = {}
+    for dialect in reversed(dialects):
+        further = dialect.further_routes if isinstance(dialect, Routed) else ()
+        owners |= {route.path.partition("/{")[0]: dialect for route in further}
+        owners |= dict.fromkeys(dialect.routes, dialect)
+
+    def dialect_of(path: str) -> Dialect:
+        while path not in owners and path:
+            path = path.rpartition("/")[0]
+        return owners.get(path, dialects[0])
+
+    return dialect_of

@@ -1,0 +1,353 @@
+"""The Messages API's bodies, read into requests."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+import pytest
+
+from claude_max_proxy import (
+    Client,
+    File,
+    Image,
+    InvalidRequest,
+    Message,
+    Reasoning,
+    Request,
+    Text,
+    Tool,
+    ToolCall,
+    ToolChoice,
+    ToolResult,
+)
+from claude_max_proxy.dialects.anthropic_messages import AnthropicMessages
+
+
+DIALECT = AnthropicMessages()
+HI = {"role": "user", "content": "hi"}
+TOOL = {"name": "f", "description": "F.", "input_schema": {"type": "object"}}
+OFF = {"anthropic_thinking": {"type": "disabled"}}
+
+
+def body(**fields: Any) -> bytes:
+    """A body with these fields."""
+    return msgspec.json.encode({"model": "m", "max_tokens": 99, "messages": [HI], **fields})
+
+
+def read(**fields: Any) -> Request:
+    """What a body with these fields reads as."""
+    return DIALECT.read(body(**fields))
+
+
+def parts(*content: dict[str, Any], role: str = "user") -> list[Any]:
+    """What a message of these blocks reads as."""
+    return read(messages=[{"role": role, "content": list(content)}]).messages[0].parts
+
+
+def refused(**fields: Any) -> InvalidRequest:
+    """The refusal of a body with these fields."""
+    with pytest.raises(InvalidRequest) as caught:
+        read(**fields)
+    return caught.value
+
+
+def test_the_least() -> None:
+    """A model, a limit and a message are enough; thinking is off."""
+    request = read()
+    assert request == Request(
+        "m", messages=[Message("user", [Text("hi")])], max_tokens=99, extra=OFF, state=request.state
+    )
+
+
+@pytest.mark.parametrize(
+    ("system", "text"),
+    [
+        ("be brief", "be brief"),
+        (
+            [
+                {"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}},
+                {"type": "text", "text": "b"},
+            ],
+            "a\n\nb",
+        ),
+        (
+            [
+                {"type": "text", "text": "x-anthropic-billing-header: cc_version=2; cch=1;"},
+                {"type": "text", "text": "a"},
+            ],
+            "a",
+        ),
+        ([], ""),
+    ],
+)
+def test_instructions(system: Any, text: str) -> None:
+    """Instructions are a text or blocks of it; Claude Code's bookkeeping is none."""
+    assert read(system=system).system == text
+
+
+PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}
+HELLO = base64.b64encode(b"hello").decode()
+SHOWN: list[tuple[dict[str, Any], list[Any]]] = [
+    ({"type": "text", "text": "a", "citations": None}, [Text("a")]),
+    (
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}},
+        [Image("image/png", "AA==")],
+    ),
+    ({"type": "image", "source": {"type": "url", "url": "https://a/b.png"}}, [Image(url="https://a/b.png")]),
+    ({"type": "document", "source": PDF, "title": "a.pdf"}, [File("application/pdf", "JVBE", "a.pdf")]),
+    (
+        {"type": "document", "source": PDF, "context": "From 1999."},
+        [Text("From 1999."), File("application/pdf", "JVBE")],
+    ),
+    (
+        {"type": "document", "source": {"type": "url", "url": "https://a/b.pdf"}},
+        [File("application/pdf", url="https://a/b.pdf")],
+    ),
+    (
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hello"}},
+        [File("text/plain", HELLO)],
+    ),
+    (
+        {"type": "document", "source": {"type": "base64", "media_type": "text/plain", "data": HELLO}},
+        [File("text/plain", HELLO)],
+    ),
+    (
+        {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "hello"}]}},
+        [File("text/plain", HELLO)],
+    ),
+    (
+        {"type": "search_result", "source": "s", "title": "t", "content": [{"type": "text", "text": "c"}]},
+        [Text("t\ns\n\nc")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("block", "read_as"), SHOWN)
+def test_what_is_shown(block: dict[str, Any], read_as: list[Any]) -> None:
+    """Every block that a user may show reads as its part, in a tool's result too."""
+    assert parts(block) == read_as
+    result = {"type": "tool_result", "tool_use_id": "t", "content": [block], "is_error": True}
+    assert parts(result) == [ToolResult("t", tuple(read_as), is_error=True)]
+
+
+def test_what_the_assistant_said() -> None:
+    """Texts, signed and redacted thoughts and calls are handed back as they were."""
+    assert parts(
+        {"type": "thinking", "thinking": "hm", "signature": "sig"},
+        {"type": "redacted_thinking", "data": "EoF="},
+        {"type": "text", "text": "a"},
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"a": "ü"}, "caller": {"type": "direct"}},
+        role="assistant",
+    ) == [
+        Reasoning("hm", "sig"),
+        Reasoning("", "EoF=", redacted=True),
+        Text("a"),
+        ToolCall("toolu_1", "f", '{"a":"ü"}'),
+    ]
+
+
+def test_results_come_first() -> None:
+    """A tool's results stand before the text beside them, as strings, blocks or nothing."""
+    assert parts(
+        {"type": "text", "text": "and?"},
+        {"type": "tool_result", "tool_use_id": "a", "content": "x"},
+        {"type": "tool_result", "tool_use_id": "b"},
+    ) == [ToolResult("a", (Text("x"),)), ToolResult("b", ()), Text("and?")]
+
+
+def test_instructions_in_the_middle() -> None:
+    """Instructions among the messages stay where they are, marked as a reminder."""
+    reminder = Text("<system-reminder>\nIt is Monday.\n</system-reminder>")
+    said, monday = {"role": "assistant", "content": "ho"}, {"role": "system", "content": "It is Monday."}
+    request = read(messages=[HI, monday, said, monday])
+    assert request.messages == [
+        Message("user", [Text("hi"), reminder]),
+        Message("assistant", [Text("ho")]),
+        Message("user", [reminder]),
+    ]
+
+
+def test_marks_of_the_cache_mean_nothing() -> None:
+    """A mark that moves from message to message does not change what is read."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    assert read(messages=[{"role": "user", "content": [{"type": "text", "text": "hi", **mark}]}]) == read()
+    assert read(tools=[{**TOOL, **mark}]) == read(tools=[TOOL])
+
+
+MISPLACED: list[tuple[str, dict[str, Any], str]] = [
+    ("user", {"type": "tool_use", "id": "t", "name": "f", "input": {}}, "type"),
+    ("user", {"type": "thinking", "thinking": "hm", "signature": ""}, "type"),
+    ("assistant", {"type": "tool_result", "tool_use_id": "t"}, "type"),
+    ("assistant", {"type": "image", "source": {"type": "url", "url": "https://a"}}, "type"),
+    ("user", {"type": "image", "source": {"type": "file", "file_id": "x"}}, "source.file_id"),
+    ("user", {"type": "image", "source": {"type": "url", "url": "http://a"}}, "source.url"),
+    (
+        "user",
+        {"type": "image", "source": {"type": "base64", "media_type": "image/tiff", "data": "A"}},
+        "source.media_type",
+    ),
+    ("user", {"type": "document", "source": {"type": "file", "file_id": "x"}}, "source.file_id"),
+    ("user", {"type": "document", "source": {"type": "url", "url": "http://a"}}, "source.url"),
+    (
+        "user",
+        {"type": "document", "source": {"type": "base64", "media_type": "text/rtf", "data": "A"}},
+        "source.media_type",
+    ),
+    (
+        "user",
+        {"type": "document", "source": {"type": "base64", "media_type": "text/plain", "data": "/w=="}},
+        "source.data",
+    ),
+    (
+        "user",
+        {
+            "type": "document",
+            "source": {
+                "type": "content",
+                "content": [{"type": "image", "source": {"type": "url", "url": "https://a"}}],
+            },
+        },
+        "source.content",
+    ),
+]
+
+
+@pytest.mark.parametrize(("role", "block", "path"), MISPLACED)
+def test_blocks_that_cannot_be(role: str, block: dict[str, Any], path: str) -> None:
+    """A block that has no place, or no content that can be had, is refused by its path."""
+    error = refused(messages=[{"role": role, "content": [{"type": "text", "text": "a"}, block]}])
+    assert error.param == f"messages[0].content[1].{path}"
+
+
+def test_an_unknown_block() -> None:
+    """A block of a tool that ran at the provider's is refused by its path."""
+    block = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
+    assert refused(messages=[{"role": "user", "content": [block]}]).param == "messages[0].content[0].type"
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"max_tokens": 0}, "max_tokens"),
+    ({"messages": []}, "messages"),
+    ({"temperature": 1.5}, "temperature"),
+    ({"tools": [{"name": "f"}]}, "tools[0].input_schema"),
+    ({"tools": [TOOL, {"input_schema": {}}]}, "tools[1].name"),
+    ({"tools": [TOOL, TOOL]}, "tools[1]"),
+    ({"tool_choice": {"type": "any"}}, "tool_choice"),
+    ({"tool_choice": {"type": "tool", "name": "g"}, "tools": [TOOL]}, "tool_choice.name"),
+    ({"thinking": {"type": "enabled"}}, "thinking.budget_tokens"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 5}}, "thinking.budget_tokens"),
+    ({"mcp_servers": [{"type": "url"}]}, "mcp_servers"),
+    ({"container": "c"}, "container"),
+]
+
+
+@pytest.mark.parametrize(("fields", "path"), WRONG)
+def test_fields_that_are_wrong(fields: dict[str, Any], path: str) -> None:
+    """A field that is wrong, or would change the answer's meaning if it were dropped, is named."""
+    assert refused(**fields).param == path
+
+
+def test_a_missing_limit() -> None:
+    """The API wants a limit, and so does this."""
+    with pytest.raises(InvalidRequest) as caught:
+        DIALECT.read(msgspec.json.encode({"model": "m", "messages": [HI]}))
+    assert (caught.value.param, caught.value.message) == ("max_tokens", "max_tokens is missing")
+
+
+def test_tools() -> None:
+    """Tools keep their names and schemas; what only says how they travel is named as ignored."""
+    request = read(tools=[{**TOOL, "type": "custom", "strict": True, "defer_loading": True}])
+    assert request.tools == [Tool("f", "F.", {"type": "object"}, strict=True)]
+    assert request.ignored == ["tools.defer_loading"]
+
+
+def test_anthropics_own_tools() -> None:
+    """Tools that Anthropic defines are carried in its own words, for a backend that knows them."""
+    search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
+    request = read(tools=[TOOL, search], tool_choice={"type": "tool", "name": "web_search"})
+    assert request.extra["anthropic_tools"] == {"tools[1]": search}
+    assert [tool.name for tool in request.tools] == ["f"]
+
+
+CHOICES: list[tuple[dict[str, Any] | None, ToolChoice]] = [
+    (None, ToolChoice()),
+    ({"type": "auto"}, ToolChoice()),
+    ({"type": "auto", "disable_parallel_tool_use": True}, ToolChoice(parallel=False)),
+    ({"type": "any"}, ToolChoice("required")),
+    (
+        {"type": "tool", "name": "f", "disable_parallel_tool_use": True},
+        ToolChoice("named", "f", parallel=False),
+    ),
+    ({"type": "none"}, ToolChoice("none")),
+]
+
+
+@pytest.mark.parametrize(("wire", "choice"), CHOICES)
+def test_tool_choice(wire: Any, choice: ToolChoice) -> None:
+    """Each way to say who decides about tools has its own."""
+    assert read(tools=[TOOL], tool_choice=wire).tool_choice == choice
+
+
+THINKING: list[tuple[dict[str, Any], str | None, str]] = [
+    ({}, None, "disabled"),
+    ({"thinking": {"type": "disabled"}}, None, "disabled"),
+    ({"thinking": {"type": "adaptive"}}, None, "adaptive"),
+    ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}, "max", "adaptive"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "low", "enabled"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 10_000}}, "medium", "enabled"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 16_000}}, "high", "enabled"),
+    ({"thinking": {"type": "enabled", "budget_tokens": 31_999}}, "xhigh", "enabled"),
+]
+
+
+@pytest.mark.parametrize(("fields", "effort", "kind"), THINKING)
+def test_thinking(fields: dict[str, Any], effort: str | None, kind: str) -> None:
+    """Thinking is what the client says, and a budget comes to an effort too."""
+    request = read(**fields)
+    assert (request.effort, request.extra["anthropic_thinking"]["type"]) == (effort, kind)
+
+
+@pytest.mark.parametrize("field", ["output_format", "output_config"])
+def test_a_structured_answer(field: str) -> None:
+    """The schema of an answer may stand in either place."""
+    form = {"type": "json_schema", "schema": {"type": "object"}}
+    request = read(**{field: form if field == "output_format" else {"format": form}})
+    assert request.response_schema == {"type": "object"}
+
+
+def test_the_rest() -> None:
+    """Sampling, limits, stops and bookkeeping are carried over."""
+    request = read(
+        stop_sequences=["END"],
+        temperature=0.5,
+        top_p=0.9,
+        top_k=5,
+        stream=True,
+        metadata={"user_id": "me"},
+        service_tier="standard_only",
+        context_management={"edits": []},
+    )
+    assert (request.stop, request.temperature, request.top_p, request.stream) == (["END"], 0.5, 0.9, True)
+    assert request.client == Client(session="me")
+    assert request.extra == OFF | {
+        "top_k": 5,
+        "anthropic_metadata": {"user_id": "me"},
+        "anthropic_service_tier": "standard_only",
+        "context_management": {"edits": []},
+    }
+
+
+def test_features_on_trial() -> None:
+    """The header's names are taken note of, and nothing that is none."""
+    request = read()
+    DIALECT.read_headers(request, {"anthropic-beta": "a-2025-01-01, b ,c\r\nx: y"})
+    assert request.extra["anthropic_beta"] == ["a-2025-01-01", "b"]
+
+
+def test_a_count_needs_no_limit() -> None:
+    """What is to be counted is read like what is to be answered, but needs no limit."""
+    counted = DIALECT.read_count(msgspec.json.encode({"model": "m", "messages": [HI], "tools": [TOOL]}))
+    assert counted.messages == read().messages
+    assert counted.tools == read(tools=[TOOL]).tools

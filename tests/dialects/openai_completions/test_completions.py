@@ -1,0 +1,98 @@
+"""The completions API: its bodies read, its answers written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from claude_max_proxy import (
+    Event,
+    Finished,
+    InvalidRequest,
+    Message,
+    PartDelta,
+    PartEnded,
+    PartStarted,
+    Request,
+    Started,
+    Text,
+    Usage,
+    fold,
+)
+from claude_max_proxy.dialects.openai_completions import OpenAICompletions
+
+
+DIALECT = OpenAICompletions()
+EVENTS: list[Event] = [
+    Started("upstream"),
+    PartStarted(0, "reasoning"),
+    PartDelta(0, "hm"),
+    PartEnded(0),
+    PartStarted(1, "text"),
+    PartDelta(1, "on a "),
+    PartDelta(1, "time"),
+    PartEnded(1),
+    Usage(3, 2),
+    Finished("length"),
+]
+
+
+def read(**fields: Any) -> Request:
+    """What a body with these fields reads as."""
+    return DIALECT.read(msgspec.json.encode({"model": "m", "prompt": "Once", **fields}))
+
+
+@pytest.mark.parametrize("prompt", ["Once", ["Once"]])
+def test_a_prompt(prompt: Any) -> None:
+    """The prompt is what a user says; without a limit of the client's there is none."""
+    request = read(prompt=prompt)
+    assert (request.messages, request.max_tokens) == ([Message("user", [Text("Once")])], None)
+
+
+def test_parameters() -> None:
+    """What a chat has too is carried over."""
+    request = read(max_tokens=5, stop="END", temperature=0.5, top_p=0.9, stream=True, seed=1, n=1, best_of=1)
+    assert (request.max_tokens, request.stop, request.temperature) == (5, ["END"], 0.5)
+    assert (request.top_p, request.stream, request.extra) == (0.9, True, {"seed": 1})
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"prompt": [1, 2]}, "prompt"),
+    ({"prompt": [[1, 2]]}, "prompt"),
+    ({"prompt": ["a", "b"]}, "prompt"),
+    ({"prompt": []}, "prompt"),
+    ({"suffix": "end"}, "suffix"),
+    ({"logprobs": 0}, "logprobs"),
+    ({"n": 2}, "n"),
+    ({"best_of": 3}, "best_of"),
+    ({"max_tokens": "many"}, "max_tokens"),
+]
+
+
+@pytest.mark.parametrize(("fields", "path"), REFUSED)
+def test_refusals(fields: dict[str, Any], path: str) -> None:
+    """What cannot be had is refused by its name."""
+    with pytest.raises(InvalidRequest) as caught:
+        read(**fields)
+    assert caught.value.param == path
+
+
+@pytest.mark.parametrize(("echo", "text"), [(False, "on a time"), (True, "Onceon a time")])
+def test_answers(echo: bool, text: str) -> None:
+    """An answer is its text, after the prompt if that is asked for; whole and streamed it is the same."""
+    request = read(echo=echo, stream_options={"include_usage": True})
+    whole = msgspec.json.decode(DIALECT.writer(request).whole(fold(EVENTS)))
+    assert (whole["object"], whole["model"]) == ("text_completion", "m")
+    assert whole["choices"] == [{"text": text, "index": 0, "logprobs": None, "finish_reason": "length"}]
+    assert whole["usage"]["total_tokens"] == 5
+
+    writer = DIALECT.writer(request)
+    frames = b"".join(writer.write(event) for event in EVENTS).split(b"\n\n")
+    assert frames[-2:] == [b"data: [DONE]", b""]
+    chunks = [msgspec.json.decode(frame.removeprefix(b"data: ")) for frame in frames[:-2]]
+    assert "".join(choice["text"] for chunk in chunks for choice in chunk["choices"]) == text
+    reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
+    assert reasons == [None] * (len(reasons) - 1) + ["length"]
+    assert (chunks[-1]["choices"], chunks[-1]["usage"]["total_tokens"]) == ([], 5)
