@@ -176,7 +176,7 @@ class UsageLimitReached(UpstreamError):
     passes = False
     status = 429
     code = "usage_limit_reached"
-    type = "rate_limit_error"
+    type = "usage_limit_reached"
 
 
 class RateLimited(UpstreamError):

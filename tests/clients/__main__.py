@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from tests import installed_cli
-from tests.clients.client import Client
+from tests.clients.client import Check, Client
 from tests.clients.installing import Installed, install
-from tests.clients.matrix import LOGS, Outcome, run_client
+from tests.clients.matrix import LOGS, Outcome, Wanted, run_client
 from tests.clients.registry import APART, NAMES, load
 from tests.clients.table import Line, failed, table
 from tests.installed_cli import ROOT
@@ -39,7 +39,7 @@ def main() -> int:
     except RuntimeError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
-    lines = _lines(chosen, clis, arguments.only)
+    lines = _lines(chosen, clis, lambda check: _wanted(check, arguments))
     everything = not arguments.clients
     lines += [Line(client.title, "", "", reason=client.apart) for client in APART if everything]
     print(f"\n{table(lines)}")  # noqa: T201
@@ -51,6 +51,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("clients", nargs="*", metavar="CLIENT", help="clients to run (default: all)")
     parser.add_argument("--cli", action="append", help="2.1.197, newest or a path (default: both versions)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only checks with this in their names")
+    parser.add_argument("--api", choices=("chat", "responses", "messages"), help="only checks by this API")
     parser.add_argument("--list", action="store_true", help="list the clients")
     return parser.parse_args()
 
@@ -61,7 +62,11 @@ def _unknown(name: str) -> str:
     return f"there is no client {name!r}{hint} The clients are: {', '.join(NAMES)}."
 
 
-def _lines(chosen: list[Client], clis: list[str], only: str) -> list[Line]:
+def _wanted(check: Check, arguments: argparse.Namespace) -> bool:
+    return arguments.only in check.name and arguments.api in (None, check.api)
+
+
+def _lines(chosen: list[Client], clis: list[str], wanted: Wanted) -> list[Line]:
     """Install and run each client with each CLI, and say how it goes."""
     lines = []
     for client in chosen:
@@ -71,18 +76,18 @@ def _lines(chosen: list[Client], clis: list[str], only: str) -> list[Line]:
             lines.append(Line(client.name, "", "", reason=str(error)))
             _say(f"{client.name} is not run: {error}")
             continue
-        lines += [_line(client, installed, cli, only) for cli in clis]
+        lines += [_line(client, installed, cli, wanted) for cli in clis]
     return lines
 
 
-def _line(client: Client, installed: Installed, cli: str, only: str) -> Line:
+def _line(client: Client, installed: Installed, cli: str, wanted: Wanted) -> Line:
     version = installed_cli.version(cli)
     log = LOGS / f"{client.name}-{version}.log"
     log.unlink(missing_ok=True)
     _say(f"{' '.join(filter(None, [client.name, installed.version]))} with Claude Code {version}")
-    line = Line(client.name, installed.version, version, reason="no check has such a name")
+    line = Line(client.name, installed.version, version, reason="it has no such check")
     try:
-        line.outcomes.extend(asyncio.run(run_client(client, installed, cli, log, _tell, only)))
+        line.outcomes.extend(asyncio.run(run_client(client, installed, cli, log, _tell, wanted)))
     except Exception as error:
         return Line(client.name, installed.version, version, reason=" ".join(str(error).split())[:400])
     return line

@@ -55,13 +55,16 @@ class Client:
     checks: list[Check] = field(default_factory=list)
 
     def check(
-        self, api: Api = "chat", *, requests: int | None, within: float = 300.0
+        self, *apis: Api, requests: int | None, within: float = 300.0
     ) -> Callable[[CheckFunction], CheckFunction]:
-        """Add the decorated function as a check; its name and its docstring say what it is about."""
+        """Add the decorated function as a check by each of these APIs, chat completions where none is named.
+
+        Its name and its docstring say what it is about.
+        """
 
         def add(function: CheckFunction) -> CheckFunction:
             name = function.__name__.replace("_", " ")
-            self.checks.append(Check(name, api, function, requests, within))
+            self.checks += [Check(name, api, function, requests, within) for api in apis or ("chat",)]
             return function
 
         return add

@@ -38,7 +38,10 @@ class Installed:
     commands: Path
 
     def command(self, name: str) -> str:
-        """Give the path of one of its commands, else of the machine's; raise RuntimeError without either."""
+        """Give the path of one of its commands, else of the machine's; raise RuntimeError without either.
+
+        A path is itself.
+        """
         found = shutil.which(name, path=f"{self.commands}{os.pathsep}{os.environ.get('PATH', '')}")
         if found is None:
             raise RuntimeError(f"{name} is needed and was not found on PATH")

@@ -33,17 +33,23 @@ class Outcome:
 
 
 Tell = Callable[[Outcome], None]
+Wanted = Callable[[Check], bool]
+
+
+def all_of_them(check: Check) -> bool:
+    """Want every check."""
+    return bool(check)
 
 
 async def run_client(
-    client: Client, installed: Installed, cli: str, log: Path, tell: Tell, only: str = ""
+    client: Client, installed: Installed, cli: str, log: Path, tell: Tell, wanted: Wanted = all_of_them
 ) -> list[Outcome]:
-    """Run the checks whose names contain `only`; what was said in those that failed is added to `log`."""
+    """Run the checks that are wanted; what was said in those that failed is added to `log`."""
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="claude-max-clients-", ignore_cleanup_errors=True) as name:
         async with Stage(client, installed, cli, Path(name)) as stage:
             for check in client.checks:
-                if only not in check.name:
+                if not wanted(check):
                     continue
                 outcome = await _run(check, stage)
                 if outcome.failure:
@@ -54,7 +60,7 @@ async def run_client(
 
 
 async def _run(check: Check, stage: Stage) -> Outcome:
-    stage.begin()
+    stage.begin(check.api)
     began = time.monotonic()
     failure = await _failure(check, stage)
     return Outcome(check, len(stage.upstream.requests), failure, time.monotonic() - began)

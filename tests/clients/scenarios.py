@@ -6,6 +6,8 @@ A function is called as its scenario, and with the API before it where that is n
 
 from __future__ import annotations
 
+from typing import Any
+
 from claude_max_proxy.testing import Reply, Text, ToolUse, conversation, words
 from tests.clients.client import Api, CheckFunction, Client
 from tests.clients.expecting import holds, same
@@ -41,20 +43,18 @@ ASKED = [
 
 
 class Scenarios:
-    """Checks of a library through its program, for one of its APIs."""
+    """Checks of a library through its program."""
 
-    def __init__(self, client: Client, program: str, api: Api = "chat") -> None:
+    def __init__(self, client: Client, program: str) -> None:
         """Make checks for `client`, by what the functions of `program` give."""
         self._client = client
         self._program = program
-        self._api = api
 
-    def add(self, *names: str, **requests: int) -> None:
+    def add(self, *names: str, api: Api = "chat", **requests: int) -> None:
         """Add the checks of these names; `requests` says where a client makes more of them than it need."""
         for name in (*names, *requests):
-            make = getattr(self, f"_{name}")
             count = requests.get(name, REQUESTS[name])
-            self._client.check(self._api, requests=count)(self._named(name, make))
+            self._client.check(api, requests=count)(self._named(name, getattr(self, f"_{name}")))
 
     def _named(self, name: str, function: CheckFunction) -> CheckFunction:
         async def check(stage: Stage) -> None:
@@ -64,17 +64,19 @@ class Scenarios:
         check.__doc__ = function.__doc__
         return check
 
-    def _function(self, name: str) -> str:
-        return name if self._api == "chat" else f"{self._api}_{name}"
+    async def _ask(self, stage: Stage, name: str, **arguments: Any) -> Any:
+        """Call the program's function of this name, for the API of the check."""
+        function = name if stage.api == "chat" else f"{stage.api}_{name}"
+        return await stage.ask(self._program, function, **arguments)
 
     async def _whole(self, stage: Stage) -> None:
         """A whole answer, to a text that arrives byte for byte."""
-        answer = await stage.ask(self._program, self._function("whole"), text=HELLO)
+        answer = await self._ask(stage, "whole", text=HELLO)
         same(answer, f"You said: {HELLO}", "the answer")
 
     async def _streamed(self, stage: Stage) -> None:
         """A streamed answer, in the pieces in which the model said it."""
-        pieces = await stage.ask(self._program, self._function("streamed"), text=f"[[deltas {PIECES}]]")
+        pieces = await self._ask(stage, "streamed", text=f"[[deltas {PIECES}]]")
         same("".join(pieces), words(PIECES), "the answer")
         holds(len(pieces) >= PIECES, f"the answer came in {len(pieces)} pieces, not {PIECES}")
 
@@ -83,13 +85,13 @@ class Scenarios:
         stage.upstream.script(
             Reply((Text("Hello"),), input_tokens=10, cache_read=200, cache_write=30, output_tokens=7)
         )
-        used = await stage.ask(self._program, self._function("usage"), text=HELLO)
+        used = await self._ask(stage, "usage", text=HELLO)
         same(used, {"input": 240, "cached": 200, "output": 7}, "what was used")
 
     async def _turns(self, stage: Stage) -> None:
         """A conversation of three turns goes on in the process that answered last."""
         texts = [f"[[say It is {word}.]]" for word in ("one", "two", "three")]
-        answers = await stage.ask(self._program, self._function("turns"), texts=texts)
+        answers = await self._ask(stage, "turns", texts=texts)
         same(answers, ["It is one.", "It is two.", "It is three."], "the answers")
         turns = conversation(stage.upstream.requests[-1].body)
         same([role for role, _ in turns], ["user", "assistant"] * 2 + ["user"], "the roles of the conversation")
@@ -98,7 +100,7 @@ class Scenarios:
     async def _tools(self, stage: Stage) -> None:
         """An agent with two tools, called in parallel and one after the other, works to its end."""
         stage.upstream.script(*AGENT)
-        answer = await stage.ask(self._program, self._function("tools"), text="/where is it warmer?")
+        answer = await self._ask(stage, "tools", text="/where is it warmer?")
         same(answer, "Zürich is warmer.", "the answer")
         same(by_call(seen(stage.upstream)), ASKED, "the conversation")
         same(await stage.live(3), [False, True, True], "which requests went on in place")
@@ -106,25 +108,25 @@ class Scenarios:
     async def _streamed_tools(self, stage: Stage) -> None:
         """The same agent, streamed."""
         stage.upstream.script(*AGENT)
-        answer = await stage.ask(self._program, self._function("streamed_tools"), text="/where is it warmer?")
+        answer = await self._ask(stage, "streamed_tools", text="/where is it warmer?")
         same(answer, "Zürich is warmer.", "the answer")
         same(by_call(seen(stage.upstream)), ASKED, "the conversation")
 
     async def _structured(self, stage: Stage) -> None:
         """An answer that follows a schema, as an object."""
         stage.upstream.script(Reply((ToolUse("StructuredOutput", PERSON),)))
-        person = await stage.ask(self._program, self._function("structured"), text="Who?")
+        person = await self._ask(stage, "structured", text="Who?")
         same(person, PERSON, "the object")
 
     async def _image(self, stage: Stage) -> None:
         """An image reaches the model."""
-        await stage.ask(self._program, self._function("image"), text="What is this?")
+        await self._ask(stage, "image", text="What is this?")
         blocks = conversation(stage.upstream.requests[-1].body)[0][1]
         same([block["type"] for block in blocks], ["text", "image"], "what was asked")
 
     async def _plan_limit(self, stage: Stage) -> None:
         """A used up plan is a 429 with its own words."""
-        status = await stage.ask(self._program, self._function("plan_limit"), text="Hello [[limit]]")
+        status = await self._ask(stage, "plan_limit", text="Hello [[limit]]")
         same(status, 429, "the status")
 
     async def _models(self, stage: Stage) -> None:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from claude_max_proxy.testing import ScriptedUpstream
-from tests.clients.client import FOLDER, Client
+from tests.clients.client import FOLDER, Api, Client
 from tests.clients.installing import Installed
 from tests.clients.program import Program
 from tests.end_to_end.running import RunningProxy, proxy_toml, read_environment, until
@@ -53,7 +53,8 @@ class Stage:
         self.home = folder / "home"
         self.work = self.home / "work"
         self.said: list[str] = []
-        self._cli = cli
+        self.api: Api = "chat"
+        self.cli = cli
         self._folder = folder
         self._programs: dict[str, Program] = {}
         self._before = 0
@@ -68,7 +69,7 @@ class Stage:
         (self.proxy.work / "plugins").symlink_to(ROOT / "plugins")
         settings = self.client.folder / "proxy.toml"
         more = settings.read_text("utf-8") if settings.exists() else ""
-        await self.proxy.start(proxy_toml(self._cli, {}, {}) + more)
+        await self.proxy.start(proxy_toml(self.cli, {}, {}) + more)
         self._lay_out()
         return self
 
@@ -86,8 +87,9 @@ class Stage:
         finally:
             await self.upstream.__aexit__(kind, error, traceback)
 
-    def begin(self) -> None:
-        """Forget what earlier checks did."""
+    def begin(self, api: Api) -> None:
+        """Forget what earlier checks did, and let the next one speak this API."""
+        self.api = api
         self.upstream.clear()
         self.said.clear()
         self._before = len(self.proxy.access())

@@ -5,6 +5,7 @@ from tests.clients.scenarios import Scenarios
 
 
 client = Client("langchain", "LangChain", quick=True, here=True)
-Scenarios(client, "program.py").add(
-    *("whole", "streamed", "usage", "turns", "tools", "streamed_tools", "structured", "image", "plan_limit")
-)
+SCENARIOS = Scenarios(client, "program.py")
+NAMES = ("whole", "streamed", "usage", "turns", "tools", "streamed_tools", "structured", "image", "plan_limit")
+SCENARIOS.add(*NAMES)
+SCENARIOS.add(*NAMES, api="responses")

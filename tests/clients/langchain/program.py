@@ -1,7 +1,9 @@
 """What the checks let LangChain do."""
 
+from functools import partial
+
 import openai
-from connect import model
+from connect import model, responses_model
 from harness import serve
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage, SystemMessage
@@ -29,7 +31,7 @@ def streamed(text, model=model):
 
 def usage(text, model=model):
     """Ask what was used."""
-    used = [chunk.usage_metadata for chunk in model.stream(text, stream_usage=True) if chunk.usage_metadata][-1]
+    used = [chunk.usage_metadata for chunk in model.stream(text) if chunk.usage_metadata][-1]
     cached = used["input_token_details"]["cache_read"]
     return {"input": used["input_tokens"], "cached": cached, "output": used["output_tokens"]}
 
@@ -78,5 +80,8 @@ def plan_limit(text, model=model):
         return error.status_code
 
 
+FUNCTIONS = (whole, streamed, usage, turns, tools, streamed_tools, structured, image, plan_limit)
+
 if __name__ == "__main__":
-    serve(globals())
+    by_responses = {f"responses_{one.__name__}": partial(one, model=responses_model) for one in FUNCTIONS}
+    serve({one.__name__: one for one in FUNCTIONS} | by_responses)

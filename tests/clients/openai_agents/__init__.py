@@ -5,6 +5,7 @@ from tests.clients.scenarios import Scenarios
 
 
 client = Client("openai-agents", "OpenAI Agents SDK", quick=True, here=True)
-Scenarios(client, "program.py").add(
-    *("whole", "streamed", "turns", "tools", "streamed_tools", "structured", "plan_limit")
-)
+SCENARIOS = Scenarios(client, "program.py")
+NAMES = ("whole", "streamed", "turns", "tools", "streamed_tools", "structured", "plan_limit")
+SCENARIOS.add(*NAMES, api="responses")
+SCENARIOS.add(*NAMES)

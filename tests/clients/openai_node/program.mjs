@@ -1,7 +1,7 @@
 // What the checks let OpenAI's client for Node do.
 
 import OpenAI from 'openai';
-import { zodResponseFormat } from 'openai/helpers/zod';
+import { zodResponseFormat, zodTextFormat } from 'openai/helpers/zod';
 import { z } from 'zod';
 import { client, model } from './connect.mjs';
 import { serve } from './harness.mjs';
@@ -60,13 +60,58 @@ async function structured({ text }) {
   return reply.choices[0].message.parsed;
 }
 
-async function plan_limit({ text }) {
+async function limited(ask) {
   try {
-    await ask([user(text)]);
+    await ask();
   } catch (error) {
     if (error instanceof OpenAI.RateLimitError) return error.status;
     throw error;
   }
+}
+
+const respond = (input, more = {}) => client.responses.create({ model, input, ...more });
+
+async function responses_streamed({ text }) {
+  const pieces = [];
+  const stream = client.responses.stream({ model, input: text });
+  stream.on('response.output_text.delta', ({ delta }) => pieces.push(delta));
+  await stream.finalResponse();
+  return pieces;
+}
+
+async function responses_usage({ text }) {
+  const { usage } = await client.responses.stream({ model, input: text }).finalResponse();
+  const cached = usage.input_tokens_details.cached_tokens;
+  return { input: usage.input_tokens, cached, output: usage.output_tokens };
+}
+
+async function responses_turns({ texts }) {
+  const answers = [];
+  for (const text of texts) {
+    const previous_response_id = answers.at(-1)?.id;
+    answers.push(await respond(text, { instructions: 'Be brief.', previous_response_id }));
+  }
+  return answers.map(({ output_text }) => output_text);
+}
+
+async function responses_tools({ text }) {
+  const flat = tools.map(({ function: { name, parameters } }) => ({ type: 'function', name, parameters, strict: true }));
+  const items = [user(text)];
+  for (;;) {
+    const response = await respond(items, { tools: flat, store: false });
+    items.push(...response.output);
+    const calls = response.output.filter(({ type }) => type === 'function_call');
+    if (!calls.length) return response.output_text;
+    for (const { call_id, name, arguments: text } of calls) {
+      const { function: run } = tools.find((one) => one.function.name === name).function;
+      items.push({ type: 'function_call_output', call_id, output: run(JSON.parse(text)) });
+    }
+  }
+}
+
+async function responses_structured({ text }) {
+  const format = zodTextFormat(Person, 'person');
+  return (await client.responses.parse({ model, input: text, text: { format } })).output_parsed;
 }
 
 const run = (stream, text) =>
@@ -81,6 +126,13 @@ await serve({
   streamed_tools: ({ text }) => run(true, text),
   structured,
   image: ({ text }) => ask([user([{ type: 'text', text }, { type: 'image_url', image_url: { url: pixel } }])]),
-  plan_limit,
+  plan_limit: ({ text }) => limited(() => ask([user(text)])),
+  responses_whole: async ({ text }) => (await respond(text)).output_text,
+  responses_streamed,
+  responses_usage,
+  responses_turns,
+  responses_tools,
+  responses_structured,
+  responses_plan_limit: ({ text }) => limited(() => respond(text)),
   models: async () => (await client.models.list()).data.map(({ id }) => id),
 });

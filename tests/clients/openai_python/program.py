@@ -125,6 +125,77 @@ def plan_limit(text):
         return error.status_code
 
 
+RESPONSES_TOOLS = [
+    {"type": "function", "name": name, "parameters": parameters, "strict": True}
+    for name, parameters in PARAMETERS.items()
+]
+
+
+def responses_whole(text):
+    """Ask and wait."""
+    return client.responses.create(model=MODEL, input=text).output_text
+
+
+def responses_streamed(text):
+    """Ask and listen, with the client's helper for streams."""
+    with client.responses.stream(model=MODEL, input=text) as stream:
+        return [event.delta for event in stream if event.type == "response.output_text.delta"]
+
+
+def responses_usage(text):
+    """Ask what was used."""
+    with client.responses.stream(model=MODEL, input=text) as stream:
+        used = stream.get_final_response().usage
+    cached = used.input_tokens_details.cached_tokens
+    return {"input": used.input_tokens, "cached": cached, "output": used.output_tokens}
+
+
+def responses_turns(texts):
+    """Hold a conversation that the proxy remembers."""
+    answers = []
+    for text in texts:
+        previous = answers[-1].id if answers else None
+        response = client.responses.create(
+            model=MODEL, instructions="Be brief.", input=text, previous_response_id=previous
+        )
+        answers.append(response)
+    return [response.output_text for response in answers]
+
+
+def responses_tools(text):
+    """Run tools until there is an answer."""
+    items = user(text)
+    while True:
+        response = client.responses.create(model=MODEL, input=items, tools=RESPONSES_TOOLS, store=False)
+        items += response.output
+        calls = [item for item in response.output if item.type == "function_call"]
+        if not calls:
+            return response.output_text
+        items += [
+            {"type": "function_call_output", "call_id": one.call_id, "output": call(one.name, one.arguments)}
+            for one in calls
+        ]
+
+
+def responses_structured(text):
+    """Ask for an object, with the client's helper for schemas."""
+    return client.responses.parse(model=MODEL, input=text, text_format=Person).output_parsed.model_dump()
+
+
+def responses_image(text):
+    """Show an image."""
+    parts = [{"type": "input_text", "text": text}, {"type": "input_image", "image_url": PIXEL}]
+    return client.responses.create(model=MODEL, input=user(parts)).output_text
+
+
+def responses_plan_limit(text):
+    """Give the status of the error."""
+    try:
+        responses_whole(text)
+    except openai.RateLimitError as error:
+        return error.status_code
+
+
 def models():
     """Name the models."""
     return [model.id for model in client.models.list()]

@@ -8,9 +8,10 @@ from tests.clients.stage import Stage
 
 
 client = Client("pydantic-ai", "Pydantic AI")
-Scenarios(client, "program.py").add(
-    *("whole", "streamed", "turns", "tools", "streamed_tools", "structured", "image", "plan_limit")
-)
+SCENARIOS = Scenarios(client, "program.py")
+NAMES = ("whole", "streamed", "turns", "tools", "streamed_tools", "structured", "image", "plan_limit")
+SCENARIOS.add(*NAMES)
+SCENARIOS.add(*NAMES, api="responses")
 
 
 @client.check(requests=1)

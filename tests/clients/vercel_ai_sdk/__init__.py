@@ -5,7 +5,8 @@ from tests.clients.scenarios import Scenarios
 
 
 client = Client("vercel-ai-sdk", "Vercel AI SDK")
-Scenarios(client, "program.mjs").add(
-    *("whole", "streamed", "usage", "turns", "tools", "streamed_tools", "structured", "image"),
-    plan_limit=3,  # it tries three times by itself, `maxRetries`, and looks at no header that says not to
-)
+SCENARIOS = Scenarios(client, "program.mjs")
+NAMES = ("whole", "streamed", "usage", "turns", "tools", "streamed_tools", "structured", "image")
+# It tries three times by itself, `maxRetries`, and looks at no header that says not to.
+SCENARIOS.add(*NAMES, plan_limit=3)
+SCENARIOS.add(*NAMES, plan_limit=3, api="responses")
