@@ -176,7 +176,9 @@ class UsageLimitReached(UpstreamError):
     passes = False
     status = 429
     code = "usage_limit_reached"
-    type = "usage_limit_reached"
+    type = (
+        "usage_limit_reached"  # at which Codex gives up at once; else it waits for as long as it is told to
+    )
 
 
 class RateLimited(UpstreamError):

@@ -1,4 +1,4 @@
-"""The client matrix: real programs, each with the configuration that docs/clients shows, against the real proxy.
+"""The client matrix: real programs, configured as docs/clients shows it, against the real proxy.
 
     make clients
     make clients ARGS="openclaw aider --cli newest"

@@ -108,7 +108,8 @@ def _verdict(lines: list[Line]) -> int:
     count = failed(lines)
     if count:
         logs = Path(LOGS).relative_to(ROOT)
-        _say(f"\n{count} of {sum(len(line.outcomes) for line in lines)} checks failed; what was said is in {logs}.")
+        ran = sum(len(line.outcomes) for line in lines)
+        _say(f"\n{count} of {ran} checks failed; what was said is in {logs}.")
     broken = [line for line in lines if not line.outcomes and line.client in NAMES]
     return 1 if count or broken else 0
 

@@ -42,9 +42,9 @@ class Check:
 class Client:
     """A client and its checks, in the order in which they run.
 
-    `name` is its folder's name with hyphens, its page's name and its table in `versions.toml`. `title` is what
-    its makers call it. `quick` ones run in `make test` too, those that are `here` with the packages of the
-    tests' own environment. `apart` says why it is not run.
+    `name` is its folder's name with hyphens, its page's name and its table in `versions.toml`. `title` is
+    what its makers call it. `quick` ones run in `make test` too, those that are `here` with the packages of
+    the tests' own environment. `apart` says why it is not run.
     """
 
     name: str
@@ -77,9 +77,11 @@ class Client:
     @property
     def files(self) -> list[Path]:
         """What its user writes or runs: everything in its folder but its checks."""
-        return [path for path in sorted(self.folder.glob("*")) if path.is_file() and path.name != "__init__.py"]
+        return [
+            path for path in sorted(self.folder.glob("*")) if path.is_file() and path.name != "__init__.py"
+        ]
 
     @property
     def shown(self) -> list[Path]:
         """Those of its files that its page shows: all but what only the checks need."""
-        return [path for path in self.files if path.stem not in {"program", "offline"}]
+        return [path for path in self.files if path.stem != "program"]

@@ -94,7 +94,9 @@ class Scenarios:
         answers = await self._ask(stage, "turns", texts=texts)
         same(answers, ["It is one.", "It is two.", "It is three."], "the answers")
         turns = conversation(stage.upstream.requests[-1].body)
-        same([role for role, _ in turns], ["user", "assistant"] * 2 + ["user"], "the roles of the conversation")
+        same(
+            [role for role, _ in turns], ["user", "assistant"] * 2 + ["user"], "the roles of the conversation"
+        )
         same(await stage.live(3), [False, True, True], "which requests went on in place")
 
     async def _tools(self, stage: Stage) -> None:

@@ -1,4 +1,4 @@
-"""Where a client is run: the scripted provider, the real CLI, the real proxy, and a home of the client's own."""
+"""Where a client is run: scripted provider, real CLI, real proxy, and a home of the client's own."""
 
 from __future__ import annotations
 
@@ -120,10 +120,17 @@ class Stage:
         """Give the client's environment: nothing of the machine's but where programs are."""
         path = f"{self.installed.commands}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         own = {"HOME": str(self.home), "TMPDIR": str(self.home / "tmp"), "PATH": path, "LANG": "C.UTF-8"}
-        return {**own, "HTTPS_PROXY": NOWHERE, "NO_COLOR": "1", "TERM": "dumb", **more}
+        return {
+            **own,
+            "HTTPS_PROXY": NOWHERE,
+            "NO_PROXY": "127.0.0.1",
+            "NO_COLOR": "1",
+            "TERM": "dumb",
+            **more,
+        }
 
     async def start(self, *command: str, **environment: str) -> asyncio.subprocess.Process:
-        """Start one of the client's commands, in a process group of its own, with a mark on all that it starts."""
+        """Start one of the client's commands, in a group of its own, with a mark on all that it starts."""
         mark = f"{self.home.parent.name}-{next(self._numbers)}"
         process = await asyncio.create_subprocess_exec(
             *(self.installed.command(command[0]), *command[1:]),
@@ -174,11 +181,7 @@ class Stage:
         """End a command with everything that it started, also what left its process group."""
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        ours = f"{_MARK}={self._marks[process.pid]}".encode()
-        for path in Path("/proc").glob("[0-9]*"):
-            if ours in read_environment(int(path.name)):
-                with suppress(ProcessLookupError):
-                    os.kill(int(path.name), signal.SIGKILL)
+        _kill_marked(self._marks[process.pid])
         async with asyncio.timeout(_END):
             await process.wait()
 
@@ -202,3 +205,11 @@ class Stage:
     def statuses(self) -> list[int]:
         """Give the status of each of this check's requests that the proxy has finished."""
         return [status for status, _ in self.proxy.access()[self._before :]]
+
+
+def _kill_marked(mark: str) -> None:
+    """End every process with this mark in its environment, where the system shows environments."""
+    for path in Path("/proc").glob("[0-9]*"):
+        if f"{_MARK}={mark}".encode() in read_environment(int(path.name)):
+            with suppress(ProcessLookupError):
+                os.kill(int(path.name), signal.SIGKILL)

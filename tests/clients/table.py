@@ -14,7 +14,7 @@ _WHAT = 62
 
 @dataclass(frozen=True)
 class Line:
-    """What became of a client with one version of the CLI; without outcomes, `reason` says why it was not run."""
+    """What became of a client with one version of the CLI; `reason` says why nothing was run."""
 
     client: str
     version: str

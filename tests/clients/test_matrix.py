@@ -14,7 +14,7 @@ from tests.clients.matrix import Outcome, run_client
 from tests.clients.registry import APART, NAMES, clients
 from tests.clients.stage import Stage
 from tests.clients.table import Line, failed, table
-from tests.installed_cli import ROOT, PINNED, command
+from tests.installed_cli import PINNED, ROOT, command
 
 
 def check(name: str) -> Check:
@@ -41,7 +41,7 @@ def test_table() -> None:
 
 @pytest.mark.timeout(300)
 async def test_failures(tmp_path: Path) -> None:
-    """A check that fails, asks too often or takes too long is told with its reason, and what was said is kept."""
+    """A check that fails, asks wrongly often or takes too long is told with its reason, and logged."""
     client = Client("nobody", "Nobody")
 
     @client.check(requests=1)
@@ -61,7 +61,9 @@ async def test_failures(tmp_path: Path) -> None:
         await stage.run("sleep", "100")
 
     log = tmp_path / "log"
-    outcomes = await run_client(client, Installed("", tmp_path, tmp_path), command(PINNED), log, lambda _: None)
+    outcomes = await run_client(
+        client, Installed("", tmp_path, tmp_path), command(PINNED), log, lambda _: None
+    )
     assert [outcome.failure for outcome in outcomes] == [
         "0 requests reached the provider, not 1",
         "it went wrong",

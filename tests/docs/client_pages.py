@@ -33,7 +33,9 @@ def table() -> str:
     rows = ["| client | tested | API | checks |", "|---|---|---|---|"]
     for client in clients():
         apis = ", ".join(_ROUTES[api] for api in dict.fromkeys(check.api for check in client.checks))
-        rows.append(f"| [{client.title}]({client.name}.md) | {_tested(client.name)} | {apis} | {len(client.checks)} |")
+        rows.append(
+            f"| [{client.title}]({client.name}.md) | {_tested(client.name)} | {apis} | {len(client.checks)} |"
+        )
     return "\n".join(rows)
 
 

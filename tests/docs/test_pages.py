@@ -40,7 +40,9 @@ from tests.docs.generated import filled, hook_functions
 
 ROOT = Path(__file__).parents[2]
 PAGES = {page.name: page.read_text("utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
-PAGES |= {f"clients/{page.name}": page.read_text("utf-8") for page in (ROOT / "docs" / "clients").glob("*.md")}
+PAGES |= {
+    f"clients/{page.name}": page.read_text("utf-8") for page in (ROOT / "docs" / "clients").glob("*.md")
+}
 _CLIENTS_OWN = re.compile(r"<!-- file \S+(?<!proxy\.toml) -->.*?<!-- end -->", re.DOTALL)
 TABLES = {
     "## `[server]`": ServerConfig,
@@ -213,7 +215,7 @@ def test_python_blocks(number: int, tmp_path: Path) -> None:
 
 
 def test_every_client_has_a_page() -> None:
-    """Each client of the matrix has a page, which shows every file that its user writes, and what is checked."""
+    """Each client of the matrix has a page, with every file that its user writes, and what is checked."""
     for client in clients():
         page = PAGES[f"clients/{client.name}.md"]
         folder = client.folder.name

@@ -43,7 +43,9 @@ async def edit(stage: Stage) -> None:
 @client.check(requests=1)
 async def ask(stage: Stage) -> None:
     """It answers a question about a file, streamed."""
-    printed = await aider(stage, "--chat-mode", "ask", "--message", "What is this? [[say A greeting.]]", "greeting.py")
+    printed = await aider(
+        stage, "--chat-mode", "ask", "--message", "What is this? [[say A greeting.]]", "greeting.py"
+    )
     within("A greeting.", printed, "what it prints")
 
 

@@ -70,7 +70,9 @@ def messages_streamed_tools(text):
 
 def messages_structured(text):
     """Ask for an object, with the client's helper for schemas."""
-    return client.messages.parse(messages=user(text), output_format=Person, **ASKED).parsed_output.model_dump()
+    return client.messages.parse(
+        messages=user(text), output_format=Person, **ASKED
+    ).parsed_output.model_dump()
 
 
 def messages_image(text):

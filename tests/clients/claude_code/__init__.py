@@ -27,7 +27,7 @@ async def a_turn(stage: Stage) -> None:
 
 @client.check("messages", requests=4)
 async def tools(stage: Stage) -> None:
-    """It reads a file, changes it and runs a command with its own tools, a request for each and one at the end."""
+    """It reads a file, changes it and runs a command with its own tools: a request each, and a last one."""
     path = stage.work / "greeting.txt"
     path.write_text("hello\n")
     edit = {"file_path": str(path), "old_string": "hello", "new_string": "good morning"}
@@ -41,14 +41,19 @@ async def tools(stage: Stage) -> None:
     same(fine(output).strip(), "Done.", "the answer")
     same(path.read_text(), "good morning\n", "the file")
     within("it is 42", str(conversation(stage.upstream.requests[-1].body)), "what was asked")
-    same(await stage.live(4), [False, True, True, True], "which requests went on in place")
+    # Behind a change of a file it may add a note of its own, and then the conversation is replayed.
+    same((await stage.live(4))[:2], [False, True], "which requests went on in place")
 
 
 @client.check("messages", requests=2)
 async def several_turns(stage: Stage) -> None:
     """`claude --continue` goes on with the last session."""
     fine(await claude(stage, "Say it [[say It is one.]]"))
-    same(fine(await claude(stage, "--continue", "Again [[say It is two.]]")).strip(), "It is two.", "the answer")
+    same(
+        fine(await claude(stage, "--continue", "Again [[say It is two.]]")).strip(),
+        "It is two.",
+        "the answer",
+    )
     within("It is one.", str(conversation(stage.upstream.requests[-1].body)), "what was asked")
 
 

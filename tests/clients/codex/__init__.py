@@ -59,8 +59,12 @@ async def a_turn(stage: Stage) -> None:
 
 @client.check("responses", requests=4)
 async def tools(stage: Stage) -> None:
-    """A turn with three steps of tools is four requests, the last three in the process that made the calls."""
-    steps = [Reply((Text("Let me see."), run("echo one"))), Reply((run("echo two"),)), Reply((run("echo three"),))]
+    """A turn with three steps of tools is four requests, the last three in the process that called."""
+    steps = [
+        Reply((Text("Let me see."), run("echo one"))),
+        Reply((run("echo two"),)),
+        Reply((run("echo three"),)),
+    ]
     stage.upstream.script(*steps, Reply((Text("That is all."),)))
     same(said(await codex(stage, "Please count.")), "That is all.", "the answer")
     asked = str(conversation(stage.upstream.requests[-1].body))

@@ -6,6 +6,16 @@ from tests.clients.scenarios import Scenarios
 
 client = Client("langchain", "LangChain", quick=True, here=True)
 SCENARIOS = Scenarios(client, "program.py")
-NAMES = ("whole", "streamed", "usage", "turns", "tools", "streamed_tools", "structured", "image", "plan_limit")
+NAMES = (
+    "whole",
+    "streamed",
+    "usage",
+    "turns",
+    "tools",
+    "streamed_tools",
+    "structured",
+    "image",
+    "plan_limit",
+)
 SCENARIOS.add(*NAMES)
 SCENARIOS.add(*NAMES, api="responses")

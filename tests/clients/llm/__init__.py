@@ -29,7 +29,9 @@ async def streamed(stage: Stage) -> None:
 @client.check(requests=1)
 async def whole(stage: Stage) -> None:
     """A prompt that is not streamed, with text from a pipe and a system prompt."""
-    printed = await llm(stage, "-m", "claude", "--no-stream", "-s", "Be brief.", "And this", typed="/from a pipe")
+    printed = await llm(
+        stage, "-m", "claude", "--no-stream", "-s", "Be brief.", "And this", typed="/from a pipe"
+    )
     same(printed, "You said: /from a pipe And this", "what it prints")
 
 

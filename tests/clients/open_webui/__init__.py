@@ -1,4 +1,4 @@
-"""Open WebUI: not the program, which takes several GB, but the requests that it makes, as its source has them."""
+"""Open WebUI: not the program, which takes several GB, but its requests, as its source has them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from claude_max_proxy.testing import Reply, Text, ToolUse, conversation, words
 from tests.clients.client import Client
 from tests.clients.expecting import holds, same
 from tests.clients.stage import Stage
+from tests.clients.tools import PIXEL
 
 
 client = Client("open-webui", "Open WebUI (its requests)", quick=True)
@@ -109,10 +110,13 @@ async def native_tools(stage: Stage) -> None:
 @client.check(requests=1)
 async def image(stage: Stage) -> None:
     """An image of a chat reaches the model."""
-    url = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
-    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}]
+    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
     await post(stage, [{"role": "user", "content": parts}], stream=True)
-    same([block["type"] for block in conversation(stage.upstream.requests[-1].body)[0][1]], ["text", "image"], "it")
+    same(
+        [block["type"] for block in conversation(stage.upstream.requests[-1].body)[0][1]],
+        ["text", "image"],
+        "it",
+    )
 
 
 @client.check(requests=1)

@@ -23,11 +23,22 @@ OVERFLOW = fault(400, "prompt is too long: 210000 tokens > 200000 maximum")
 
 def _command(session: str, message: str) -> tuple[str, ...]:
     key = f"agent:main:{session}"
-    return ("openclaw", "agent", "--local", "--agent", "main", "--session-key", key, "--json", "--message", message)
+    return (
+        "openclaw",
+        "agent",
+        "--local",
+        "--agent",
+        "main",
+        "--session-key",
+        key,
+        "--json",
+        "--message",
+        message,
+    )
 
 
 async def prepare(stage: Stage, folder: str = "openclaw") -> dict[str, str]:
-    """Let `claude-max-proxy openclaw --write` configure an OpenClaw, and give the variables that say where it is."""
+    """Let `claude-max-proxy openclaw --write` configure an OpenClaw; give the variables that name it."""
     path = stage.home / f".{folder}-{stage.api}" / "openclaw.json"
     if not path.exists():
         stage.place("offline.json5", str(path.relative_to(stage.home)))
@@ -52,7 +63,10 @@ def results(stage: Stage) -> list[str]:
     """Give the texts of all results of tools in the newest request, in their order."""
     blocks = [block for _, turn in conversation(stage.upstream.requests[-1].body) for block in turn]
     contents = [block["content"] for block in blocks if block["type"] == "tool_result"]
-    return ["".join(part.get("text", "") for part in content).partition(CONTEXT)[0].strip() for content in contents]
+    return [
+        "".join(part.get("text", "") for part in content).partition(CONTEXT)[0].strip()
+        for content in contents
+    ]
 
 
 def run(command: str) -> ToolUse:
@@ -69,8 +83,12 @@ async def a_turn(stage: Stage) -> None:
 
 @client.check("responses", "chat", "messages", requests=4)
 async def tools(stage: Stage) -> None:
-    """A turn with three steps of tools is four requests, the last three in the process that made the calls."""
-    steps = [Reply((Text("Let me see."), run("echo one"))), Reply((run("echo two"),)), Reply((run("echo three"),))]
+    """A turn with three steps of tools is four requests, the last three in the process that called."""
+    steps = [
+        Reply((Text("Let me see."), run("echo one"))),
+        Reply((run("echo two"),)),
+        Reply((run("echo three"),)),
+    ]
     stage.upstream.script(*steps, Reply((Text("That is all."),)))
     report = await say(stage, "tools", "Please count.")
     same(said(report).splitlines()[-1], "That is all.", "the answer")
@@ -88,7 +106,7 @@ async def parallel_tools(stage: Stage) -> None:
 
 @client.check("responses", "chat", "messages", requests=3, within=600)
 async def several_turns(stage: Stage) -> None:
-    """Each further turn of a session is one request, with all that was said, in the process that answered last."""
+    """Each further turn of a session is one request, in the process that answered last, nothing forgotten."""
     for word in ("one", "two", "three"):
         report = await say(stage, "turns", f"Say it [[say It is {word}.]]")
         same(said(report), f"It is {word}.", "the answer")
@@ -154,7 +172,10 @@ async def three_at_once(stage: Stage) -> None:
     """Three sessions at once do not wait for each other, and never see each other's words."""
     words = ("red", "green", "blue")
     calls = [f'[[tool exec {{"command":"echo {word}"}}]]' for word in words]
-    turns = (say(stage, word, f"Say {word}. {call}", f"openclaw-{word}") for word, call in zip(words, calls, strict=True))
+    turns = (
+        say(stage, word, f"Say {word}. {call}", f"openclaw-{word}")
+        for word, call in zip(words, calls, strict=True)
+    )
     reports = await asyncio.gather(*turns)
     heard = [said(report).partition(CONTEXT)[0].strip() for report in reports]
     same(heard, [f"Results: {word}" for word in words], "the answers")

@@ -50,12 +50,14 @@ async def tools(text, model=model):
 
 async def streamed_tools(text, model=model):
     """Run an agent, streamed."""
-    found = ""
-    async with agent(model, tools=[weather, warmest]).iter(text) as run:
-        async for _ in run:
-            continue
-        found = run.result.output
-    return found
+    worker = agent(model, tools=[weather, warmest])
+    return (await worker.run(text, event_stream_handler=listen)).output
+
+
+async def listen(_, events):
+    """Take the events as they come, which makes it ask for streams."""
+    async for _ in events:
+        continue
 
 
 async def structured(text, model=model):
