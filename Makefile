@@ -9,10 +9,11 @@ ARGS =
 CLI = 2.1.197
 SAMPLES = 9
 ONLY =
+LATEST =
 MINUTES = 10
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test fuzz check format docs bench clean cli
+.PHONY: help run demo test fuzz check format docs bench clients clean cli
 
 help: ## say what there is
 	@echo "usage: make TARGET"
@@ -47,6 +48,9 @@ docs: .venv/developing ## write the parts of docs/ that come from the code
 
 bench: .venv/developing ## compare with other proxies, side by side (ONLY=cli or http, CLI=newest, SAMPLES=15)
 	@$(BIN)/python -m benchmarks --only "$(ONLY)" --cli "$(CLI)" --samples "$(SAMPLES)"
+
+clients: .venv/developing ## run real clients against the proxy (ARGS="openclaw aider", LATEST=1)
+	@LATEST=$(LATEST) $(BIN)/python -m tests.clients $(ARGS)
 
 clean: ## remove everything that can be made again
 	rm -rf .venv .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist

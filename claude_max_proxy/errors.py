@@ -43,11 +43,13 @@ class ProxyError(Exception):
 
     ``param`` is the path of the offending field (``messages[2].content``), ``retry_after`` whole seconds
     until another try makes sense. ``status``, ``code`` and ``type`` are what an OpenAI client sees.
-    ``falls_back`` says that another model might do what this one could not.
+    ``falls_back`` says that another model might do what this one could not, ``passes`` that the same request
+    may well succeed soon.
     """
 
     fault: ClassVar[Fault] = "proxy"
     falls_back: ClassVar[bool] = False
+    passes: ClassVar[bool] = True
     status: int = 500
     code: str | None = "internal_error"
     type: str = "server_error"
@@ -171,9 +173,12 @@ class UsageLimitReached(UpstreamError):
     """The plan's window is used up; ``retry_after`` is the time to its reset where known."""
 
     falls_back = True
+    passes = False
     status = 429
     code = "usage_limit_reached"
-    type = "rate_limit_error"
+    type = (
+        "usage_limit_reached"  # at which Codex gives up at once; else it waits for as long as it is told to
+    )
 
 
 class RateLimited(UpstreamError):

@@ -7,23 +7,19 @@ named, counted, and skipped or fatal as its ``on_error`` says, and never stops a
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import inspect
-import logging
-import time
-import traceback
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Iterator, Mapping
 from contextlib import aclosing
-from types import ModuleType
 from typing import Any
 
 import pluggy
 
 from claude_max_proxy import hookspecs
 from claude_max_proxy.backend import Backend, Target
+from claude_max_proxy.calling import Implementation
 from claude_max_proxy.config import Config, PluginsConfig
-from claude_max_proxy.errors import ConfigError, InternalError, ProxyError
+from claude_max_proxy.errors import ConfigError
 from claude_max_proxy.events import Event, Events
 from claude_max_proxy.plugin import Plugin, check_names, check_tables, configure, in_order
 from claude_max_proxy.record import Record
@@ -43,8 +39,6 @@ BUILT_INS = (
     "claude_max_proxy.cli.commands",
 )
 
-logger = logging.getLogger(__name__)
-
 
 class Plugins:
     """The loaded plugins and one typed call per hook."""
@@ -53,7 +47,7 @@ class Plugins:
         """Check and register ``loaded``; raise :class:`ConfigError` for the first that cannot be used."""
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        self._plugins: dict[int, Plugin] = {}
+        self._plugins: list[Plugin] = []
         self.found = list(loaded)
         check_names(self.found)
         check_tables(config, self.found)
@@ -61,11 +55,12 @@ class Plugins:
             configure(plugin, config.tables.get(plugin.name, {}))
             if plugin.policy.enabled and plugin.module is not None:
                 _register(self._manager, plugin)
-                self._plugins[id(plugin.module)] = plugin
+                self._plugins.append(plugin)
+        self._implementations = _implementations(self._manager, self._plugins)
 
     def __iter__(self) -> Iterator[Plugin]:
         """Give the plugins that are in use, in the order they were registered."""
-        return iter(self._plugins.values())
+        return iter(self._plugins)
 
     def hooks(self, plugin: Plugin) -> list[str]:
         """Name the hooks that a plugin implements."""
@@ -101,8 +96,7 @@ class Plugins:
 
     async def rewrite_request(self, request: Request) -> None:
         """Let every plugin change the request, in order."""
-        async for _ in self._call("rewrite_request", request=request):
-            pass
+        await self._all("rewrite_request", request=request)
 
     async def select_backend(
         self, request: Request, target: Target, backends: Mapping[str, Backend]
@@ -115,99 +109,92 @@ class Plugins:
 
     async def wrap_events(self, request: Request, events: Events) -> Events:
         """Let every plugin put an iterator around the last one's; nobody's hook costs nothing per event."""
-        for implementation in self._implementations("wrap_events"):
-            plugin = self._plugins[id(implementation.plugin)]
-            wrapped = await self._ask(implementation, "wrap_events", {"request": request, "events": events})
+        for implementation in self._implementations["wrap_events"]:
+            wrapped = await _ask(implementation, {"request": request, "events": events})
             if wrapped is not None:
-                events = self._guarded(plugin, wrapped, events)
+                events = _guarded(implementation, wrapped, events)
         return events
 
-    async def _guarded(self, plugin: Plugin, wrapped: AsyncIterator[Event], inner: Events) -> Events:
-        """Give a plugin's events; what it raises ends the answer, in the plugin's name."""
-        async with aclosing(inner):
-            try:
-                async for event in wrapped:
-                    yield event
-            except ProxyError:
-                raise
-            except Exception as error:  # half an answer cannot be skipped
-                self._failed(plugin, "wrap_events", error)
-                raise _fatal(plugin, "wrap_events") from error
-            finally:
-                if isinstance(wrapped, AsyncGenerator):
-                    await wrapped.aclose()
+    # --- announcements
 
     async def configured(self, old: Config | None, new: Config) -> None:
         """Tell every plugin what is in force now."""
-        async for _ in self._call("configured", decides=False, old=old, new=new):
-            pass
+        await self._all("configured", old=old, new=new)
 
     async def shutdown(self, still_used: Collection[Any] = ()) -> None:
         """Tell every plugin, but for those whose code is in ``still_used``, that it goes out of use."""
-        for implementation in self._implementations("shutdown"):
-            if implementation.plugin not in still_used:
-                await self._ask(implementation, "shutdown", {}, decides=False)
+        for implementation in self._implementations["shutdown"]:
+            if implementation.plugin.module not in still_used:
+                await _ask(implementation, {})
 
     async def log_request(self, record: Record) -> None:
         """Tell every plugin; nothing they do matters to the answer, so nothing they raise does either."""
-        async for _ in self._call("log_request", decides=False, record=record):
-            pass
+        await self._all("log_request", record=record)
 
     # --- how a hook is called
 
-    def _implementations(self, hook: str) -> list[pluggy.HookImpl]:
-        caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
-        return caller.get_hookimpls()[::-1]
-
     def _call_now(self, hook: str, **arguments: Any) -> None:
-        for implementation in self._implementations(hook):
-            plugin = self._plugins[id(implementation.plugin)]
+        for implementation in self._implementations[hook]:
             try:
-                _invoke(implementation, plugin, arguments)
+                implementation.call(arguments)
             except ConfigError:
                 raise
             except Exception as error:  # whatever a plugin raises is reported in its name
-                raise ConfigError(f"plugin {plugin.name!r} failed in {hook}: {error!r}") from error
+                name = implementation.plugin.name
+                raise ConfigError(f"plugin {name!r} failed in {hook}: {error!r}") from error
 
     async def _first(self, hook: str, **arguments: Any) -> Any:
-        async with aclosing(self._call(hook, **arguments)) as answers:
-            async for answer in answers:
-                if answer is not None:
-                    return answer
+        """Call one after the other, until one has an answer."""
+        for implementation in self._implementations[hook]:
+            answer = implementation.begin(arguments)
+            if answer is not None and inspect.isawaitable(answer):
+                answer = await implementation.finish(answer)
+            if answer is not None:
+                return answer
 
         return None
 
-    async def _call(self, hook: str, *, decides: bool = True, **arguments: Any) -> AsyncGenerator[Any, None]:
-        """Call one after the other; only where the hook ``decides`` can a failure end the request."""
-        for implementation in self._implementations(hook):
-            yield await self._ask(implementation, hook, arguments, decides=decides)
-
-    async def _ask(
-        self, implementation: pluggy.HookImpl, hook: str, arguments: dict[str, Any], *, decides: bool = True
-    ) -> Any:
-        """Call one implementation; one that fails has no answer, unless that is fatal."""
-        plugin = self._plugins[id(implementation.plugin)]
-        began = time.monotonic()
-        try:
-            answer = _invoke(implementation, plugin, arguments)
+    async def _all(self, hook: str, **arguments: Any) -> None:
+        """Call one after the other."""
+        for implementation in self._implementations[hook]:
+            answer = implementation.begin(arguments)
             if answer is not None and inspect.isawaitable(answer):
-                async with asyncio.timeout(plugin.policy.timeout):
-                    answer = await answer
-            elif time.monotonic() - began > plugin.policy.timeout:
-                logger.warning("plugin %r held everything up in %s: make it async", plugin.name, hook)
-        except Exception as error:  # a plugin's failure never stops a neighbour
-            if decides and isinstance(error, ProxyError):
-                raise
-            self._failed(plugin, hook, error)
-            if decides and plugin.policy.on_error == "fail":
-                raise _fatal(plugin, hook) from error
-            return None
-        return answer
+                await implementation.finish(answer)
 
-    def _failed(self, plugin: Plugin, hook: str, error: Exception) -> None:
-        plugin.failures += 1
-        frames = "".join(traceback.format_list(_own_frames(plugin.module, error)))
-        logger.error("plugin %r failed in %s: %r\n%s", plugin.name, hook, error, frames.rstrip())
+
+async def _ask(implementation: Implementation, arguments: dict[str, Any]) -> Any:
+    answer = implementation.begin(arguments)
+    if answer is not None and inspect.isawaitable(answer):
+        return await implementation.finish(answer)
+
+    return answer
+
+
+async def _guarded(implementation: Implementation, wrapped: AsyncIterator[Event], inner: Events) -> Events:
+    """Give a plugin's events; what it raises ends the answer, in the plugin's name."""
+    async with aclosing(inner):
+        try:
+            async for event in wrapped:
+                yield event
+        except Exception as error:  # half an answer cannot be skipped
+            implementation.fail(error, fatal=True)
+        finally:
+            if isinstance(wrapped, AsyncGenerator):
+                await wrapped.aclose()
+
+
+def _implementations(
+    manager: pluggy.PluginManager, plugins: Iterable[Plugin]
+) -> dict[str, list[Implementation]]:
+    """Give every hook's implementations in the order of their calls."""
+    by_module = {id(plugin.module): plugin for plugin in plugins}
+    found: dict[str, list[Implementation]] = {}
+    for name, caller in vars(manager.hook).items():
+        found[name] = [
+            Implementation(by_module[id(one.plugin)], name, one.function, one.argnames)
+            for one in reversed(caller.get_hookimpls())
+        ]
+    return found
 
 
 def check_hooks(plugin: Plugin) -> None:
@@ -229,23 +216,3 @@ def _register(manager: pluggy.PluginManager, plugin: Plugin) -> None:
 def load_built_ins(names: Iterable[str] = BUILT_INS) -> list[Plugin]:
     """Import the built-in plugins by their dotted names."""
     return [Plugin(name.rpartition(".")[2], importlib.import_module(name), "built-in") for name in names]
-
-
-def _invoke(implementation: pluggy.HookImpl, plugin: Plugin, arguments: dict[str, Any]) -> Any:
-    function: Callable[..., Any] = implementation.function
-    given = {**arguments, "settings": plugin.settings}
-    return function(*[given[name] for name in implementation.argnames])
-
-
-def _fatal(plugin: Plugin, hook: str) -> InternalError:
-    return InternalError(f"the plugin {plugin.name!r} failed in {hook}", code="plugin_failed")
-
-
-def _own_frames(module: ModuleType, error: Exception) -> list[traceback.FrameSummary]:
-    path = getattr(module, "__file__", None)
-    for raised in (error, error.__cause__):  # a timeout's cause says where the plugin waited
-        frames = traceback.extract_tb(raised.__traceback__) if raised else []
-        own = [index for index, frame in enumerate(frames) if frame.filename == path]
-        if own:
-            return list(frames[own[0] :])
-    return list(traceback.extract_tb(error.__traceback__))

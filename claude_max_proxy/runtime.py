@@ -93,11 +93,13 @@ class Runtime:
         return info if info.owner else msgspec.structs.replace(info, owner=target.backend)
 
     def health(self) -> dict[str, Any]:
-        """Say how every backend stands, and the worst of it."""
+        """Say how every backend stands, and what that comes to: "unavailable" only when all of them are."""
         backends = {name: backend.health() for name, backend in self.backends.items()}
         statuses = {str(facts.get("status", "ok")) for facts in backends.values()}
-        worst = next((s for s in ("unavailable", "degraded") if s in statuses), "ok")
-        facts: dict[str, Any] = {"status": worst, "backends": backends}
+        status = "degraded" if statuses & {"degraded", "unavailable"} else "ok"
+        if statuses == {"unavailable"}:
+            status = "unavailable"
+        facts: dict[str, Any] = {"status": status, "backends": backends}
         if self.problem:
             facts["config_problem"] = self.problem
         if problems := {plugin.name: plugin.problem for plugin in self.plugins.found if plugin.problem}:

@@ -52,7 +52,7 @@ def demo(prompt: str) -> None:
 @_config
 @click.pass_context
 def plugins(context: click.Context, config_file: str | None) -> None:
-    """List the plugins, or make a new one."""
+    """List the plugins, add one that comes along, or make a new one."""
     if context.invoked_subcommand is None:
         from claude_max_proxy.cli.listing import list_plugins
 
@@ -67,6 +67,19 @@ def new_plugin(name: str, folder: str) -> None:
     from claude_max_proxy.cli.new_plugin import write
 
     write(name, folder)
+
+
+@plugins.command("add")
+@click.argument("name", required=False)
+@_config
+def add_plugin(name: str | None, config_file: str | None) -> None:
+    """Put the plugin NAME, one of those that come along, into your folder; without NAME, list them."""
+    from claude_max_proxy.cli import add_plugin
+
+    if name is None:
+        add_plugin.show()
+    else:
+        add_plugin.add(name, config_file)
 
 
 @click.group()

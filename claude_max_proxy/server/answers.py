@@ -160,6 +160,9 @@ def error_headers(error: ProxyError) -> Headers:
     headers = _request_ids()
     if error.retry_after is not None:
         headers.append((b"retry-after", str(error.retry_after).encode()))
+    if not error.passes:
+        # The official SDKs obey this; without it, some of them ask again within seconds whatever was said.
+        headers.append((b"x-should-retry", b"false"))
     return headers
 
 

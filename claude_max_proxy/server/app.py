@@ -82,7 +82,7 @@ def _cors(config: ServerConfig) -> CORSConfig:
         allow_origins=config.allowed_origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],  # an allowed page may send what it likes, as the OpenAI library does
-        expose_headers=["retry-after", "x-proxy-ignored", "x-request-id"],
+        expose_headers=["retry-after", "x-proxy-ignored", "x-request-id", "x-should-retry"],
         max_age=600,
     )
 

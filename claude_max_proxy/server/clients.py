@@ -11,7 +11,13 @@ from claude_max_proxy.request import Client
 
 # As OpenClaw, Codex and Claude Code send it. Not `x-client-request-id`, which most programs make anew for
 # every request.
-_SESSION_HEADERS = ("session_id", "x-session-affinity", "x-session-id", "x-claude-code-session-id")
+_SESSION_HEADERS = (
+    "session_id",
+    "session-id",
+    "x-session-affinity",
+    "x-session-id",
+    "x-claude-code-session-id",
+)
 _LONGEST_SESSION = 200
 
 

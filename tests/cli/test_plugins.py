@@ -33,6 +33,35 @@ def table(*words: str) -> tuple[dict[str, list[str]], str]:
     return {row[0]: row[1:] for row in rows[1:]}, output
 
 
+def added(*words: str) -> str:
+    """Run ``plugins add``, and give what it prints."""
+    return CliRunner().invoke(plugins, ["add", *words], catch_exceptions=False, standalone_mode=False).output
+
+
+def test_what_comes_along() -> None:
+    """Without a name, every shipped plugin is listed with what it does."""
+    listed = {line.split()[0] for line in added().splitlines()[1:]}
+    assert listed == {file.stem for file in (ROOT / "plugins").glob("*.py")}
+
+
+def test_one_that_comes_along(tmp_path: Path) -> None:
+    """A shipped plugin is put into the folder of proxy.toml, as it is, and is in use from there."""
+    file = configuration(tmp_path, "")
+    assert str(tmp_path / "plugins" / "openclaw_context.py") in added("openclaw_context", "-c", str(file))
+    shipped = (ROOT / "plugins" / "openclaw_context.py").read_text()
+    assert (tmp_path / "plugins" / "openclaw_context.py").read_text() == shipped
+    assert table("-c", str(file))[0]["openclaw_context"][0] == "on"
+
+
+@pytest.mark.parametrize(("name", "message"), [("openclaw", "did you mean"), ("shadow", "is there already")])
+def test_what_cannot_be_added(tmp_path: Path, name: str, message: str) -> None:
+    """A name that nobody knows, and a file that is there, are refused."""
+    file = configuration(tmp_path, "")
+    (tmp_path / "plugins" / "shadow.py").write_text("")
+    with pytest.raises(ConfigError, match=message):
+        added(name, "-c", str(file))
+
+
 def test_the_list(tmp_path: Path) -> None:
     """Each plugin is listed with its state, its origin, its hooks, what is set, and what is wrong."""
     file = configuration(tmp_path, f'plugins.off.enabled = false\nplugins.say.api_token = "{SECRET}"\n')

@@ -21,6 +21,7 @@ from claude_max_proxy import (
     fold,
 )
 from claude_max_proxy.dialects.openai_chat import OpenAIChat
+from claude_max_proxy.dialects.openai_completions import OpenAICompletions
 from claude_max_proxy.dialects.openai_responses import OpenAIResponses
 from claude_max_proxy.sse import Decoder
 from tests.dialects.answers import ANSWERS
@@ -85,7 +86,8 @@ ERRORS = (
 
 def asked(dialect: Dialect, fields: dict[str, Any]) -> Request:
     """What a dialect reads from a body with these fields."""
-    least = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}], "input": "hi"}
+    said = {"prompt": "hi"} if isinstance(dialect, OpenAICompletions) else {"input": "hi"}
+    least = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]} | said
     return dialect.read(msgspec.json.encode(least | fields))
 
 
@@ -120,7 +122,20 @@ def test_responses(events: list[Event], fields: dict[str, Any]) -> None:
         check_event(event)
 
 
-@pytest.mark.parametrize("make", [OpenAIChat, OpenAIResponses])
+@pytest.mark.parametrize("fields", [{}, {"echo": True, "stream_options": {"include_usage": True}}])
+@pytest.mark.parametrize("events", ANSWERS.values(), ids=ANSWERS)
+def test_completions(events: list[Event], fields: dict[str, Any]) -> None:
+    """Completions and their chunks are what OpenAI says they are."""
+    dialect = OpenAICompletions()
+    body = dialect.writer(asked(dialect, fields)).whole(fold(events))
+    check("CreateCompletionResponse", msgspec.json.decode(body))
+    for chunk in streamed(dialect, fields, events):
+        for choice in chunk["choices"]:
+            choice["finish_reason"] = choice["finish_reason"] or "stop"  # null is not in their schema
+        check("CreateCompletionResponse", chunk)
+
+
+@pytest.mark.parametrize("make", [OpenAIChat, OpenAICompletions, OpenAIResponses])
 @pytest.mark.parametrize("error", ERRORS)
 def test_errors(error: ProxyError, make: Callable[[], Dialect]) -> None:
     """A failure before the answer has OpenAI's envelope."""

@@ -1,8 +1,9 @@
-"""The parts of ``docs/`` that are written by the code: the errors and the hooks.
+"""The parts of ``docs/`` that are written by the code: the errors, the hooks, and the files of clients.
 
     python -m tests.docs.generated
 
-writes them anew, between ``<!-- NAME -->`` and ``<!-- end -->``. A test asserts that this changes nothing.
+writes them anew, between ``<!-- NAME -->`` and ``<!-- end -->``, where a name may be followed by what it is
+about. A test asserts that this changes nothing.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from claude_max_proxy import ClientError, ProxyError, ProxyFault, UpstreamError, hookspecs
+from tests.docs import client_pages
 
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -66,20 +68,29 @@ def _summary(error: type[ProxyError]) -> str:
     return " ".join((error.__doc__ or "").split("\n\n")[0].split()).replace("``", "`").removesuffix(".")
 
 
-PARTS = {"errors": errors, "hooks": hooks}
+PARTS: dict[str, Callable[..., str]] = {
+    "errors": errors,
+    "hooks": hooks,
+    "file": client_pages.file,
+    "checks": client_pages.checks,
+    "clients": client_pages.table,
+    "apart": client_pages.apart,
+}
 
 
 def filled(text: str) -> str:
     """Give a page with its generated parts written anew."""
     for name, write in PARTS.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        text = pattern.sub(lambda match, part=write: f"{match[1]}\n{part()}\n\n{match[2]}", text)
+        pattern = re.compile(rf"(<!-- {name}((?: \S+)*) -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = pattern.sub(
+            lambda match, part=write: f"{match[1]}\n{part(*match[2].split())}\n\n{match[3]}", text
+        )
     return text
 
 
 def main() -> None:
     """Write them."""
-    for page in sorted(DOCS.glob("*.md")):
+    for page in sorted(DOCS.rglob("*.md")):
         page.write_text(filled(page.read_text("utf-8")), "utf-8")
 
 

@@ -34,11 +34,16 @@ from claude_max_proxy.dialects.openai_responses.schemas import ResponseRequest
 from claude_max_proxy.extras import EXTRAS
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.app import build_app
+from tests.clients.registry import clients
 from tests.docs.generated import filled, hook_functions
 
 
 ROOT = Path(__file__).parents[2]
 PAGES = {page.name: page.read_text("utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]}
+PAGES |= {
+    f"clients/{page.name}": page.read_text("utf-8") for page in (ROOT / "docs" / "clients").glob("*.md")
+}
+_CLIENTS_OWN = re.compile(r"<!-- file \S+(?<!proxy\.toml) -->.*?<!-- end -->", re.DOTALL)
 TABLES = {
     "## `[server]`": ServerConfig,
     "## `[models]`": ModelEntry,
@@ -73,7 +78,8 @@ def blocks(language: str) -> list[Any]:
     """Give every block of this language, as a test's parameter."""
     found = []
     for name, text in PAGES.items():
-        for number, block in enumerate(re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)):
+        ours = _CLIENTS_OWN.sub("", text)
+        for number, block in enumerate(re.findall(rf"```{language}\n(.*?)```", ours, re.DOTALL)):
             found.append(pytest.param(block, id=f"{name}-{number}"))
     return found
 
@@ -208,9 +214,19 @@ def test_python_blocks(number: int, tmp_path: Path) -> None:
     assert "shown" in {plugin.name for plugin in runtime.plugins}
 
 
+def test_every_client_has_a_page() -> None:
+    """Each client of the matrix has a page, with every file that its user writes, and what is checked."""
+    for client in clients():
+        page = PAGES[f"clients/{client.name}.md"]
+        folder = client.folder.name
+        shown = {name for name in re.findall(r"<!-- file (\S+) -->", page) if name.startswith(f"{folder}/")}
+        assert {f"{folder}/{path.name}" for path in client.shown} == shown, client.name
+        assert f"<!-- checks {client.name} -->" in page
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_links(name: str) -> None:
     """Every link into the project leads somewhere."""
-    base = ROOT if name == "README.md" else ROOT / "docs"
+    base = ROOT if name == "README.md" else (ROOT / "docs" / name).parent
     for link in re.findall(r"\]\(([^)#]+)[^)]*\)", PAGES[name]):
         assert link.startswith("https://") or (base / link).exists(), link

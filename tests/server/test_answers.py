@@ -17,6 +17,7 @@ from claude_max_proxy import (
     PartStarted,
     RateLimited,
     Started,
+    UsageLimitReached,
 )
 from tests.scripted import SILENCE
 from tests.server.conftest import Serve, Served
@@ -81,6 +82,16 @@ async def test_an_early_failure_is_a_status(
     assert response.headers.get("retry-after") == retry_after
     assert error_of(response)["message"] == error.message
     assert served.backend.closed == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "header"), [(UsageLimitReached("used up"), "false"), (RateLimited("slow"), None)]
+)
+async def test_whether_to_try_again(served: Served, error: RateLimited, header: str | None) -> None:
+    """A client is told not to try again what cannot succeed soon."""
+    served.backend.script = [error]
+    response = await served.http.post("/v1/chat/completions", json=CHAT)
+    assert response.headers.get("x-should-retry") == header
 
 
 @pytest.mark.parametrize("stream", [True, False])

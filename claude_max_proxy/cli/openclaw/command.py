@@ -71,7 +71,7 @@ def run(options: Options) -> None:
     else:
         click.echo(render(wanted, _PRINTED, ""))
         click.echo(f"\nThis belongs into {path}; --write merges it in.", err=True)
-    for note in [*_notes(runtime, api, key.note), *_policy(before, options.provider)]:
+    for note in [*_notes(runtime, key.note), *_policy(before, options.provider)]:
         click.echo(f"Note: {note}", err=True)
 
 
@@ -117,7 +117,7 @@ def _provider_of(before: dict[str, Any], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _notes(runtime: Runtime, api: Api, key_note: str) -> Iterator[str]:
+def _notes(runtime: Runtime, key_note: str) -> Iterator[str]:
     if key_note:
         yield key_note
     if runtime.config.server.tls_certificate:
@@ -125,10 +125,10 @@ def _notes(runtime: Runtime, api: Api, key_note: str) -> Iterator[str]:
             "OpenClaw must trust the proxy's certificate: start it with NODE_EXTRA_CA_CERTS=FILE if it is "
             "one of your own"
         )
-    if api == "openai-completions" and not any(plugin.name == _CONTEXT for plugin in runtime.plugins):
+    if not any(plugin.name == _CONTEXT for plugin in runtime.plugins):
         yield (
-            "with this API OpenClaw moves a message to the end of every request; the plugin "
-            f"{_CONTEXT} keeps conversations going in place all the same"
+            "OpenClaw moves a message of its own to the end of every request; with the plugin of "
+            f"`claude-max-proxy plugins add {_CONTEXT}` conversations go on in place all the same"
         )
 
 

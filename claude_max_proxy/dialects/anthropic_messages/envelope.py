@@ -19,6 +19,8 @@ _TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
+# At this the SDKs' runners of tools, which try threads first, send the whole conversation each time.
+_NO_THREADS = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 _TOO_LONG = "prompt is too long"
 
 
@@ -32,9 +34,11 @@ def envelope(error: ProxyError) -> dict[str, Any]:
     message = error.message
     if isinstance(error, ContextLengthExceeded) and _TOO_LONG not in message:
         message = f"{_TOO_LONG}: {message}"  # the words that clients of this API look for
-    detail = {"type": _TYPES.get(status(error), "api_error"), "message": message}
+    detail: dict[str, Any] = {"type": _TYPES.get(status(error), "api_error"), "message": message}
     if error.code:
         detail["code"] = error.code
     if error.param:
         detail["param"] = error.param
+    if error.param == "thread":
+        detail["details"] = _NO_THREADS
     return {"type": "error", "error": detail}

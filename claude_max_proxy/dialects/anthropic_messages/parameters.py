@@ -32,6 +32,7 @@ _TOOL_FIELDS = ("allowed_callers", "defer_loading", "eager_input_streaming", "in
 REFUSED = {
     "container": "code runs with the provider only",
     "mcp_servers": "the provider's own connections to MCP servers are not part of this; offer their tools",
+    "thread": "conversations are not kept here under an id; send all messages",
 }
 
 

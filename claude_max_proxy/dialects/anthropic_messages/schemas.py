@@ -106,6 +106,7 @@ class CountRequest(msgspec.Struct):
     output_format: JsonSchemaFormat | None = None
     system: str | list[TextBlock] | None = None
     thinking: EnabledThinking | AdaptiveThinking | DisabledThinking | None = None
+    thread: dict[str, Any] | None = None
     tool_choice: AutoChoice | AnyChoice | NamedChoice | NoChoice | None = None
     tools: list[dict[str, Any]] | None = None
 

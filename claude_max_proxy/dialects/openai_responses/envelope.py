@@ -18,7 +18,11 @@ _encode = msgspec.json.encode
 _MESSAGES = re.compile(r"^messages(\[\d+\])?(?=: )")
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 # A response's error has codes of its own; what else it was stands in the message.
-_CODES = {"rate_limit_error": "rate_limit_exceeded", "invalid_request_error": "invalid_prompt"}
+_CODES = {
+    "rate_limit_error": "rate_limit_exceeded",
+    "usage_limit_reached": "rate_limit_exceeded",
+    "invalid_request_error": "invalid_prompt",
+}
 
 
 class Envelope:

@@ -221,10 +221,11 @@ def test_a_policy_that_leaves_us_out(home: Path) -> None:
     assert f'add "{NAME}/*" to it' in run().stderr
 
 
-def test_the_plugin_for_chat_completions(home: Path) -> None:
-    """With this API the user hears of the plugin that keeps conversations live, until it is there."""
-    words = ("--api", "openai-completions")
-    assert "openclaw_context" in run(*words).stderr
+@pytest.mark.parametrize("api", ["openai-completions", "openai-responses"])
+def test_the_plugin_for_its_context(home: Path, api: str) -> None:
+    """The user hears of the plugin that keeps conversations live, until it is there."""
+    words = ("--api", api)
+    assert "plugins add openclaw_context" in run(*words).stderr
     folder = home / "plugins"
     (folder / "openclaw_context.py").write_text((ROOT / "plugins" / "openclaw_context.py").read_text())
     (folder / "openclaw_context.py").chmod(0o600)

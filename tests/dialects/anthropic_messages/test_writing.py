@@ -210,6 +210,21 @@ def test_too_long() -> None:
     assert envelope["error"]["message"] == "prompt is too long: maximum context length is 8192"
 
 
+def test_threads() -> None:
+    """A conversation that is kept under an id is refused as the API does it, so that the SDKs do without."""
+    with pytest.raises(InvalidRequest) as caught:
+        DIALECT.read(
+            b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"thread":{"type":"create"}}'
+        )
+    detail = msgspec.json.decode(DIALECT.error(caught.value))["error"]
+    assert (caught.value.param, caught.value.status, detail["type"]) == (
+        "thread",
+        400,
+        "invalid_request_error",
+    )
+    assert detail["details"] == {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
+
+
 def test_keep_alive() -> None:
     """While nothing comes, there are pings."""
     assert MessageWriter("m").keep_alive() == b'event: ping\ndata: {"type":"ping"}\n\n'

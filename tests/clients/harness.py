@@ -1,0 +1,27 @@
+"""Lets a program do what it is asked: each line of standard input names a function of it, and its arguments.
+
+Copied beside a client's own files, and run with the client's own Python.
+"""
+
+import asyncio
+import inspect
+import json
+import sys
+
+
+def serve(functions):
+    """Call functions, plain ones and coroutines, as they are asked for; print what each gives as JSON."""
+    asyncio.run(_serve(functions))
+
+
+async def _serve(functions):
+    loop = asyncio.get_running_loop()
+    answers, sys.stdout = sys.stdout, sys.stderr
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        name, arguments = json.loads(line)
+        try:
+            result = functions[name](**arguments)
+            answer = {"result": await result if inspect.isawaitable(result) else result}
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(answer), file=answers, flush=True)

@@ -1,0 +1,47 @@
+"""All clients, in the order in which they run and are listed."""
+
+from __future__ import annotations
+
+import importlib
+
+from tests.clients.client import Client
+
+
+NAMES = (
+    "openclaw",
+    "openai-python",
+    "openai-node",
+    "anthropic-python",
+    "anthropic-node",
+    "claude-code",
+    "codex",
+    "openai-agents",
+    "langchain",
+    "pydantic-ai",
+    "llama-index",
+    "vercel-ai-sdk",
+    "litellm",
+    "llm",
+    "aider",
+    "open-webui",
+)
+APART = (
+    Client(
+        "cursor",
+        "Cursor",
+        apart="a desktop program, which asks through its makers' servers: they cannot reach this machine",
+    ),
+    Client("cline", "Cline", apart="an extension of VS Code, which needs a desktop"),
+    Client("continue", "Continue", apart="an extension of VS Code, which needs a desktop"),
+)
+
+
+def load(name: str) -> Client:
+    """Give one of `NAMES` with its checks."""
+    client: Client = importlib.import_module(f"tests.clients.{name.replace('-', '_')}").client
+    return client
+
+
+def clients() -> list[Client]:
+    """Give them all, with their checks."""
+    return [load(name) for name in NAMES]
