@@ -1,7 +1,7 @@
 """What backends over HTTP are built from: the client, its settings, secrets, and the errors of APIs.
 
-httpx is what talks to them, over aiohttp's connections (``pool``) or, for the environment's proxies and HTTP/2,
-its own; it is imported when the first such backend is started.
+httpx talks to them, over aiohttp's connections (``pool``) or, for the environment's proxies and HTTP/2, over
+its own. It is imported when the first such backend is started.
 """
 
 from claude_max_proxy.http_upstream.backend import HttpBackend

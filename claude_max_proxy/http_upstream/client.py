@@ -95,7 +95,8 @@ class HttpUpstream:
 
     def check(self, path: str) -> Check:
         """Give a check that gets ``path`` and says whether the API is there and takes the key."""
-        return http_check(self.name, self._endpoint, path, self._settings.connect_timeout)
+        settings = self._settings
+        return http_check(self.name, self._endpoint, path, settings.connect_timeout, settings.tls_ca)
 
     def describe(self, model: str) -> ModelInfo:
         """Say what the settings say of ``model``."""

@@ -1,4 +1,4 @@
-"""The way by httpx: through a proxy of the environment's, and over HTTP/2."""
+"""httpx's own transport: through a proxy of the environment's, and over HTTP/2."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def ask(url: str, **settings: bool) -> bytes:
 
 @respx.mock
 async def test_what_is_sent() -> None:
-    """A request carries what it carries on the direct way, and nothing that httpx would add."""
+    """A request carries what it carries over aiohttp's connections, and nothing that httpx would add."""
     route = respx.post(f"{URL}/x").respond(200, content=b"answer")
     assert await ask(URL, http2=True) == b"answer"
     request = route.calls[0].request
@@ -52,7 +52,7 @@ async def test_what_is_sent() -> None:
 
 @respx.mock
 async def test_what_is_tried_again() -> None:
-    """Failures are the same as on the direct way, and tried again the same."""
+    """Failures are the same as over aiohttp's connections, and tried again the same."""
     route = respx.post(f"{URL}/x")
     route.side_effect = [
         httpx.ConnectError("refused"),

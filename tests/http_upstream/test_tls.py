@@ -123,6 +123,14 @@ async def test_a_chat(made: Certificates, http2: bool) -> None:
     assert len(server.connections) == 1
 
 
+async def test_the_check(made: Certificates) -> None:
+    """The check trusts whom the backend trusts."""
+    async with serving(made) as server:
+        for authority, status in ((str(made.authority), "ok"), ("", "fail")):
+            settings = HttpSettings(base_url=server.url, tls_ca=authority)
+            assert (await HttpUpstream("my", settings, {}).check("/models").run()).status == status
+
+
 @pytest.mark.parametrize("http2", WAYS.values(), ids=WAYS)
 async def test_both_ways_at_once(made: Certificates, http2: bool) -> None:
     """A backend that speaks HTTP/2 makes no other offer it."""
