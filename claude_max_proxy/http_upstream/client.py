@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -84,6 +85,8 @@ class HttpUpstream:
 
     async def start(self) -> None:
         """Get ready, without connecting."""
+        # A while of importing, in which others are being answered.
+        await asyncio.to_thread(import_module, "claude_max_proxy.http_upstream.connections")
         from claude_max_proxy.http_upstream.connections import prepared
 
         self._connections = await prepared(self._endpoint, self._settings)
@@ -216,7 +219,7 @@ class HttpUpstream:
                 exchange = await self._connections.post(path, body, headers)
                 if 200 <= exchange.status < 300:
                     return exchange, await exchange.read()
-                content = await _bounded(exchange)
+                content = await exchange.beginning(_ERROR_LIMIT)
         except BaseException as error:
             if exchange is not None:
                 await exchange.close()
@@ -289,11 +292,3 @@ async def _last(exchange: Exchange) -> bytes:
             return await exchange.read()
     except (ConnectionBroken, TimeoutError):
         return b""
-
-
-async def _bounded(exchange: Exchange) -> bytes:
-    """Read an error's body, as much of it as anybody could want."""
-    content = b""
-    while len(content) < _ERROR_LIMIT and (piece := await exchange.read()):
-        content += piece
-    return content

@@ -44,6 +44,13 @@ class Exchange:
             raise ConnectionBroken(reason(error)) from error
         return b""
 
+    async def beginning(self, size: int) -> bytes:
+        """Give the body up to about so many bytes: as much of an error as anybody could want."""
+        content = b""
+        while len(content) < size and (piece := await self.read()):
+            content += piece
+        return content
+
     async def close(self) -> None:
         """Be done with it, whatever befell it, within a bound.
 
