@@ -41,6 +41,7 @@ from claude_max_proxy.messages_api import StreamEvent
 
 _SETTLE_TIMEOUT = 10.0
 _CALL_TIMEOUT = 5.0
+_NOWHERE = "http://127.0.0.1:0"  # a port that nobody can listen on
 # The CLI let the model try a few times, and no answer followed the schema.
 _NEVER_RIGHT = "error_max_structured_output_retries"
 
@@ -159,6 +160,8 @@ class Conversation:
             if line.type == "stream_event" and line.event and not line.parent_tool_use_id:
                 for event in self._events(line.event, turn):
                     yield event
+                if turn.stray and line.event.type == "content_block_start":
+                    await self._seal()
                 if self._ended(line.event, turn):
                     for event in self._finish(turn):
                         yield event
@@ -198,6 +201,15 @@ class Conversation:
 
         # Without a reason the message was cut off: the result that follows says why.
         return event.type == "message_stop" and bool(turn.stop_reason) and not turn.goes_on
+
+    async def _seal(self) -> None:
+        """Lead what the CLI asks next nowhere: it would answer a stray call by itself, and ask again.
+
+        Its end comes with the end of the message, and might come too late; after this it cannot.
+        """
+        settings = {"env": {"ANTHROPIC_BASE_URL": _NOWHERE}}
+        _, line = protocol.control_request("apply_flag_settings", settings=settings)
+        await self.process.send(line)
 
     def _finish(self, turn: Turn) -> list[Event]:
         events = [*turn.close(), *turn.release()]
