@@ -25,7 +25,7 @@ def surroundings(runtime: Runtime, path: Path | None, problem: str) -> list[Chec
     async def configuration() -> Finding:
         if problem:
             return Finding("fail", problem, "mend it and check with `claude-max-proxy config check`")
-        counts = f"{len(runtime.config.models)} models, {len(runtime.backends)} backends"
+        counts = f"models: {len(runtime.config.models)}, backends: {len(runtime.backends)}"
         return Finding("ok", f"{path or 'none: the defaults'}: {counts}")
 
     async def port() -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -41,6 +41,13 @@ class TextBlock(msgspec.Struct, tag="text"):
     text: str
 
 
+class OnlyText(msgspec.Struct):
+    """Text where nothing else can stand: no tag, which would be taken for granted where there is one kind."""
+
+    type: Literal["text"]
+    text: str
+
+
 class ImageBlock(msgspec.Struct, tag="image"):
     """An image."""
 
@@ -73,7 +80,7 @@ class SearchResultBlock(msgspec.Struct, tag="search_result"):
 
     source: str
     title: str
-    content: list[TextBlock]
+    content: list[OnlyText]
     citations: Citations | None = None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from claude_max_proxy import Message, Request, Text, ToolResult, wire
-from claude_max_proxy.dialects.anthropic_messages.blocks import TextBlock
+from claude_max_proxy.dialects.anthropic_messages.blocks import OnlyText
 from claude_max_proxy.dialects.anthropic_messages.content import read_content
 from claude_max_proxy.dialects.anthropic_messages.parameters import apply_input, apply_parameters
 from claude_max_proxy.dialects.anthropic_messages.schemas import CountRequest, MessagesRequest, WireMessage
@@ -45,7 +45,7 @@ def _request(asked: CountRequest) -> Request:
     return request
 
 
-def _system(system: str | list[TextBlock] | None) -> str:
+def _system(system: str | list[OnlyText] | None) -> str:
     if system is None or isinstance(system, str):
         return system or ""
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from claude_max_proxy.dialects.anthropic_messages.blocks import ContentBlock, TextBlock
+from claude_max_proxy.dialects.anthropic_messages.blocks import ContentBlock, OnlyText
 
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -104,7 +104,7 @@ class CountRequest(msgspec.Struct):
     mcp_servers: list[Any] | None = None
     output_config: OutputConfig | None = None
     output_format: JsonSchemaFormat | None = None
-    system: str | list[TextBlock] | None = None
+    system: str | list[OnlyText] | None = None
     thinking: EnabledThinking | AdaptiveThinking | DisabledThinking | None = None
     thread: dict[str, Any] | None = None
     tool_choice: AutoChoice | AnyChoice | NamedChoice | NoChoice | None = None

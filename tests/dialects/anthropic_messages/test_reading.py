@@ -351,3 +351,8 @@ def test_a_count_needs_no_limit() -> None:
     counted = DIALECT.read_count(msgspec.json.encode({"model": "m", "messages": [HI], "tools": [TOOL]}))
     assert counted.messages == read().messages
     assert counted.tools == read(tools=[TOOL]).tools
+
+
+def test_a_text_without_its_type() -> None:
+    """Also where only text can stand, a block says what it is."""
+    assert refused(system=[{"text": "Be brief."}]).param == "system[0].type"
