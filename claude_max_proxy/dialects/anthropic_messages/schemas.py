@@ -75,9 +75,10 @@ class DisabledThinking(msgspec.Struct, tag="disabled"):
     """No thinking."""
 
 
-class JsonSchemaFormat(msgspec.Struct, tag="json_schema"):
+class JsonSchemaFormat(msgspec.Struct):
     """JSON of one schema."""
 
+    type: Literal["json_schema"]
     schema: dict[str, Any]
 
 

@@ -353,6 +353,7 @@ def test_a_count_needs_no_limit() -> None:
     assert counted.tools == read(tools=[TOOL]).tools
 
 
-def test_a_text_without_its_type() -> None:
-    """Also where only text can stand, a block says what it is."""
+def test_what_does_not_say_its_type() -> None:
+    """Also where only one type can stand, a block or a format says what it is."""
     assert refused(system=[{"text": "Be brief."}]).param == "system[0].type"
+    assert refused(output_format={"schema": {}}).param == "output_format.type"
