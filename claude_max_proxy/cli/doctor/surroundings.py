@@ -65,6 +65,7 @@ async def _port(server: ServerConfig) -> Finding:
 
     url = local_url(server)
     try:
+        # Whoever holds the port is only asked for a name; no key goes along, so no certificate is needed.
         async with httpx.AsyncClient(verify=False, timeout=_HTTP_TIMEOUT, trust_env=False) as client:  # noqa: S501
             health = (await client.get(f"{url}/health")).json()
         if health["provider"] == "claude-max-proxy":
