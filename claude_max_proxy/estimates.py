@@ -46,8 +46,8 @@ def _message(message: Message) -> float:
 
 
 def _tool(tool: Tool) -> float:
-    schema = msgspec.json.encode(tool.parameters).decode()
-    return _PER_TOOL + _text(tool.name) + _text(tool.description) + _text(schema)
+    schema = msgspec.json.encode(tool.parameters or {}).decode()
+    return _PER_TOOL + _text(tool.name) + _text(tool.description or "") + _text(schema)
 
 
 def _part(part: Part) -> float:

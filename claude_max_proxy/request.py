@@ -88,12 +88,19 @@ class Message(msgspec.Struct):
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """A tool of the client's: ``parameters`` is a JSON schema, passed on untouched."""
+    """A tool of the client's, as it was written.
+
+    ``parameters`` is a JSON schema. ``None`` stands for what the client did not say. ``fields`` are further
+    fields of the definition that only the Messages API knows, such as ``cache_control``. ``path`` is where
+    the tool stands in the client's request, for errors.
+    """
 
     name: str
-    description: str = ""
-    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
-    strict: bool = False
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+    fields: dict[str, Any] = msgspec.field(default_factory=dict)
+    path: str = ""
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
@@ -102,6 +109,18 @@ class ToolChoice(msgspec.Struct, frozen=True):
     mode: Literal["auto", "none", "required", "named"] = "auto"
     name: str = ""
     parallel: bool = True
+
+
+class ResponseFormat(msgspec.Struct, frozen=True):
+    """What a client says of ``Request.response_schema`` beside the schema itself.
+
+    ``path`` is where the schema stands in the client's request, for errors.
+    """
+
+    name: str = ""
+    description: str = ""
+    strict: bool | None = None
+    path: str = "response_format.json_schema.schema"
 
 
 class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,6 +170,7 @@ class Request(msgspec.Struct):
     top_p: float | None = None
     effort: Effort | None = None
     response_schema: dict[str, Any] | None = None
+    response_format: ResponseFormat = ResponseFormat()
     agent: Agent | None = None
     stream: bool = False
     client: Client = Client()

@@ -14,6 +14,8 @@ from claude_max_proxy.messages_api.stream import (
     OutputDetails,
     StreamEvent,
 )
+from claude_max_proxy.messages_api.tool_names import ToolNames
+from claude_max_proxy.messages_api.tools import check_response_schema, check_tools, write_tool
 from claude_max_proxy.messages_api.usage import add_usage, read_usage, write_usage
 
 
@@ -26,13 +28,17 @@ __all__ = [
     "MessageReader",
     "OutputDetails",
     "StreamEvent",
+    "ToolNames",
     "add_usage",
     "call_input",
+    "check_response_schema",
+    "check_tools",
     "finish_reason",
     "plain_id",
     "read_usage",
     "stop_reason",
     "thinking_block",
     "write_block",
+    "write_tool",
     "write_usage",
 ]

@@ -7,6 +7,7 @@ from claude_max_proxy.wire.conversation import add_result, checked_result
 from claude_max_proxy.wire.decoding import convert, decode
 from claude_max_proxy.wire.documents import IMAGE_TYPES, read_document, read_image
 from claude_max_proxy.wire.openai import ANY_OBJECT, envelope, refuse_duplicates, unsupported
+from claude_max_proxy.wire.schemas import checked_schema
 from claude_max_proxy.wire.usage import usage
 
 
@@ -15,6 +16,7 @@ __all__ = [
     "IMAGE_TYPES",
     "add_result",
     "checked_result",
+    "checked_schema",
     "convert",
     "decode",
     "envelope",

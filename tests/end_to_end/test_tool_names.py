@@ -38,7 +38,7 @@ ODD_NAMES = [
     "mcp__c__look",
     "StructuredOutput",
     "ToolSearch",
-    "x" * 200,
+    "x" * 127 + ".",
     "x" * 199 + "y",
     "plain",
 ]

@@ -41,6 +41,7 @@ from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.once import run_once
 from claude_max_proxy.backends.claude_cli.pool import Pool
 from claude_max_proxy.backends.claude_cli.process import CliProcess
+from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal, rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.tuning import tune
 from claude_max_proxy.backends.claude_cli.turn import Turn
@@ -65,7 +66,7 @@ class ClaudeCli:
         self.name = name
         self.installation = Installation()
         self.settings = settings
-        self._pool = Pool(settings, self._launch)
+        self._pool = Pool(settings, self._launch, self._rehearsal)
         self._tasks = Tasks()
         self._watchdog = Watchdog()
         self._last_failure = ""
@@ -236,6 +237,10 @@ class ClaudeCli:
         if process.alive:
             self._watchdog.add(process.pid)
         return process
+
+    def _rehearsal(self, kind: Kind) -> Rehearsal:
+        version = tuple(map(int, self.installation.version.split(".")))
+        return rehearsal(version, environment(os.environ, self.settings.env, kind.agent), kind.agent)
 
     async def _prepare(self) -> None:
         """Find the CLI, check its version, warm the pool, and ask one process what it knows."""

@@ -15,13 +15,13 @@ from claude_max_proxy import (
     Message,
     ProxyError,
     Request,
-    Tool,
     ToolResult,
     UpstreamError,
     UpstreamFailed,
     UpstreamTimeout,
 )
 from claude_max_proxy.backends.claude_cli import protocol
+from claude_max_proxy.backends.claude_cli.accepted_schema import accepted
 from claude_max_proxy.backends.claude_cli.command import MCP_SERVER
 from claude_max_proxy.backends.claude_cli.failures import failure
 from claude_max_proxy.backends.claude_cli.process import CliProcess
@@ -31,17 +31,17 @@ from claude_max_proxy.backends.claude_cli.protocol import (
     Line,
     RateLimitInfo,
 )
+from claude_max_proxy.backends.claude_cli.rehearsal import lead_nowhere
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
-from claude_max_proxy.backends.claude_cli.tools import Names, call_result, serve
+from claude_max_proxy.backends.claude_cli.tools import STRUCTURED_OUTPUT, call_result, listed, names_of, serve
 from claude_max_proxy.backends.claude_cli.translation import history_lines, user_line
 from claude_max_proxy.backends.claude_cli.tuning import Tuning
 from claude_max_proxy.backends.claude_cli.turn import Turn
-from claude_max_proxy.messages_api import StreamEvent
+from claude_max_proxy.messages_api import Block, StreamEvent, ToolNames
 
 
 _SETTLE_TIMEOUT = 10.0
 _CALL_TIMEOUT = 5.0
-_NOWHERE = "http://127.0.0.1:0"  # a port that nobody can listen on
 # The CLI let the model try a few times, and no answer followed the schema.
 _NEVER_RIGHT = "error_max_structured_output_retries"
 
@@ -70,14 +70,18 @@ class Conversation:
         self._lines: deque[Line] = deque()
         self._tuning = Tuning()
         self._began_with = Tuning()
-        self._tools: Sequence[Tool] = ()
-        self._names = Names()
+        self._tools: list[Block] = []
+        self._names = ToolNames()
+        self._needed: set[str] = set()
         self._calls: dict[str, tuple[str, int | str | None]] = {}
         self.pending: dict[str, str] = {}
 
     async def bind(self, request: Request) -> Initialized:
         """Tell the process who it is: instructions, tools, schema. Once per process."""
-        self._tools, self._names = request.tools, Names(request.tools)
+        await self._rehearsed()
+        self._names = names_of(request)
+        self._tools = listed(request, self._names)
+        self._needed = set(self._names.client)
         system = [request.system] if request.system else []
         # An agent keeps the CLI's own instructions, and the client's come after them.
         field = "appendSystemPrompt" if request.agent else "systemPrompt"
@@ -85,14 +89,15 @@ class Conversation:
         if request.tools:
             fields["sdkMcpServers"] = [MCP_SERVER]
         if request.response_schema is not None:
-            fields["jsonSchema"] = request.response_schema
+            fields["jsonSchema"] = accepted(request.response_schema)
+            self._needed.add(STRUCTURED_OUTPUT)
         response = await self._control("initialize", **fields)
         return protocol.decode_initialized(response.response)
 
     async def replay(self, messages: Sequence[Message], model: str) -> None:
         """Append history without asking ``model``. The CLI queues user lines, so each is waited for."""
         for message in messages:
-            line_ = history_lines(message, self._names.upstream, model)
+            line_ = history_lines(message, self._names, model)
             if line_ is None:
                 continue
             await self.process.send(line_)
@@ -105,7 +110,7 @@ class Conversation:
         """Ask, and give the answer's events."""
         settings = self._tune(tuning)
         self._began_with = tuning
-        await self.process.send(settings + user_line(message, self._names.upstream, ask=True))
+        await self.process.send(settings + user_line(message, self._names, ask=True))
         async for event in self._answer(turn):
             yield event
 
@@ -151,6 +156,14 @@ class Conversation:
             pass
         return False
 
+    async def _rehearsed(self) -> None:
+        """Wait until a process that was just started has loaded what its first answer needs."""
+        try:
+            async with asyncio.timeout(self._settings.start_timeout):
+                await self.process.rehearsed.wait()
+        except TimeoutError as error:
+            raise self._silent(self._settings.start_timeout, "starting") from error
+
     # --- the answer
 
     async def _answer(self, turn: Turn) -> Events:
@@ -173,6 +186,13 @@ class Conversation:
                 return
             elif line.response and line.response.subtype == "error":
                 raise UpstreamFailed(f"the Claude Code CLI refused a setting: {line.response.error}")
+
+    def _check_tools(self, there: Sequence[str]) -> None:
+        """Make sure that the CLI has every tool of this turn: it leaves some out, and says nothing."""
+        if missing := self._needed.difference(there):
+            self.process.kill()
+            names = ", ".join(repr(self._names.client.get(name, name)) for name in sorted(missing))
+            raise UpstreamError(f"the Claude Code CLI does not take the tools {names}", code="tools_missing")
 
     def _check(self, result: Line, turn: Turn) -> None:
         """Take a result: of a structured answer or an agent's work it is the end, of any other a failure."""
@@ -207,9 +227,7 @@ class Conversation:
 
         Its end comes with the end of the message, and might come too late; after this it cannot.
         """
-        settings = {"env": {"ANTHROPIC_BASE_URL": _NOWHERE}}
-        _, line = protocol.control_request("apply_flag_settings", settings=settings)
-        await self.process.send(line)
+        await self.process.send(lead_nowhere())
 
     def _finish(self, turn: Turn) -> list[Event]:
         events = [*turn.close(), *turn.release()]
@@ -247,6 +265,8 @@ class Conversation:
             elif line.response and line.response.request_id == protocol.REHEARSAL:
                 context = protocol.decode_context(line.response.response)
                 self._learn({context.model: protocol.ModelUsage(context.window)})
+            elif line.subtype == "init" and line.tools is not None:
+                self._check_tools(line.tools)
             elif line.rate_limit_info is not None:
                 self.limit = line.rate_limit_info
             else:
@@ -257,15 +277,16 @@ class Conversation:
             async with asyncio.timeout(timeout):
                 batch = await self.process.inbox.get()
         except TimeoutError as error:
-            raise UpstreamTimeout(
-                f"the Claude Code CLI was silent for {timeout:g} s while {doing} "
-                f"({self.process.last_words()})"
-            ) from error
+            raise self._silent(timeout, doing) from error
         if batch is None:
             self.process.inbox.put_nowait(None)  # whoever reads next must learn it too
             await self.process.exits_within(1)
             raise UpstreamFailed(f"the Claude Code CLI ended while {doing}: {self.process.last_words()}")
         self._lines.extend(batch)
+
+    def _silent(self, seconds: float, doing: str) -> UpstreamTimeout:
+        words = self.process.last_words()
+        return UpstreamTimeout(f"the Claude Code CLI was silent for {seconds:g} s while {doing} ({words})")
 
     async def _serve(self, request_id: str, request: ControlRequest) -> None:
         message = request.message
@@ -275,7 +296,7 @@ class Conversation:
             tool_use_id = message.params.tool_use_id
             self._calls[tool_use_id] = (request_id, message.id)
         else:
-            result = serve(message, self._tools, self._names)
+            result = serve(message, self._tools)
             await self.process.send(protocol.mcp_response(request_id, message.id, result))
 
     def _returned(self, tool_use_id: str, result: ToolResult) -> bytes:

@@ -35,7 +35,8 @@ _NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]")
 
 def root(request: Request, kind: Kind) -> bytes:
     """Digest what a process is told before the first message."""
-    return _digest(b"", [kind, request.system, request.tools, request.response_schema])
+    tools = [msgspec.structs.replace(tool, fields=_lasting(tool.fields)) for tool in request.tools]
+    return _digest(b"", [kind, request.system, tools, request.response_schema, request.response_format])
 
 
 def extend(digest: bytes, messages: Sequence[Message]) -> bytes:
@@ -54,6 +55,11 @@ def normal_id(call_id: str) -> str:
 
 def _digest(before: bytes, value: Any) -> bytes:
     return hashlib.blake2b(before + _encode(value), digest_size=32).digest()
+
+
+def _lasting(fields: dict[str, Any]) -> dict[str, Any]:
+    """Leave out marks of the prompt cache, which may move and mean nothing."""
+    return {name: value for name, value in fields.items() if name != "cache_control"}
 
 
 def _user(message: Message) -> list[Any]:

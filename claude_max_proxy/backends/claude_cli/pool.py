@@ -14,12 +14,12 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable
 
 from claude_max_proxy import BackendUnavailable, Busy, Client, ProxyError
-from claude_max_proxy.backends.claude_cli import protocol
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
 from claude_max_proxy.backends.claude_cli.fair_queue import FairQueue
 from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.parking import Parked, Parking
 from claude_max_proxy.backends.claude_cli.process import CliProcess
+from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.tasks import Tasks
 
@@ -36,12 +36,15 @@ REFILL_DELAY = 0.3
 class Pool:
     """Owns every process of a backend, from spawn to exit."""
 
-    def __init__(self, settings: ClaudeCliSettings, launch: Launch) -> None:
-        """Use ``launch(kind, on_exit)`` to start processes."""
+    def __init__(
+        self, settings: ClaudeCliSettings, launch: Launch, rehearsal: Callable[[Kind], Rehearsal]
+    ) -> None:
+        """Use ``launch(kind, on_exit)`` to start processes, and ``rehearsal(kind)`` to warm them."""
         self.parking = Parking()
         self.crashes = 0
         self._settings = settings
         self._launch = launch
+        self._rehearsal = rehearsal
         self._tasks = Tasks()
         self._all: set[CliProcess] = set()
         self._ending: set[CliProcess] = set()
@@ -71,7 +74,7 @@ class Pool:
     def counts(self) -> dict[str, int]:
         """How many processes there are of each kind, and how many requests wait."""
         waiting = [process for ready in self._warm.values() for process, _ in ready]
-        warm = sum(not process.inbox.empty() for process in waiting)  # it has answered the rehearsal
+        warm = sum(process.rehearsed.is_set() for process in waiting)
         busy = len(self._all) - len(waiting) - len(self.parking) - len(self._ending)
         return {
             "starting": len(waiting) - warm,
@@ -246,7 +249,7 @@ class Pool:
                     return
                 self._reserved += 1
                 process = await self._spawn(kind)
-                await process.send(protocol.rehearsal())
+                await process.rehearse(self._rehearsal(kind))
                 self._warm[kind].append((process, time.monotonic()))
         except ProxyError as error:
             self._back_off(kind)

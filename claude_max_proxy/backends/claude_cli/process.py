@@ -18,7 +18,8 @@ from pathlib import Path
 from claude_max_proxy import BackendUnavailable, UpstreamFailed
 from claude_max_proxy.backends.claude_cli.framing import LineFramer
 from claude_max_proxy.backends.claude_cli.kind import Kind
-from claude_max_proxy.backends.claude_cli.protocol import Garbage, Line, decode, is_final
+from claude_max_proxy.backends.claude_cli.protocol import Garbage, Line, decode, is_final, is_rehearsed
+from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal
 from claude_max_proxy.tasks import Tasks
 
 
@@ -41,7 +42,7 @@ Batch = list[Line] | None
 class CliProcess:
     """A running CLI. ``inbox`` holds its lines, batch by batch, and ``None`` once it said its last.
 
-    ``killed`` says that its end was our doing.
+    ``killed`` says that its end was our doing. ``rehearsed`` is set but for the time in which it rehearses.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, kind: Kind) -> None:
@@ -49,7 +50,10 @@ class CliProcess:
         self.kind = kind
         self.inbox: asyncio.Queue[Batch] = asyncio.Queue(_INBOX)
         self.exited = asyncio.Event()
+        self.rehearsed = asyncio.Event()
+        self.rehearsed.set()
         self.killed = False
+        self._rehearsal = Rehearsal()
         self._process = process
         self._tasks = Tasks()
         self._stderr = b""
@@ -120,6 +124,13 @@ class CliProcess:
         except TimeoutError as error:
             raise UpstreamFailed("the Claude Code CLI does not read its input") from error
 
+    async def rehearse(self, rehearsal: Rehearsal) -> None:
+        """Let it load what its first answer needs; ``rehearsed`` says when it is done."""
+        if rehearsal.begin:
+            self.rehearsed.clear()
+            self._rehearsal = rehearsal
+            await self.send(rehearsal.begin)
+
     def kill(self) -> None:
         """End it this instant, with everything it started."""
         self.killed = True
@@ -173,6 +184,9 @@ class CliProcess:
                 lines = [line for raw in framer.feed(chunk) if (line := self._decode(raw))]
                 if any(map(is_final, lines)):
                     self.kill()  # here, for whoever reads the inbox may be late
+                if not self.rehearsed.is_set() and any(map(is_rehearsed, lines)):
+                    await self.send(self._rehearsal.end)
+                    self.rehearsed.set()
                 if lines:
                     await self.inbox.put(lines)
                     await self._gather(lines)
@@ -180,6 +194,7 @@ class CliProcess:
             self._note_garbage(str(error))
             self.kill()
         finally:
+            self.rehearsed.set()  # nobody needs to wait for it any more
             self._close_inbox()
 
     async def _gather(self, lines: list[Line]) -> None:

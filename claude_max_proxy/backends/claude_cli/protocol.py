@@ -89,6 +89,7 @@ class Line(msgspec.Struct):
     model_usage: dict[str, ModelUsage] = msgspec.field(default_factory=dict, name="modelUsage")
     claude_code_version: str = ""
     attempt: int = 0
+    tools: list[str] | None = None
 
 
 class ContextUsage(msgspec.Struct):
@@ -98,6 +99,8 @@ class ContextUsage(msgspec.Struct):
     window: int | None = msgspec.field(default=None, name="rawMaxTokens")
 
 
+# The id of the request that a new process is asked before anybody needs it.
+REHEARSAL = "proxy-rehearsal"
 # After these the CLI would ask, and bill, again.
 FINAL = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"})
 
@@ -109,6 +112,11 @@ def is_final(line: Line) -> bool:
         return False
 
     return event.delta.stop_reason in FINAL
+
+
+def is_rehearsed(line: Line) -> bool:
+    """Tell whether a line answers the rehearsal."""
+    return line.response is not None and line.response.request_id == REHEARSAL
 
 
 class OfferedModel(msgspec.Struct):
@@ -171,14 +179,6 @@ def decode_initialized(response: msgspec.Raw) -> Initialized:
         return _initialized_decoder.decode(response)
     except msgspec.MsgspecError:
         return Initialized()
-
-
-REHEARSAL = "proxy-rehearsal"
-
-
-def rehearsal() -> bytes:
-    """Write a request that makes a new process load what its first answer needs; nothing goes upstream."""
-    return line("control_request", request_id=REHEARSAL, request={"subtype": "get_context_usage"})
 
 
 def decode_context(response: msgspec.Raw) -> ContextUsage:

@@ -1,55 +1,47 @@
-"""The client's tools, served to the CLI over its in-band MCP channel. Pure.
-
-The upstream takes tool names of ``[a-zA-Z0-9_-]{1,128}``; other names are mapped to such, kept apart, and
-mapped back, so that the client and the model each see names that they can use.
-"""
+"""The client's tools: their definitions for the API's body, their names for the CLI's MCP channel. Pure."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from claude_max_proxy import File, Image, Text, Tool, ToolResult
+from claude_max_proxy import File, Image, Request, Text, Tool, ToolResult
 from claude_max_proxy.backends.claude_cli.protocol import RpcMessage
+from claude_max_proxy.messages_api import Block, ToolNames, write_tool
 
 
 # The most that the CLI grants; beyond a tool's limit it would hand the model a stub instead of the result.
 MAX_RESULT_CHARACTERS = 500_000
 STRUCTURED_OUTPUT = "StructuredOutput"
 # The CLI means tools of its own by these, and leaves out a client's.
-_TAKEN = frozenset({STRUCTURED_OUTPUT, "ToolSearch"})
-_ALLOWED = re.compile(r"[a-zA-Z0-9_-]{1,128}")
-_NOT_ALLOWED = re.compile(r"[^a-zA-Z0-9_-]")
+TAKEN = frozenset({STRUCTURED_OUTPUT, "ToolSearch"})
+_ANSWER = (
+    "Give the answer to the user by calling this tool once, when everything is known that it needs. Its "
+    "input is the whole answer; what is said beside it is not seen."
+)
 
 
-class Names:
-    """The client's tool names and the upstream's, both ways; most are the same."""
-
-    def __init__(self, tools: Sequence[Tool] = ()) -> None:
-        """Map the names of ``tools``."""
-        self.upstream: dict[str, str] = {}
-        self.client: dict[str, str] = {}
-        for tool in tools:
-            mapped = upstream_name(tool.name)
-            self.upstream[tool.name] = mapped
-            self.client[mapped] = tool.name
+def names_of(request: Request) -> ToolNames:
+    """Map the names of the request's tools to what the upstream and the CLI take."""
+    return ToolNames((tool.name for tool in request.tools), TAKEN)
 
 
-def upstream_name(name: str) -> str:
-    """Give the name that the upstream knows a client's tool by."""
-    if _ALLOWED.fullmatch(name) and name not in _TAKEN:
-        return name
+def definitions(request: Request, names: ToolNames) -> list[Block]:
+    """Write what the model is told of its tools: the client's definitions, as they were written.
 
-    digest = hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
-    return f"{_NOT_ALLOWED.sub('_', name)[:119]}_{digest}"
+    They reach the API in its body. The CLI itself only learns the names, in :func:`serve`: it would cut long
+    descriptions, change letters, drop fields, sort the tools, and leave out what it does not understand.
+    """
+    written = [write_tool(tool, names.upstream) for tool in request.tools]
+    if request.response_schema is not None:
+        written.append(_answer_tool(request))
+    return written
 
 
-def serve(message: RpcMessage, tools: Sequence[Tool], names: Names) -> dict[str, Any]:
-    """Answer any request of the MCP channel but a tool's call."""
+def serve(message: RpcMessage, tools: Sequence[Block]) -> dict[str, Any]:
+    """Answer any request of the MCP channel but a tool's call; ``tools`` are those of :func:`listed`."""
     match message.method:
         case "initialize":
             version = message.params.protocol_version if message.params else ""
@@ -59,7 +51,7 @@ def serve(message: RpcMessage, tools: Sequence[Tool], names: Names) -> dict[str,
                 "serverInfo": {"name": "client", "version": "1"},
             }
         case "tools/list":
-            return {"tools": [_listed(tool, names) for tool in tools]}
+            return {"tools": tools}
         case _:
             return {}
 
@@ -98,12 +90,32 @@ def is_sound(arguments: str) -> bool:
         return False
 
 
-def _listed(tool: Tool, names: Names) -> dict[str, Any]:
+def listed(request: Request, names: ToolNames) -> list[Block]:
+    """Write the tools that the CLI lists: by name alone, so that it passes every call on.
+
+    An agent's requests say to the API what the CLI makes of them, so there the definitions go this way.
+    """
+    return [
+        _listed(tool, names.upstream(tool.name), whole=request.agent is not None) for tool in request.tools
+    ]
+
+
+def _listed(tool: Tool, name: str, *, whole: bool) -> Block:
     return {
-        "name": names.upstream[tool.name],
-        "description": tool.description,
-        "inputSchema": tool.parameters or {"type": "object", "properties": {}},
+        "name": name,
+        "description": (tool.description or "") if whole else "",
+        "inputSchema": (whole and tool.parameters) or {"type": "object"},
         # Only tools that change nothing are called at once; the client decides what really runs.
         "annotations": {"readOnlyHint": True},
         "_meta": {"anthropic/maxResultSizeChars": MAX_RESULT_CHARACTERS},
+    }
+
+
+def _answer_tool(request: Request) -> Block:
+    form = request.response_format
+    about = [_ANSWER, f"The answer is {form.name}." if form.name else "", form.description]
+    return {
+        "name": STRUCTURED_OUTPUT,
+        "description": "\n\n".join(filter(None, about)),
+        "input_schema": request.response_schema,
     }

@@ -14,14 +14,13 @@ from typing import Any
 from claude_max_proxy import Message
 from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
 from claude_max_proxy.backends.claude_cli.protocol import line
-from claude_max_proxy.backends.claude_cli.tools import upstream_name
-from claude_max_proxy.messages_api import Block, write_block
+from claude_max_proxy.messages_api import Block, ToolNames, write_block
 
 
 GUARD: Block = {"type": "text", "text": ""}
 
 
-def history_lines(message: Message, names: dict[str, str], model: str = "") -> bytes | None:
+def history_lines(message: Message, names: ToolNames, model: str = "") -> bytes | None:
     """Write one message of the history; a user's is appended without asking the model.
 
     ``names`` maps the names of the client's tools to the upstream's. A message of white space
@@ -45,18 +44,14 @@ def history_lines(message: Message, names: dict[str, str], model: str = "") -> b
     return line("assistant", uuid=str(uuid.uuid4()), message=body)
 
 
-def user_line(message: Message, names: dict[str, str], *, ask: bool) -> bytes:
+def user_line(message: Message, names: ToolNames, *, ask: bool) -> bytes:
     """Write a user's message; ``ask`` makes the model answer it."""
     content = [*blocks(message, names), GUARD]
     fields: dict[str, Any] = {} if ask else {"shouldQuery": False}
     return line("user", message={"role": "user", "content": content}, **fields)
 
 
-def blocks(message: Message, names: dict[str, str]) -> list[Block]:
+def blocks(message: Message, names: ToolNames) -> list[Block]:
     """Write a message's parts as content blocks; what the API takes nothing of is left out."""
-
-    def tool_name(name: str) -> str:
-        return names.get(name) or upstream_name(name)
-
-    written = (write_block(part, normal_id, tool_name) for part in message.parts)
+    written = (write_block(part, normal_id, names.upstream) for part in message.parts)
     return [block for block in written if block is not None]

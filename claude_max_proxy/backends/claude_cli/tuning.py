@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from claude_max_proxy import ModelInfo, Request, ToolChoice
+from claude_max_proxy.backends.claude_cli.tools import definitions, names_of
+from claude_max_proxy.messages_api import ToolNames
 
 
 # A thinking budget has at least this many tokens, and the answer comes after it.
@@ -57,8 +59,10 @@ def tune(request: Request, info: ModelInfo) -> Tuning:
     body: dict[str, Any] = {}
     if request.stop:
         body["stop_sequences"] = request.stop
+    if request.agent is None and (request.tools or request.response_schema is not None):
+        body["tools"] = definitions(request, names_of(request))
     if request.tools:
-        body.update(_tool_choice(request.tool_choice))
+        body.update(_tool_choice(request.tool_choice, names_of(request)))
     body.update(_sampling(request, thinking=thinking))
     return Tuning(_effort(request, info), thinking, request.max_tokens, body)
 
@@ -82,10 +86,10 @@ def _effort(request: Request, info: ModelInfo) -> str | None:
     return lower[-1] if lower else allowed[0]
 
 
-def _tool_choice(choice: ToolChoice) -> dict[str, Any]:
+def _tool_choice(choice: ToolChoice, names: ToolNames) -> dict[str, Any]:
     written: dict[str, Any] = {"type": _CHOICES.get(choice.mode, "auto")}
     if choice.mode == "named":
-        written["name"] = choice.name
+        written["name"] = names.upstream(choice.name)
     if not choice.parallel and choice.mode != "none":
         written["disable_parallel_tool_use"] = True
     return {"tool_choice": written} if written != {"type": "auto"} else {}

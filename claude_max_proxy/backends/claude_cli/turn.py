@@ -10,7 +10,7 @@ import secrets
 import string
 
 from claude_max_proxy import Event, PartDelta, PartEnded, PartStarted, Request, Started
-from claude_max_proxy.backends.claude_cli.tools import STRUCTURED_OUTPUT, Names, is_sound
+from claude_max_proxy.backends.claude_cli.tools import STRUCTURED_OUTPUT, is_sound, names_of
 from claude_max_proxy.messages_api import ApiMessage, ContentBlock, MessageReader
 
 
@@ -32,7 +32,7 @@ class Turn(MessageReader):
         super().__init__()
         self.structured = request.response_schema is not None
         self.agent = request.agent is not None
-        self.names = Names(request.tools)
+        self.names = names_of(request)
         self.ids: dict[str, str] = {}
         self.stray = self.answered = False
         self._held: list[str] | None = None if request.stream else []

@@ -11,6 +11,7 @@ from claude_max_proxy import (
     ToolResult,
 )
 from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
+from claude_max_proxy.messages_api import check_response_schema, check_tools
 
 
 def check(request: Request) -> None:
@@ -30,6 +31,8 @@ def check(request: Request) -> None:
     if not _says_something(last):
         raise InvalidRequest("messages: the last message is empty", param="messages")
     _check_calls(request.messages)
+    check_tools(request.tools)
+    check_response_schema(request)
 
 
 def _says_something(message: Message) -> bool:

@@ -40,6 +40,8 @@ from claude_max_proxy.dialects.anthropic_messages.blocks import (
 )
 
 
+# The names of the tools that a search has found so far, in ``Request.state``.
+FOUND_TOOLS = "anthropic_messages.found_tools"
 _ASSISTANTS = (ToolUseBlock, ThinkingBlock, RedactedThinkingBlock)
 
 
@@ -102,6 +104,7 @@ def _shown(block: ContentBlock | ResultContent, path: str, request: Request) -> 
             found = "\n\n".join(inner.text for inner in block.content)
             return [Text(f"{block.title}\n{block.source}\n\n{found}")]
         case ToolReferenceBlock(tool_name=name):
+            request.state.setdefault(FOUND_TOOLS, set()).add(name)
             return [Text(f"The tool {name} is there to be called.")]
         case _:
             raise _misplaced(block, path, "user")

@@ -9,7 +9,18 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import Client, Effort, InvalidRequest, Request, Tool, ToolChoice, carry_parameters, wire
+from claude_max_proxy import (
+    Client,
+    Effort,
+    InvalidRequest,
+    Request,
+    ResponseFormat,
+    Tool,
+    ToolChoice,
+    carry_parameters,
+    wire,
+)
+from claude_max_proxy.dialects.anthropic_messages.content import FOUND_TOOLS
 from claude_max_proxy.dialects.anthropic_messages.schemas import (
     AdaptiveThinking,
     AnyChoice,
@@ -27,8 +38,8 @@ from claude_max_proxy.dialects.anthropic_messages.schemas import (
 # What a budget of thinking tokens up to so many comes to.
 _EFFORTS: tuple[tuple[int, Effort], ...] = ((4_000, "low"), (12_000, "medium"), (24_000, "high"))
 _LARGEST: Effort = "xhigh"
-# Fields of a tool that change when and how its definition travels, but not what the tool is.
-_TOOL_FIELDS = ("allowed_callers", "defer_loading", "eager_input_streaming", "input_examples")
+# What a Tool has places of its own for; everything else that a client says of one is handed on as it is.
+_TOOL_WORDS = frozenset({"name", "description", "input_schema", "strict"})
 REFUSED = {
     "container": "code runs with the provider only",
     "mcp_servers": "the provider's own connections to MCP servers are not part of this; offer their tools",
@@ -48,8 +59,7 @@ def apply_input(body: CountRequest, request: Request) -> None:
     output = body.output_config
     if output is not None and output.effort is not None:
         request.effort = output.effort
-    form = body.output_format or (output.format if output else None)
-    request.response_schema = form.schema if form else None
+    _read_format(body, request)
 
 
 def apply_parameters(body: MessagesRequest, request: Request) -> None:
@@ -63,6 +73,14 @@ def apply_parameters(body: MessagesRequest, request: Request) -> None:
         given["anthropic_metadata"] = {"user_id": body.metadata.user_id}
         request.client = Client(session=body.metadata.user_id)
     carry_parameters(request, given)
+
+
+def _read_format(body: CountRequest, request: Request) -> None:
+    output = body.output_config.format if body.output_config else None
+    if form := body.output_format or output:
+        path = "output_format.schema" if body.output_format else "output_config.format.schema"
+        request.response_schema = wire.checked_schema(form.schema, path)
+        request.response_format = ResponseFormat(path=path)
 
 
 # --- tools
@@ -79,10 +97,12 @@ def _tools(given: list[dict[str, Any]], request: Request) -> list[Tool]:
             continue
         if tool.input_schema is None:
             raise InvalidRequest(f"{path}.input_schema is missing", param=f"{path}.input_schema")
-        for name in _TOOL_FIELDS:
-            if fields.get(name):
-                request.ignore(f"tools.{name}")
-        tools.append(Tool(tool.name, tool.description or "", tool.input_schema, bool(tool.strict)))
+        further = {
+            name: value for name, value in fields.items() if name not in _TOOL_WORDS and value is not None
+        }
+        if tool.name in request.state.get(FOUND_TOOLS, ()) and further.pop("defer_loading", None):
+            request.ignore("tools.defer_loading")
+        tools.append(Tool(tool.name, tool.description, tool.input_schema, tool.strict, further, path))
     wire.refuse_duplicates(tools, "tools")
     return tools
 

@@ -5,11 +5,9 @@ Refused is what no answer can carry, whoever gives it, and what would change its
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
-from claude_max_proxy import InvalidRequest, Request, Tool, ToolChoice, carry_parameters, wire
+from claude_max_proxy import InvalidRequest, Request, ResponseFormat, Tool, ToolChoice, carry_parameters, wire
 from claude_max_proxy.dialects.openai_chat.schemas import (
     ChatCompletionRequest,
     CustomTool,
@@ -40,7 +38,7 @@ def apply_parameters(chat: ChatCompletionRequest, request: Request) -> None:
     request.effort = chat.reasoning_effort
     request.tools = _tools(chat)
     request.tool_choice = _tool_choice(chat, {tool.name for tool in request.tools})
-    request.response_schema = _response_schema(chat)
+    _read_response_format(chat, request)
 
 
 def _refuse(chat: ChatCompletionRequest) -> None:
@@ -65,7 +63,7 @@ def _tools(chat: ChatCompletionRequest) -> list[Tool]:
     for index, tool in enumerate(chat.tools or []):
         match tool:
             case FunctionTool():
-                tools.append(_tool(tool.function))
+                tools.append(_tool(tool.function, f"tools[{index}]"))
             case CustomTool():
                 path = f"tools[{index}].type"
                 raise InvalidRequest(
@@ -73,13 +71,14 @@ def _tools(chat: ChatCompletionRequest) -> list[Tool]:
                     param=path,
                     code="unsupported_parameter",
                 )
-    tools += [_tool(function) for function in chat.functions or []]
+    for index, function in enumerate(chat.functions or []):
+        tools.append(_tool(function, f"functions[{index}]"))
     wire.refuse_duplicates(tools, "tools" if chat.tools else "functions")
     return tools
 
 
-def _tool(function: FunctionDefinition) -> Tool:
-    return Tool(function.name, function.description or "", function.parameters or {}, bool(function.strict))
+def _tool(function: FunctionDefinition, path: str) -> Tool:
+    return Tool(function.name, function.description, function.parameters, function.strict, path=path)
 
 
 def _tool_choice(chat: ChatCompletionRequest, names: set[str]) -> ToolChoice:
@@ -108,14 +107,16 @@ def _need_tools(names: set[str], path: str) -> None:
         raise InvalidRequest(f"{path}: a tool is required, but there are no tools", param=path)
 
 
-def _response_schema(chat: ChatCompletionRequest) -> dict[str, Any] | None:
+def _read_response_format(chat: ChatCompletionRequest, request: Request) -> None:
     match chat.response_format:
         case JsonObjectFormat():
-            return wire.ANY_OBJECT
-        case JsonSchemaFormat(json_schema=schema):
-            if schema.schema is None:
-                path = "response_format.json_schema.schema"
+            request.response_schema = wire.ANY_OBJECT
+        case JsonSchemaFormat(json_schema=given):
+            path = "response_format.json_schema.schema"
+            if given.schema is None:
                 raise InvalidRequest(f"{path} is missing", param=path)
-            return schema.schema
+            request.response_schema = wire.checked_schema(given.schema, path)
+            about = (given.name or "", given.description or "", given.strict)
+            request.response_format = ResponseFormat(*about, path)
         case _:
-            return None
+            pass

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from claude_max_proxy import InvalidRequest, Request, ToolChoice, carry_parameters, wire
+from claude_max_proxy import InvalidRequest, Request, ResponseFormat, ToolChoice, carry_parameters, wire
 from claude_max_proxy.dialects.openai_responses.schemas import (
     JsonObject,
     JsonSchema,
@@ -50,7 +50,7 @@ def apply_parameters(asked: ResponseRequest, request: Request) -> Origins:
     request.effort = asked.reasoning.effort if asked.reasoning else None
     origins = read_tools(asked.tools or [], request)
     request.tool_choice = _tool_choice(asked, request, origins)
-    request.response_schema = _response_schema(asked)
+    _read_format(asked, request)
     carry_parameters(request, {name: getattr(asked, name) for name in CARRIED})
     if asked.text:
         carry_parameters(request, {"verbosity": asked.text.verbosity})
@@ -115,11 +115,14 @@ def _known(name: Any, origins: Origins, namespace: Any = None) -> str:
     return flat
 
 
-def _response_schema(asked: ResponseRequest) -> dict[str, Any] | None:
+def _read_format(asked: ResponseRequest, request: Request) -> None:
     match asked.text.format if asked.text else None:
         case JsonObject():
-            return wire.ANY_OBJECT
-        case JsonSchema(schema=schema):
-            return schema
+            request.response_schema = wire.ANY_OBJECT
+        case JsonSchema() as given:
+            path = "text.format.schema"
+            request.response_schema = wire.checked_schema(given.schema, path)
+            about = (given.name or "", given.description or "", given.strict)
+            request.response_format = ResponseFormat(*about, path)
         case _:
-            return None
+            pass

@@ -206,11 +206,12 @@ class JsonObject(msgspec.Struct, tag="json_object"):
     """Any JSON object."""
 
 
-class JsonSchema(msgspec.Struct, tag="json_schema"):
+class JsonSchema(msgspec.Struct, tag="json_schema", omit_defaults=True):
     """JSON of one schema."""
 
     schema: Raw
     name: str | None = None
+    description: str | None = None
     strict: bool | None = None
 
 

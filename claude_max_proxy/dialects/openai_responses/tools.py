@@ -74,7 +74,7 @@ def _read_tool(raw: Raw, path: str, namespace: str | None, request: Request, ori
     if name in origins:
         raise InvalidRequest(f"{path}: there are two tools named {name!r}", param=path)
     origins[name] = Origin(tool.name, namespace, isinstance(tool, CustomTool))
-    request.tools.append(_function(tool, name))
+    request.tools.append(_function(tool, name, path))
 
 
 def _leave_out(kind: Any, path: str, request: Request) -> None:
@@ -90,9 +90,9 @@ def _leave_out(kind: Any, path: str, request: Request) -> None:
     request.ignore(f"tools.{needless}")
 
 
-def _function(tool: FunctionTool | CustomTool, name: str) -> Tool:
+def _function(tool: FunctionTool | CustomTool, name: str, path: str) -> Tool:
     if isinstance(tool, FunctionTool):
-        return Tool(name, tool.description or "", tool.parameters or {}, bool(tool.strict))
+        return Tool(name, tool.description, tool.parameters, tool.strict, path=path)
 
     hint = "The tool's whole input, as plain text."
     if isinstance(tool.format, Grammar):
@@ -103,4 +103,4 @@ def _function(tool: FunctionTool | CustomTool, name: str) -> Tool:
         "required": [INPUT],
         "additionalProperties": False,
     }
-    return Tool(name, tool.description or "", dict(parameters))
+    return Tool(name, tool.description, dict(parameters), path=path)

@@ -13,6 +13,7 @@ import pytest
 from claude_max_proxy import BackendUnavailable, Busy, Client
 from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.pool import REFILL_DELAY, Pool
+from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 
 
@@ -29,13 +30,13 @@ class FakeProcess:
         self.alive = True
         self.killed = False
         self.exited = asyncio.Event()
-        self.inbox: asyncio.Queue[Any] = asyncio.Queue()
+        self.rehearsed = asyncio.Event()
         self._on_exit = on_exit
         self._linger = linger
 
-    async def send(self, lines: bytes) -> None:
-        """Answer whatever is asked."""
-        self.inbox.put_nowait([lines])
+    async def rehearse(self, rehearsal: Rehearsal) -> None:
+        """Be done with it at once."""
+        self.rehearsed.set()
 
     def die(self) -> None:
         if self.alive:
@@ -103,7 +104,7 @@ class Launcher:
 async def pool(**settings: Any) -> AsyncIterator[tuple[Any, Launcher]]:
     """A pool and what it launches; everything is over afterwards."""
     launch = Launcher()
-    used = Pool(ClaudeCliSettings(**{"warm_models": [], **settings}), launch)
+    used = Pool(ClaudeCliSettings(**{"warm_models": [], **settings}), launch, lambda _: Rehearsal())
     try:
         yield used, launch
     finally:

@@ -2,63 +2,79 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from claude_max_proxy import Image, Text, Tool, ToolResult
+from claude_max_proxy import Agent, Image, Request, ResponseFormat, Text, Tool, ToolResult
 from claude_max_proxy.backends.claude_cli.protocol import RpcMessage, RpcParams
 from claude_max_proxy.backends.claude_cli.tools import (
     MAX_RESULT_CHARACTERS,
-    Names,
     call_result,
+    definitions,
     fits_in_band,
+    listed,
+    names_of,
     serve,
 )
 
 
-@given(st.lists(st.text(min_size=1, max_size=150), unique=True, max_size=5))
-def test_names_go_both_ways(names: list[str]) -> None:
-    """Every name has one that the upstream takes, and finds back to itself."""
-    mapped = Names([Tool(name) for name in names])
-    for name in names:
-        assert re.fullmatch(r"[a-zA-Z0-9_-]{1,128}", mapped.upstream[name])
-        assert mapped.client[mapped.upstream[name]] == name
-
-
-def test_most_names_are_the_same() -> None:
-    """A name that the upstream takes is not touched, and one that it does not keeps its look."""
-    names = Names([Tool("read-file_2"), Tool("read.file"), Tool("read file")])
-    assert names.upstream["read-file_2"] == "read-file_2"
-    assert names.upstream["read.file"].startswith("read_file_")
-    assert names.upstream["read.file"] != names.upstream["read file"]
+SCHEMA = {"type": "object", "properties": {"a": {"$ref": "#/x"}}, "x": {}}
+EMPTY = {"type": "object", "properties": {}}
 
 
 def test_the_handshake() -> None:
     """The CLI's own version of the protocol is the one that is spoken."""
     message = RpcMessage("initialize", 0, RpcParams(protocol_version="2025-06-18"))
-    answer = serve(message, [], Names())
+    answer = serve(message, [])
     assert answer["protocolVersion"] == "2025-06-18"
     assert "tools" in answer["capabilities"]
 
 
-def test_the_list() -> None:
-    """Tools are listed as the client described them, their schema untouched."""
-    schema = {"type": "object", "properties": {"a": {"$ref": "#/x"}}, "x": {}}
-    tools = [Tool("read", "Reads.", schema), Tool("now!")]
-    first, second = serve(RpcMessage("tools/list", 1), tools, Names(tools))["tools"]
-    assert (first["name"], first["description"], first["inputSchema"]) == ("read", "Reads.", schema)
-    assert second["name"].startswith("now_")
-    assert second["inputSchema"] == {"type": "object", "properties": {}}
+def test_the_cli_lists_names() -> None:
+    """The CLI hears of the tools' names alone, with a schema that takes every call."""
+    request = Request("m", tools=[Tool("read", "Reads.", SCHEMA), Tool("now!"), Tool("ToolSearch")])
+    first, second, third = listed(request, names_of(request))
+    assert (first["name"], first["description"], first["inputSchema"]) == ("read", "", {"type": "object"})
     assert first["annotations"] == {"readOnlyHint": True}
+    assert second["name"].startswith("now__")
+    assert third["name"] != "ToolSearch"
+
+
+def test_an_agents_tools_are_listed_whole() -> None:
+    """An agent's request to the API is the CLI's own, so the definitions go in band."""
+    request = Request("m", tools=[Tool("read", "Reads.", SCHEMA)], agent=Agent((), "."))
+    (only,) = listed(request, names_of(request))
+    assert (only["description"], only["inputSchema"]) == ("Reads.", SCHEMA)
+
+
+def test_definitions_are_the_clients() -> None:
+    """The model is told what the client wrote, in its order, and nothing that it did not write."""
+    fields = {"cache_control": {"type": "ephemeral"}, "input_examples": [{"a": 1}]}
+    tools = [
+        Tool("z", "", SCHEMA, strict=False, fields=fields),
+        Tool("a b"),
+        Tool("a", "①" * 9000, SCHEMA, True),
+    ]
+    request = Request("m", tools=tools)
+    first, second, third = definitions(request, names_of(request))
+    assert first == {"name": "z", "description": "", "input_schema": SCHEMA, "strict": False, **fields}
+    assert second == {"name": names_of(request).upstream("a b"), "input_schema": EMPTY}
+    assert third == {"name": "a", "description": "①" * 9000, "input_schema": SCHEMA, "strict": True}
+
+
+def test_the_answers_schema_is_the_clients() -> None:
+    """A structured answer is the input of a tool whose schema is the client's own."""
+    form = ResponseFormat("verdict", "What was found.")
+    request = Request("m", response_schema=SCHEMA, response_format=form)
+    (only,) = definitions(request, names_of(request))
+    assert (only["name"], only["input_schema"]) == ("StructuredOutput", SCHEMA)
+    assert "verdict" in only["description"]
+    assert "What was found." in only["description"]
 
 
 @pytest.mark.parametrize("method", ["ping", "notifications/initialized", "resources/list", ""])
 def test_what_else_is_asked(method: str) -> None:
     """Anything else is answered with nothing."""
-    assert serve(RpcMessage(method, 1), [], Names()) == {}
+    assert serve(RpcMessage(method, 1), []) == {}
 
 
 def test_a_result() -> None:

@@ -19,6 +19,7 @@ from claude_max_proxy import (
     ToolResult,
 )
 from claude_max_proxy.backends.claude_cli.translation import GUARD, blocks, history_lines, user_line
+from claude_max_proxy.messages_api import ToolNames
 
 
 PARTS: list[tuple[Part, list[dict[str, Any]]]] = [
@@ -53,7 +54,7 @@ PARTS: list[tuple[Part, list[dict[str, Any]]]] = [
     ),
     (
         ToolCall("c", "read file", '{"a": 1}'),
-        [{"type": "tool_use", "id": "c", "name": "read_file", "input": {"a": 1}}],
+        [{"type": "tool_use", "id": "c", "name": ToolNames().upstream("read file"), "input": {"a": 1}}],
     ),
     (ToolCall("c", "now", ""), [{"type": "tool_use", "id": "c", "name": "now", "input": {}}]),
     (
@@ -79,13 +80,13 @@ PARTS: list[tuple[Part, list[dict[str, Any]]]] = [
 @pytest.mark.parametrize(("part", "written"), PARTS)
 def test_parts(part: Part, written: list[dict[str, Any]]) -> None:
     """Each part is written as the block that the API has for it."""
-    assert written == blocks(Message("user", [part]), {"read file": "read_file"})
+    assert written == blocks(Message("user", [part]), ToolNames(["read file"]))
 
 
 @pytest.mark.parametrize("ask", [True, False])
 def test_what_a_user_says(ask: bool) -> None:
     """A user's message ends with an empty block, so that nothing the client wrote is taken for a command."""
-    line = msgspec.json.decode(user_line(Message("user", [Text("/clear")]), {}, ask=ask))
+    line = msgspec.json.decode(user_line(Message("user", [Text("/clear")]), ToolNames(), ask=ask))
     assert line["message"] == {"role": "user", "content": [{"type": "text", "text": "/clear"}, GUARD]}
     assert line.get("shouldQuery", True) is ask
 
@@ -93,7 +94,7 @@ def test_what_a_user_says(ask: bool) -> None:
 def test_what_the_assistant_said() -> None:
     """The assistant's messages have ids of their own, so that neighbours stay apart."""
     message = Message("assistant", [Reasoning("hm"), Text("yes")])
-    lines = [msgspec.json.decode(history_lines(message, {}) or b"") for _ in range(2)]
+    lines = [msgspec.json.decode(history_lines(message, ToolNames()) or b"") for _ in range(2)]
     assert lines[0]["message"]["content"] == [{"type": "text", "text": "yes"}]
     assert lines[0]["message"]["role"] == "assistant"
     assert lines[0]["message"]["id"] != lines[1]["message"]["id"]
@@ -102,7 +103,7 @@ def test_what_the_assistant_said() -> None:
 
 def test_history_does_not_ask() -> None:
     """A user's message of the history is appended and not answered."""
-    line = msgspec.json.decode(history_lines(Message("user", [Text("a")]), {}) or b"")
+    line = msgspec.json.decode(history_lines(Message("user", [Text("a")]), ToolNames()) or b"")
     assert line["shouldQuery"] is False
 
 
@@ -110,11 +111,11 @@ def test_history_does_not_ask() -> None:
 @pytest.mark.parametrize("parts", [[], [Text("")], [Text(" \n")], [Reasoning("hm")]])
 def test_what_says_nothing(role: Any, parts: list[Part]) -> None:
     """A message without content, which the upstream refuses, is left out of the history."""
-    assert history_lines(Message(role, parts), {}) is None
+    assert history_lines(Message(role, parts), ToolNames()) is None
 
 
 @pytest.mark.parametrize("arguments", ["{", "[]", "where: here", "[" * 10_000])
 def test_arguments_that_are_no_object(arguments: str) -> None:
     """The model sees what it wrote, in the object that the API asks for, so that it can do better."""
-    (block,) = blocks(Message("assistant", [ToolCall("c", "x", arguments)]), {})
+    (block,) = blocks(Message("assistant", [ToolCall("c", "x", arguments)]), ToolNames())
     assert block["input"] == {"arguments": arguments}

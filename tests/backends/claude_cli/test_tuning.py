@@ -48,7 +48,9 @@ def test_everything_is_asked() -> None:
     assert settings["effortLevel"] == "high"
     assert settings["env"]["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] == "4000"
     assert settings["env"]["CLAUDE_CODE_DISABLE_THINKING"] == "1"
-    assert json.loads(settings["env"]["CLAUDE_CODE_EXTRA_BODY"]) == {
+    body = json.loads(settings["env"]["CLAUDE_CODE_EXTRA_BODY"])
+    assert [tool["name"] for tool in body.pop("tools")] == ["look"]
+    assert body == {
         "stop_sequences": ["x"],
         "tool_choice": {"type": "tool", "name": "look", "disable_parallel_tool_use": True},
         "temperature": 0.5,

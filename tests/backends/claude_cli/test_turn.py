@@ -131,7 +131,7 @@ def test_a_tool_with_a_name_of_its_own() -> None:
     request = Request("m", tools=[Tool("read file!")], stream=True)
     used = Turn(request, live=False, queued=0)
     events = read(
-        used, start(), block(0, "tool_use", id="t", name=used.names.upstream["read file!"]), stop(0)
+        used, start(), block(0, "tool_use", id="t", name=used.names.upstream("read file!")), stop(0)
     )
     assert fold([*events, Finished("tool_calls")]).tool_calls[0].name == "read file!"
 

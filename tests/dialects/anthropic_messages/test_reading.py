@@ -173,7 +173,6 @@ def test_marks_of_the_cache_mean_nothing() -> None:
     """A mark that moves from message to message does not change what is read."""
     mark = {"cache_control": {"type": "ephemeral"}}
     assert read(messages=[{"role": "user", "content": [{"type": "text", "text": "hi", **mark}]}]) == read()
-    assert read(tools=[{**TOOL, **mark}]) == read(tools=[TOOL])
 
 
 MISPLACED: list[tuple[str, dict[str, Any], str]] = [
@@ -257,9 +256,30 @@ def test_a_missing_limit() -> None:
 
 
 def test_tools() -> None:
-    """Tools keep their names and schemas; what only says how they travel is named as ignored."""
-    request = read(tools=[{**TOOL, "type": "custom", "strict": True, "defer_loading": True}])
-    assert request.tools == [Tool("f", "F.", {"type": "object"}, strict=True)]
+    """Tools keep everything that is said of them."""
+    further = {
+        "type": "custom",
+        "defer_loading": True,
+        "input_examples": [{"a": 1}],
+        "whatever": {"comes": "next"},
+    }
+    request = read(tools=[{**TOOL, "strict": True, **further}])
+    assert request.tools == [Tool("f", "F.", {"type": "object"}, True, further, "tools[0]")]
+    assert request.ignored == []
+
+
+def test_a_tool_that_was_found() -> None:
+    """A tool that a search has found is there from then on: nobody but the API itself could load it later."""
+    deferred = [{**TOOL, "name": name, "defer_loading": True} for name in ("found", "hidden")]
+    found = {
+        "type": "tool_result",
+        "tool_use_id": "s",
+        "content": [{"type": "tool_reference", "tool_name": "found"}],
+    }
+    search = {"type": "tool_use", "id": "s", "name": "search", "input": {}}
+    messages = [HI, {"role": "assistant", "content": [search]}, {"role": "user", "content": [found]}]
+    request = read(tools=deferred, messages=messages)
+    assert [tool.fields for tool in request.tools] == [{}, {"defer_loading": True}]
     assert request.ignored == ["tools.defer_loading"]
 
 

@@ -15,6 +15,7 @@ from claude_max_proxy import (
     Message,
     Reasoning,
     Request,
+    ResponseFormat,
     Text,
     Tool,
     ToolCall,
@@ -27,6 +28,7 @@ from claude_max_proxy.dialects.openai_chat import OpenAIChat
 USER = {"role": "user", "content": "hi"}
 HI = Message("user", [Text("hi")])
 PIXEL = "iVBORw0KGgo="
+OBJECT = {"type": "object", "properties": {"a": {"format": "date"}}, "x-note": 1}
 READ = {"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}
 CALL = {"id": "call1", "type": "function", "function": {"name": "read", "arguments": '{"a":1}'}}
 
@@ -205,11 +207,16 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                 {"type": "function", "function": {"name": "a", "description": "d", "strict": True}},
             ]
         },
-        {"tools": [Tool("read", parameters={"type": "object"}), Tool("a", "d", {}, strict=True)]},
+        {
+            "tools": [
+                Tool("read", parameters={"type": "object"}, path="tools[0]"),
+                Tool("a", "d", strict=True, path="tools[1]"),
+            ]
+        },
     ),
     "legacy functions": (
         {"functions": [{"name": "f"}], "function_call": {"name": "f"}},
-        {"tools": [Tool("f")], "tool_choice": ToolChoice("named", "f", parallel=False)},
+        {"tools": [Tool("f", path="functions[0]")], "tool_choice": ToolChoice("named", "f", parallel=False)},
     ),
     "choice none": ({"tools": [READ], "tool_choice": "none"}, {"tool_choice": ToolChoice("none")}),
     "choice required": (
@@ -229,8 +236,8 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"response_schema": {"type": "object", "additionalProperties": True}},
     ),
     "JSON of a schema": (
-        {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"a": 1}}}},
-        {"response_schema": {"a": 1}},
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": OBJECT}}},
+        {"response_schema": OBJECT, "response_format": ResponseFormat("x")},
     ),
     "plain text": ({"response_format": {"type": "text"}}, {"response_schema": None}),
     "user and cache key": (

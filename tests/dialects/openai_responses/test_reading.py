@@ -16,6 +16,7 @@ from claude_max_proxy import (
     Message,
     Reasoning,
     Request,
+    ResponseFormat,
     Text,
     Tool,
     ToolCall,
@@ -29,6 +30,7 @@ HI = Message("user", [Text("hi")])
 PIXEL = "iVBORw0KGgo="
 PNG = f"data:image/png;base64,{PIXEL}"
 PDF = "data:application/pdf;base64,AAAA"
+OBJECT = {"type": "object", "properties": {"a": {"format": "date"}}, "x-note": 1}
 READ = {"type": "function", "name": "read", "parameters": {"type": "object"}}
 PATCH = {"type": "custom", "name": "patch", "description": "d"}
 CALL = {"type": "function_call", "id": "fc_1", "call_id": "call1", "name": "read", "arguments": '{"a":1}'}
@@ -208,7 +210,12 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "functions": (
         {"tools": [READ, {"type": "function", "name": "a", "description": "d", "strict": True}]},
-        {"tools": [Tool("read", parameters={"type": "object"}), Tool("a", "d", {}, strict=True)]},
+        {
+            "tools": [
+                Tool("read", parameters={"type": "object"}, path="tools[0]"),
+                Tool("a", "d", strict=True, path="tools[1]"),
+            ]
+        },
     ),
     "free text": (
         {"tools": [PATCH]},
@@ -223,6 +230,7 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                         "required": ["input"],
                         "additionalProperties": False,
                     },
+                    path="tools[0]",
                 )
             ]
         },
@@ -258,7 +266,10 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                 "tools": [{"type": "function", "name": "read"}],
             },
         },
-        {"tools": [Tool("read", parameters={"type": "object"})], "tool_choice": ToolChoice("required")},
+        {
+            "tools": [Tool("read", parameters={"type": "object"}, path="tools[0]")],
+            "tool_choice": ToolChoice("required"),
+        },
     ),
     "one call at a time": (
         {"tools": [READ], "parallel_tool_calls": False},
@@ -269,8 +280,11 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"response_schema": {"type": "object", "additionalProperties": True}},
     ),
     "JSON of a schema": (
-        {"text": {"format": {"type": "json_schema", "name": "x", "schema": {"a": 1}, "strict": True}}},
-        {"response_schema": {"a": 1}},
+        {"text": {"format": {"type": "json_schema", "name": "x", "schema": OBJECT, "strict": True}}},
+        {
+            "response_schema": OBJECT,
+            "response_format": ResponseFormat("x", strict=True, path="text.format.schema"),
+        },
     ),
     "plain text": ({"text": {"format": {"type": "text"}}}, {"response_schema": None, "ignored": []}),
     "user and cache key": (

@@ -274,7 +274,7 @@ def test_what_was_asked_is_echoed() -> None:
         "store": False,
         "temperature": 0.5,
         "text": {
-            "format": {"type": "json_schema", "name": "x", "schema": {}, "strict": True},
+            "format": {"type": "json_schema", "name": "x", "schema": {"type": "object"}, "strict": True},
             "verbosity": "low",
         },
         "tool_choice": {"type": "custom", "name": "patch"},
