@@ -39,7 +39,7 @@ ODD_NAMES = [
     "StructuredOutput",
     "ToolSearch",
     "x" * 127 + ".",
-    "x" * 199 + "y",
+    "x" * 126 + ".y",
     "plain",
 ]
 

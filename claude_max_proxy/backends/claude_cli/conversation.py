@@ -33,7 +33,14 @@ from claude_max_proxy.backends.claude_cli.protocol import (
 )
 from claude_max_proxy.backends.claude_cli.rehearsal import lead_nowhere
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
-from claude_max_proxy.backends.claude_cli.tools import STRUCTURED_OUTPUT, call_result, listed, names_of, serve
+from claude_max_proxy.backends.claude_cli.tools import (
+    STRUCTURED_OUTPUT,
+    call_result,
+    listed,
+    names_of,
+    serve,
+    told_name,
+)
 from claude_max_proxy.backends.claude_cli.translation import history_lines, user_line
 from claude_max_proxy.backends.claude_cli.tuning import Tuning
 from claude_max_proxy.backends.claude_cli.turn import Turn
@@ -189,7 +196,7 @@ class Conversation:
 
     def _check_tools(self, there: Sequence[str]) -> None:
         """Make sure that the CLI has every tool of this turn: it leaves some out, and says nothing."""
-        if missing := self._needed.difference(there):
+        if missing := [name for name in self._needed if told_name(name) not in there]:
             self.process.kill()
             names = ", ".join(repr(self._names.client.get(name, name)) for name in sorted(missing))
             raise UpstreamError(f"the Claude Code CLI does not take the tools {names}", code="tools_missing")

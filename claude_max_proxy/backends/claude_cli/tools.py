@@ -15,6 +15,8 @@ from claude_max_proxy.messages_api import Block, ToolNames, write_tool
 # The most that the CLI grants; beyond a tool's limit it would hand the model a stub instead of the result.
 MAX_RESULT_CHARACTERS = 500_000
 STRUCTURED_OUTPUT = "StructuredOutput"
+# The CLI tells of its tools by their older names.
+_TOLD = {"Agent": "Task"}
 # The CLI means tools of its own by these, and leaves out a client's.
 TAKEN = frozenset({STRUCTURED_OUTPUT, "ToolSearch"})
 _ANSWER = (
@@ -88,6 +90,11 @@ def is_sound(arguments: str) -> bool:
         return isinstance(msgspec.json.decode(arguments or "{}"), dict)
     except (msgspec.DecodeError, RecursionError):
         return False
+
+
+def told_name(name: str) -> str:
+    """Give the name under which the CLI tells that it has a tool."""
+    return _TOLD.get(name, name)
 
 
 def listed(request: Request, names: ToolNames) -> list[Block]:
