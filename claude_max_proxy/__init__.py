@@ -20,6 +20,7 @@ from claude_max_proxy.dialect import (
 )
 from claude_max_proxy.errors import (
     BackendUnavailable,
+    BeyondModel,
     BodyTooLarge,
     Busy,
     ClientError,
@@ -102,6 +103,7 @@ __all__ = [
     "Audio",
     "Backend",
     "BackendUnavailable",
+    "BeyondModel",
     "BodyTooLarge",
     "Busy",
     "Call",
