@@ -8,7 +8,16 @@ from typing import Any
 import pytest
 
 from claude_max_proxy import Request, UpstreamRefused
-from claude_max_proxy.refusals import ADVICE, DISPENSABLE, Refusals, explained, holds, refused_parameter, strip, tell
+from claude_max_proxy.refusals import (
+    ADVICE,
+    DISPENSABLE,
+    Refusals,
+    explained,
+    holds,
+    refused_parameter,
+    strip,
+    tell,
+)
 
 
 EITHER = '. Use "thinking.type.adaptive" and "output_config.effort" to control thinking behavior.'

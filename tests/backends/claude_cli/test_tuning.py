@@ -60,11 +60,15 @@ def test_everything_is_asked() -> None:
     assert settings["effortLevel"] == "high"
     assert settings["env"]["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] == "4000"
     assert settings["env"]["CLAUDE_CODE_DISABLE_THINKING"] == "1"
-    assert json.loads(settings["env"]["CLAUDE_CODE_EXTRA_BODY"]) == {
-        "stop_sequences": ["x"],
-        "tool_choice": {"type": "tool", "name": "look", "disable_parallel_tool_use": True},
-        "temperature": 0.5,
-    } | DISABLED
+    assert (
+        json.loads(settings["env"]["CLAUDE_CODE_EXTRA_BODY"])
+        == {
+            "stop_sequences": ["x"],
+            "tool_choice": {"type": "tool", "name": "look", "disable_parallel_tool_use": True},
+            "temperature": 0.5,
+        }
+        | DISABLED
+    )
 
 
 @pytest.mark.parametrize(
@@ -187,7 +191,9 @@ def test_effort_without_thinking(model: str, effort: Any, sent: str) -> None:
     assert tuned_for(model, effort=effort, max_tokens=100)[0].effort == sent
 
 
-@pytest.mark.parametrize("model", ["claude-opus-5-5", "claude-sonnet-5-5[1m]", "claude-fable-5-1", "claude-opus-9"])
+@pytest.mark.parametrize(
+    "model", ["claude-opus-5-5", "claude-sonnet-5-5[1m]", "claude-fable-5-1", "claude-opus-9"]
+)
 @pytest.mark.parametrize("choice", [ToolChoice("required"), ToolChoice("named", "look")])
 def test_a_tool_that_cannot_be_forced(choice: ToolChoice, model: str) -> None:
     """A forced tool is refused for models that cannot be forced: without it, the answer means something else."""
@@ -197,7 +203,9 @@ def test_a_tool_that_cannot_be_forced(choice: ToolChoice, model: str) -> None:
     assert model in caught.value.message
 
 
-@pytest.mark.parametrize("model", ["claude-haiku-5-5", "claude-sonnet-5", "claude-fable-5", "claude-haiku-4-5"])
+@pytest.mark.parametrize(
+    "model", ["claude-haiku-5-5", "claude-sonnet-5", "claude-fable-5", "claude-haiku-4-5"]
+)
 def test_a_tool_that_can_be_forced(model: str) -> None:
     """Where a model can be forced, it is, without thinking where it can be without."""
     body = tuned_for(model, tools=TOOLS, tool_choice=ToolChoice("required"))[0].body
