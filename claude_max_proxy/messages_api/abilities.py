@@ -22,7 +22,7 @@ import msgspec
 
 
 Version = tuple[int, int]
-Thinking = Literal["none", "budget", "adaptive"]
+Thinking = Literal["none", "budget", "either", "adaptive"]
 
 SOME = ("low", "medium", "high")
 MOST = ("low", "medium", "high", "max")
@@ -33,8 +33,8 @@ class Abilities(msgspec.Struct, frozen=True):
     """What one model takes.
 
     ``sampling`` is what of ``temperature``, ``top_p`` and ``top_k`` it takes beside their defaults: all, one
-    of the first two, or none. ``thinking`` is how it is told to think; ``off`` is the type that tells it not
-    to, empty for a model that always thinks, and holds for the levels of effort in ``off_efforts``.
+    of the first two, or none. ``thinking`` is how it can be told to think; ``off`` is the type that tells it
+    not to, empty for a model that always thinks, and holds for the levels of effort in ``off_efforts``.
     ``forced`` says that it can be made to call a tool. ``known`` is false for a model that has no row.
     """
 
@@ -62,7 +62,7 @@ _ROWS: dict[str, dict[Version, Abilities]] = {
         (3, 7): Abilities("all", "budget", efforts=()),
         (4, 0): Abilities("all", "budget", efforts=()),
         (4, 5): _MANUAL,
-        (4, 6): Abilities("one", efforts=MOST),
+        (4, 6): Abilities("one", "either", efforts=MOST),
         (5, 0): Abilities(),
         (5, 5): Abilities(off="between_tools", off_efforts=SOME, forced=False),
     },
@@ -71,7 +71,7 @@ _ROWS: dict[str, dict[Version, Abilities]] = {
         (4, 0): Abilities("all", "budget", efforts=()),
         (4, 1): _MANUAL,
         (4, 5): Abilities("one", "budget", efforts=SOME),
-        (4, 6): Abilities("one", efforts=MOST),
+        (4, 6): Abilities("one", "either", efforts=MOST),
         (4, 7): Abilities(),
         (4, 8): Abilities(),
         (5, 0): Abilities(off_efforts=SOME),
@@ -85,7 +85,7 @@ _EXACT = {(family, version) for family, rows in _ROWS.items() for version in row
     ("haiku", (3, 5)),
     ("sonnet", (3, 5)),
 }
-# Names of any platform's: `claude-3-5-haiku-20241022`, `claude-opus-4.6`, `us.anthropic.claude-sonnet-5-v1:0`.
+# Names of any platform's, as in `claude-3-5-haiku-20241022` and `anthropic/claude-opus-4.6`.
 _NUMBER = r"(?P<major>\d{1,2})(?:[-.](?P<minor>\d{1,2})(?!\d))?(?!\d)"
 _NAMES = (
     re.compile(rf"claude-{_NUMBER}-(?P<family>[a-z]+)"),
@@ -96,16 +96,14 @@ _ANCIENT = re.compile(r"claude-(2|instant)")
 
 
 def abilities_of(model: str) -> Abilities | None:
-    """Say what ``model`` takes, by its full name; ``None`` for one that is not a Claude model."""
+    """Say what ``model`` takes, by its full name; ``None`` for a name that is not of a Claude model."""
     name = model.lower()
     if _ANCIENT.search(name):
         return _FIRST
     if _PREVIEW.search(name):
         return _ROWS["mythos"][0, 0]
     match = next((found for pattern in _NAMES if (found := pattern.search(name))), None)
-    if match is not None:
-        return _row(match["family"], (int(match["major"]), int(match["minor"] or 0)))
-    return msgspec.structs.replace(_NEWEST, known=False) if "claude-" in name else None
+    return _row(match["family"], (int(match["major"]), int(match["minor"] or 0))) if match else None
 
 
 def _row(family: str, version: Version) -> Abilities:

@@ -68,10 +68,10 @@ class Tuning(msgspec.Struct, frozen=True):
 def tune(
     request: Request, info: ModelInfo, abilities: Abilities, refused: Collection[str] = _NOTHING
 ) -> Tuning:
-    """Read what ``request`` asks of a model with these ``abilities``; what cannot be done is named as ignored.
+    """Read what ``request`` asks of a model with these ``abilities``; the rest is noted as ignored.
 
-    ``refused`` are the parameters that the model was seen to refuse. Raises :class:`BeyondModel` where leaving
-    one out would change the meaning.
+    ``refused`` are the parameters that the model was seen to refuse. Raises :class:`BeyondModel` where
+    leaving one out would change the meaning.
     """
     forced = bool(request.tools) and request.tool_choice.mode in {"required", "named"}
     if forced and not abilities.forced:

@@ -196,7 +196,7 @@ def test_effort_without_thinking(model: str, effort: Any, sent: str) -> None:
 )
 @pytest.mark.parametrize("choice", [ToolChoice("required"), ToolChoice("named", "look")])
 def test_a_tool_that_cannot_be_forced(choice: ToolChoice, model: str) -> None:
-    """A forced tool is refused for models that cannot be forced: without it, the answer means something else."""
+    """A forced tool is refused for models that cannot be forced: without it, the answer means another thing."""
     with pytest.raises(BeyondModel) as caught:
         tuned_for(model, tools=TOOLS, tool_choice=choice)
     assert caught.value.param == "tool_choice"
@@ -245,7 +245,7 @@ SAMPLING = {"temperature": 0.2, "top_p": 0.5, "extra": {"top_k": 9}}
     ],
 )
 def test_sampling(model: str, fields: dict[str, Any], body: dict[str, Any], ignored: list[str]) -> None:
-    """Sampling goes along only without thinking, as far as the model and the CLI take it; the rest is named."""
+    """Sampling goes along without thinking, as far as the model and the CLI take it; the rest is named."""
     tuning, noted = tuned_for(model, **fields)
     assert (tuning.body, noted) == (body, ignored)
 
