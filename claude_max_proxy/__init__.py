@@ -3,7 +3,7 @@
 What is exported here is the plugin API: the built-in dialects, backends and observers use nothing else.
 """
 
-from claude_max_proxy import wire
+from claude_max_proxy import refusals, wire
 from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target, TokenCounter
 from claude_max_proxy.check import Check, Finding
 from claude_max_proxy.config import Config, ModelEntry, Settings
@@ -189,6 +189,7 @@ __all__ = [
     "distinct_ids",
     "fold",
     "hookimpl",
+    "refusals",
     "resolve_secret",
     "upstream_error",
     "wire",

@@ -45,7 +45,7 @@ SAID: list[tuple[str, str | None, str | None]] = [
     ('"thinking.type.enabled" is not supported for this model' + EITHER, None, "thinking"),
     ("adaptive thinking is not supported on this model", None, "thinking"),
     (
-        "thinking: Input tag 'adaptive' found using 'type' does not match any of the expected tags: 'disabled'",
+        "thinking: Input tag 'adaptive' found using 'type' does not match any of the expected tags",
         None,
         "thinking",
     ),
@@ -67,7 +67,7 @@ SAID: list[tuple[str, str | None, str | None]] = [
     ("service_tier: not supported for this organization", None, "service_tier"),
     ("Unsupported parameter: 'temperature' is not supported with this model.", "temperature", "temperature"),
     (
-        "Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is",
+        "Unsupported value: 'temperature' does not support 0.2 with this model.",
         "temperature",
         "temperature",
     ),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from claude_max_proxy import Message, Reasoning, Request, ToolResult
+from claude_max_proxy import Message, Reasoning, Request, ToolResult, refusals
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.messages_api import Abilities
-from claude_max_proxy.refusals import tell
 
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_768, "max": 49_152}
@@ -64,14 +63,14 @@ def _off(body: dict[str, Any], request: Request, abilities: Abilities | None, *,
     elif asked:
         body["output_config"] = {"effort": "low"}
     if asked and abilities.off != "disabled":
-        tell(request, ["thinking"])
+        refusals.tell(request, ["thinking"])
 
 
 def _on(body: dict[str, Any], request: Request, abilities: Abilities, wanted: dict[str, Any]) -> None:
     """Ask for thinking of the kind that is wanted, or else of the one that the model has."""
     match wanted["type"], abilities.thinking:
         case _, "none":
-            tell(request, ["thinking"])
+            refusals.tell(request, ["thinking"])
         case "adaptive", "budget":
             _budget(body, request)
         case "enabled", "adaptive":

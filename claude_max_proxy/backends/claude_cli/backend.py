@@ -23,6 +23,7 @@ from claude_max_proxy import (
     UpstreamFailed,
     UpstreamRefused,
     distinct_ids,
+    refusals,
 )
 from claude_max_proxy.backends.claude_cli import fingerprint
 from claude_max_proxy.backends.claude_cli.command import (
@@ -47,7 +48,6 @@ from claude_max_proxy.backends.claude_cli.tuning import Tuning, tune
 from claude_max_proxy.backends.claude_cli.turn import Turn
 from claude_max_proxy.backends.claude_cli.validation import check
 from claude_max_proxy.backends.claude_cli.watchdog import Watchdog
-from claude_max_proxy.refusals import TRIES, Refusals, explained
 from claude_max_proxy.tasks import Tasks
 
 
@@ -70,7 +70,7 @@ class ClaudeCli:
         self._pool = Pool(settings, self._launch)
         self._tasks = Tasks()
         self._watchdog = Watchdog()
-        self._refusals = Refusals()
+        self._refusals = refusals.Refusals()
         self._last_failure = ""
         self._prepared = False
 
@@ -115,7 +115,7 @@ class ClaudeCli:
         """
         check(request)
         began = False
-        for tries in range(TRIES + 1):
+        for tries in range(refusals.TRIES + 1):
             tuning = self._tune(request, model)
             try:
                 async with aclosing(self._persist(request, model)) as events:
@@ -125,8 +125,8 @@ class ClaudeCli:
                 break
             except UpstreamRefused as error:
                 name = self._full_name(model)
-                if began or tries == TRIES or not self._refusals.learn(name, error, tuning.sent):
-                    raise explained(error) from error
+                if began or tries == refusals.TRIES or not self._refusals.learn(name, error, tuning.sent):
+                    raise refusals.explained(error) from error
                 logger.warning("asking again without what %s refuses: %s", name, error.message)
 
     async def _persist(self, request: Request, model: str) -> Events:

@@ -14,9 +14,8 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import BeyondModel, ModelInfo, Request, ToolChoice
+from claude_max_proxy import BeyondModel, ModelInfo, Request, ToolChoice, refusals
 from claude_max_proxy.messages_api import Abilities
-from claude_max_proxy.refusals import strip, tell
 
 
 # A thinking budget has at least this many tokens, and the answer comes after it.
@@ -89,14 +88,14 @@ def tune(
         body.update(_thinking_off(request, abilities))
     body.update(_sampling(request, abilities, thinking=thinking))
     effort = _within(_effort(request, info), abilities, off=off)
-    tell(request, _leave_out(body, effort, refused))
+    refusals.tell(request, _leave_out(body, effort, refused))
     return Tuning(None if "effort" in refused else effort, thinking, request.max_tokens, body)
 
 
 def _leave_out(body: dict[str, Any], effort: str | None, refused: Collection[str]) -> list[str]:
     """Take what is refused out of ``body``; give its names."""
     effort_refused = effort is not None and "effort" in refused
-    return strip(body, refused) + (["effort"] if effort_refused else [])
+    return refusals.strip(body, refused) + (["effort"] if effort_refused else [])
 
 
 def _cannot_be_forced(info: ModelInfo) -> BeyondModel:
@@ -124,7 +123,7 @@ def _unasked(request: Request) -> bool:
 def _thinking_off(request: Request, abilities: Abilities) -> dict[str, Any]:
     """Say that there shall be no thinking, or the nearest that the model takes."""
     if abilities.off != "disabled" and _asked_off(request):
-        tell(request, ["thinking"])
+        refusals.tell(request, ["thinking"])
     return {"thinking": {"type": abilities.off}} if abilities.off else {}
 
 

@@ -196,7 +196,7 @@ def test_effort_without_thinking(model: str, effort: Any, sent: str) -> None:
 )
 @pytest.mark.parametrize("choice", [ToolChoice("required"), ToolChoice("named", "look")])
 def test_a_tool_that_cannot_be_forced(choice: ToolChoice, model: str) -> None:
-    """A forced tool is refused for models that cannot be forced: without it, the answer means another thing."""
+    """A forced tool is refused for models that cannot be forced: an answer without means another thing."""
     with pytest.raises(BeyondModel) as caught:
         tuned_for(model, tools=TOOLS, tool_choice=choice)
     assert caught.value.param == "tool_choice"
