@@ -165,11 +165,26 @@ class FunctionName(msgspec.Struct):
     name: str
 
 
-class NamedToolChoice(msgspec.Struct):
-    """Asks for one tool by name."""
+class NamedTool(msgspec.Struct):
+    """Names one tool; one that takes free text (``custom``) is none that can be called here."""
 
     function: FunctionName
     type: Literal["function"] = "function"
+
+
+class AllowedTools(msgspec.Struct):
+    """The tools that may be called, of those that are offered, and whether one must be."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedTool], msgspec.Meta(min_length=1)]
+
+
+class ToolChoiceObject(msgspec.Struct):
+    """Asks for one tool by name, or allows some."""
+
+    type: Literal["function", "allowed_tools"] = "function"
+    function: FunctionName | None = None
+    allowed_tools: AllowedTools | None = None
 
 
 class JsonSchema(msgspec.Struct):
@@ -233,7 +248,7 @@ class ChatCompletionRequest(msgspec.Struct):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoiceObject | None = None
     tools: list[FunctionTool | CustomTool] | None = None
     top_logprobs: NonNegative | None = None
     top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
