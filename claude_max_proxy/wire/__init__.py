@@ -15,12 +15,14 @@ from claude_max_proxy.wire.openai import (
     require_tool,
     unsupported,
 )
+from claude_max_proxy.wire.unknown import Schema
 from claude_max_proxy.wire.usage import usage
 
 
 __all__ = [
     "ANY_OBJECT",
     "IMAGE_TYPES",
+    "Schema",
     "add_result",
     "allow_tools",
     "checked_result",

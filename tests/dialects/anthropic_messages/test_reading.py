@@ -170,9 +170,13 @@ def test_instructions_in_the_middle() -> None:
 
 
 def test_marks_of_the_cache_mean_nothing() -> None:
-    """A mark that moves from message to message does not change what is read."""
+    """A mark that moves from message to message does not change what is read, and is named as ignored."""
     mark = {"cache_control": {"type": "ephemeral"}}
-    assert read(messages=[{"role": "user", "content": [{"type": "text", "text": "hi", **mark}]}]) == read()
+    marked = read(messages=[{"role": "user", "content": [{"type": "text", "text": "hi", **mark}]}])
+    assert marked.ignored == read(system=[{"type": "text", "text": "s", **mark}]).ignored == ["cache_control"]
+    assert read(**mark).ignored == ["cache_control"]
+    marked.ignored.clear()
+    assert marked == read()
     assert read(tools=[{**TOOL, **mark}]) == read(tools=[TOOL])
 
 

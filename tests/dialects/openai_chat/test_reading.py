@@ -272,7 +272,7 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"logit_bias": {"5": -100}, "web_search_options": {}},
         {"ignored": [], "extra": {"logit_bias": {"5": -100}, "web_search_options": {}}},
     ),
-    "unknown fields": ({"thinking": {"type": "enabled"}}, {"ignored": []}),
+    "unknown fields": ({"thinking": {"type": "enabled"}, "x": None, "y": []}, {"ignored": ["thinking"]}),
 }
 
 
