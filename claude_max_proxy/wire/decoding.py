@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any, TypeVar
 
 import msgspec
 
 from claude_max_proxy.errors import InvalidRequest
-from claude_max_proxy.wire.unknown import known_part
+from claude_max_proxy.wire.unknown import drop_unknown
 
 
 T = TypeVar("T")
@@ -29,8 +30,9 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes, unknown: list[str] | N
         except msgspec.ValidationError as error:
             if unknown is None or _UNKNOWN not in str(error):
                 raise
-            known = known_part(msgspec.json.decode(body), decoder.type, unknown)
-            return msgspec.convert(known, decoder.type)
+            value = msgspec.json.decode(body)
+            drop_unknown(value, decoder.type, unknown)
+            return msgspec.convert(value, decoder.type)
     except msgspec.ValidationError as error:
         raise _refusal(str(error), "") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -47,7 +49,9 @@ def convert(value: Any, type_: type[T], path: str, unknown: list[str] | None = N
         except msgspec.ValidationError as error:
             if unknown is None or _UNKNOWN not in str(error):
                 raise
-            return msgspec.convert(known_part(value, type_, unknown, path), type_)
+            value = copy.deepcopy(value)  # which is the client's own, and may be kept
+            drop_unknown(value, type_, unknown, path)
+            return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
         raise _refusal(str(error), path) from error
 

@@ -16,6 +16,8 @@ from msgspec import inspect
 
 _NAMES = 50
 _LENGTH = 64
+_HOLDERS = (dict, list)
+_INDEX = re.compile(r"\[\d+\]")
 _UNPRINTABLE = re.compile(r"[^A-Za-z0-9_.$-]")
 
 
@@ -23,49 +25,53 @@ class Schema(msgspec.Struct, forbid_unknown_fields=True):
     """A JSON object of a client API, with every field that is known."""
 
 
+class Known(msgspec.Struct):
+    """The fields of one struct, and how to walk those that hold others."""
+
+    names: frozenset[str]
+    deep: list[tuple[str, Plan]]
+
+
 class Plan(msgspec.Struct):
     """How to walk a value: ``structs`` by their tag, or by ``None`` without one, and the items of lists."""
 
     tag_field: str = ""
-    structs: dict[Any, dict[str, Plan | None]] = msgspec.field(default_factory=dict)
+    structs: dict[Any, Known] = msgspec.field(default_factory=dict)
     items: Plan | None = None
 
-    def fields(self, value: dict[str, Any]) -> dict[str, Plan | None] | None:
-        """Give the known fields of an object, where it is known what it is."""
+    def known(self, value: dict[str, Any]) -> Known | None:
+        """Say what is known of an object, where it is known what it is."""
         tag = value.get(self.tag_field) if self.tag_field else None
         return self.structs.get(tag) if isinstance(tag, str | None) else None
 
 
-def known_part(value: Any, type_: Any, names: list[str], path: str = "") -> Any:
-    """Give ``value`` without what ``type_`` does not know, and add that to ``names``.
+def drop_unknown(value: Any, type_: Any, names: list[str], path: str = "") -> None:
+    """Take out of ``value``, in place, what ``type_`` does not know, and add that to ``names``.
 
-    What is ``None`` or empty asks for nothing and is not named. ``value`` itself is left as it is.
+    What is ``None`` or empty asks for nothing and is not named.
     """
-    plan = _plan_of(type_)
-    return _walk(value, plan, _UNINDEXED.sub("", path), names) if plan else value
+    if plan := _plan_of(type_):
+        _walk(value, plan, _INDEX.sub("", path), names)
 
 
-_UNINDEXED = re.compile(r"\[\d+\]")
+def _walk(value: Any, plan: Plan, path: str, names: list[str]) -> None:
+    if type(value) is list:
+        if plan.items is not None:
+            for item in value:
+                if type(item) in _HOLDERS:
+                    _walk(item, plan.items, path, names)
+        return
+    known = plan.known(value) if type(value) is dict else None
+    if known is None:
+        return
 
-
-def _walk(value: Any, plan: Plan, path: str, names: list[str]) -> Any:
-    items = plan.items
-    if isinstance(value, list) and items is not None:
-        return [_walk(item, items, path, names) for item in value]
-    fields = plan.fields(value) if isinstance(value, dict) else None
-    if fields is None:
-        return value
-
-    known = {}
-    for key, inner in value.items():
-        if key not in fields:
-            _name(key, inner, path, names)
-            continue
-        deeper = fields[key]
-        if deeper is not None and isinstance(inner, list | dict):
-            inner = _walk(inner, deeper, f"{path}.{key}" if path else key, names)  # noqa: PLW2901
-        known[key] = inner
-    return known
+    if not value.keys() <= known.names:
+        for key in [key for key in value if key not in known.names]:
+            _name(key, value.pop(key), path, names)
+    for key, deeper in known.deep:
+        inner = value.get(key)
+        if type(inner) in _HOLDERS:
+            _walk(inner, deeper, f"{path}.{key}" if path else key, names)
 
 
 def _name(key: str, value: Any, path: str, names: list[str]) -> None:
@@ -103,10 +109,9 @@ def _plan(info: inspect.Type) -> Plan | None:
 
 
 def _struct(info: inspect.StructType) -> Plan:
-    fields = {field.encode_name: _plan(field.type) for field in info.fields}
-    if info.tag_field:
-        fields[info.tag_field] = None
-    return Plan(info.tag_field or "", {info.tag: fields})
+    names = {field.encode_name for field in info.fields} | ({info.tag_field} if info.tag_field else set())
+    deep = [(field.encode_name, plan) for field in info.fields if (plan := _plan(field.type))]
+    return Plan(info.tag_field or "", {info.tag: Known(frozenset(names), deep)})
 
 
 def _union(plans: list[Plan]) -> Plan | None:

@@ -2,8 +2,8 @@
 
 Unknown fields are left out and named, since clients send their own and the API grows; wrong types are
 errors. The entries of ``input`` and ``tools`` are checked one by one, see ``ITEMS`` and ``TOOLS``: an item
-may leave out its type, and kinds that cannot be served are told from those that do not exist. ``None`` stands for both
-"absent" and ``null``, as the API treats them alike.
+may leave out its type, and kinds that cannot be served are told from those that do not exist. ``None``
+stands for both "absent" and ``null``, as the API treats them alike.
 """
 
 from __future__ import annotations
