@@ -3,7 +3,7 @@
 What is exported here is the plugin API: the built-in dialects, backends and observers use nothing else.
 """
 
-from claude_max_proxy import wire
+from claude_max_proxy import refusals, wire
 from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target, TokenCounter
 from claude_max_proxy.check import Check, Finding
 from claude_max_proxy.config import Config, ModelEntry, Settings
@@ -20,6 +20,7 @@ from claude_max_proxy.dialect import (
 )
 from claude_max_proxy.errors import (
     BackendUnavailable,
+    BeyondModel,
     BodyTooLarge,
     Busy,
     ClientError,
@@ -103,6 +104,7 @@ __all__ = [
     "Audio",
     "Backend",
     "BackendUnavailable",
+    "BeyondModel",
     "BodyTooLarge",
     "Busy",
     "Call",
@@ -189,6 +191,7 @@ __all__ = [
     "distinct_ids",
     "fold",
     "hookimpl",
+    "refusals",
     "resolve_secret",
     "upstream_error",
     "wire",

@@ -5,6 +5,7 @@
     ProxyError
     ├── ClientError                 the client's fault                     4xx
     │   ├── InvalidRequest          a field is missing, wrong or refused   400
+    │   │   └── BeyondModel         this model cannot, another might       400
     │   ├── ContextLengthExceeded   more input than the model takes        400
     │   ├── InvalidKey              no key, or not one of ours             401
     │   ├── Forbidden               a Host or Origin we do not serve       403
@@ -82,6 +83,13 @@ class ClientError(ProxyError):
 
 class InvalidRequest(ClientError):
     """A field is missing, of the wrong type, out of range, or cannot be honoured."""
+
+
+class BeyondModel(InvalidRequest):
+    """The model cannot do what a field asks, and leaving it out would change the meaning."""
+
+    falls_back = True
+    code = "unsupported_parameter"
 
 
 class ContextLengthExceeded(ClientError):

@@ -7,13 +7,18 @@ asked: a hint is named as ignored, and what would change the answer's meaning is
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from claude_max_proxy.errors import InvalidRequest
 from claude_max_proxy.request import Audio, Image, Part, Request
+
+
+_HEADER_LIMIT = 1000
+_NOT_IN_HEADERS = re.compile(r"[^!-+\--~]")  # printable ASCII but for the comma and the space
 
 
 class Extra(msgspec.Struct, frozen=True):
@@ -105,6 +110,19 @@ def refusal(request: Request, honours: Collection[str]) -> InvalidRequest | None
             return InvalidRequest(message, param=name, code="unsupported_parameter")
 
     return None
+
+
+def header_of(ignored: Sequence[str]) -> str:
+    """Write the names of what is ignored for a header, within a bound; clients make some of them up."""
+    shown: list[str] = []
+    length = 0
+    for name in ignored:
+        text = _NOT_IN_HEADERS.sub("?", name)
+        length += len(text) + 2
+        if length > _HEADER_LIMIT:
+            return ", ".join([*shown, f"and {len(ignored) - len(shown)} more"])
+        shown.append(text)
+    return ", ".join(shown)
 
 
 def name_ignored(request: Request, honours: Collection[str]) -> None:

@@ -64,6 +64,7 @@ def test_what_another_model_may_do() -> None:
     """A failure that another model may not have is asked of it; a mistake of the client's is not."""
     assert {cls.__name__ for cls in LEAVES if cls.falls_back} == {
         "BackendUnavailable",
+        "BeyondModel",
         "Busy",
         "ContextLengthExceeded",
         "Overloaded",

@@ -6,7 +6,7 @@ from typing import get_args
 
 from claude_max_proxy import Audio, Image, Overloaded, Request, Text, carry_content, carry_parameters
 from claude_max_proxy.backends.openai_api.settings import CONTENT, Honoured
-from claude_max_proxy.extras import EXTRAS, name_ignored, refusal
+from claude_max_proxy.extras import EXTRAS, header_of, name_ignored, refusal
 from tests.scripted import collect, failure, question
 from tests.test_fallback import House
 
@@ -68,3 +68,13 @@ def test_what_a_server_may_lack() -> None:
     others = {name for name in EXTRAS if name.startswith("anthropic_")} | {"context_management", "top_k"}
     assert set(get_args(Honoured)) == set(EXTRAS) - others
     assert {name for name, extra in EXTRAS.items() if extra.kind == "content"} == CONTENT
+
+
+def test_the_header_of_what_is_ignored() -> None:
+    """Names fit in a header, however many there are and whatever they are made of."""
+    assert header_of(["a", "messages.b"]) == "a, messages.b"
+    assert header_of(["ü", "a\r\nx: y", "b,c"]) == "?, a??x:?y, b?c"
+    many = header_of([f"name-{number:03}" for number in range(300)])
+    assert len(many) < 1024
+    assert many.startswith("name-000, name-001")
+    assert many.endswith("name-099, and 200 more")

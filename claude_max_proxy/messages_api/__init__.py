@@ -3,6 +3,7 @@
 The backends read its streams and write its blocks, the dialect does both the other way round.
 """
 
+from claude_max_proxy.messages_api.abilities import Abilities, abilities_of
 from claude_max_proxy.messages_api.blocks import Block, call_input, plain_id, thinking_block, write_block
 from claude_max_proxy.messages_api.reading import MessageReader
 from claude_max_proxy.messages_api.stop_reasons import finish_reason, stop_reason
@@ -20,6 +21,7 @@ from claude_max_proxy.messages_api.usage import add_usage, read_usage, write_usa
 
 
 __all__ = [
+    "Abilities",
     "ApiMessage",
     "ApiUsage",
     "Block",
@@ -29,6 +31,7 @@ __all__ = [
     "OutputDetails",
     "StreamEvent",
     "ToolNames",
+    "abilities_of",
     "add_usage",
     "call_input",
     "check_response_schema",

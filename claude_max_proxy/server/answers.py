@@ -20,6 +20,7 @@ from claude_max_proxy.deadline import Deadline
 from claude_max_proxy.dialect import Dialect, status_of
 from claude_max_proxy.errors import InternalError, ProxyError
 from claude_max_proxy.events import Events, Failed, Folding
+from claude_max_proxy.extras import header_of
 from claude_max_proxy.request import Request
 
 
@@ -145,7 +146,7 @@ class Answer:
     def _headers(self) -> Headers:
         headers = _request_ids()
         if self._request.ignored:
-            headers.append((b"x-proxy-ignored", ", ".join(self._request.ignored).encode()))
+            headers.append((b"x-proxy-ignored", header_of(self._request.ignored).encode()))
         return headers
 
 

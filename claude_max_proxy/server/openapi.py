@@ -53,6 +53,8 @@ def document(handlers: Sequence[HTTPRouteHandler], dialects: Mapping[str, Dialec
         handler.opt[what] for handler in handlers for what in ("body", "answer") if handler.opt.get(what)
     ]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    for component in components.values():
+        component.pop("additionalProperties", None)  # what is unknown is left out, and named in a header
     by_type = dict(zip(types, schemas, strict=True))
     paths: dict[str, Node] = defaultdict(dict)
     default = next(iter(dialects))

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any, TypeVar
 
 import msgspec
 
 from claude_max_proxy.errors import InvalidRequest
+from claude_max_proxy.wire.unknown import drop_unknown
 
 
 T = TypeVar("T")
 _AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]*)`")
+_UNKNOWN = "Object contains unknown field"
 
 
-def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
-    """Decode a body; raise :class:`InvalidRequest` for what is no JSON or not of the decoder's type."""
+def decode(decoder: msgspec.json.Decoder[T], body: bytes, unknown: list[str] | None = None) -> T:
+    """Decode a body; raise :class:`InvalidRequest` for what is no JSON or not of the decoder's type.
+
+    With ``unknown``, fields that a :class:`~claude_max_proxy.wire.Schema` does not know are left out, and
+    named there.
+    """
     try:
-        return decoder.decode(body)
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError as error:
+            if unknown is None or _UNKNOWN not in str(error):
+                raise
+            value = msgspec.json.decode(body)
+            drop_unknown(value, decoder.type, unknown)
+            return msgspec.convert(value, decoder.type)
     except msgspec.ValidationError as error:
         raise _refusal(str(error), "") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -27,10 +41,17 @@ def decode(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise InvalidRequest("the body is nested too deeply", code="invalid_json") from error
 
 
-def convert(value: Any, type_: type[T], path: str) -> T:
+def convert(value: Any, type_: type[T], path: str, unknown: list[str] | None = None) -> T:
     """Convert what was decoded already and stands at ``path``; raise :class:`InvalidRequest` likewise."""
     try:
-        return msgspec.convert(value, type_)
+        try:
+            return msgspec.convert(value, type_)
+        except msgspec.ValidationError as error:
+            if unknown is None or _UNKNOWN not in str(error):
+                raise
+            value = copy.deepcopy(value)  # which is the client's own, and may be kept
+            drop_unknown(value, type_, unknown, path)
+            return msgspec.convert(value, type_)
     except msgspec.ValidationError as error:
         raise _refusal(str(error), path) from error
 

@@ -1,12 +1,12 @@
-"""What OpenAI's APIs have in common: the error envelope, refusals of parameters, tools by name."""
+"""What OpenAI's APIs have in common: the error envelope, refusals of parameters, tools and their choice."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from claude_max_proxy.errors import InvalidRequest, ProxyError
-from claude_max_proxy.request import Tool
+from claude_max_proxy.request import Request, Tool, ToolChoice
 
 
 # The schema of ``json_object``: any object at all.
@@ -39,3 +39,31 @@ def refuse_duplicates(tools: Sequence[Tool], path: str) -> None:
                 f"{path}[{index}]: there are two tools named {tool.name!r}", param=f"{path}[{index}]"
             )
         seen.add(tool.name)
+
+
+def require_tool(request: Request, path: str, *, parallel: bool) -> ToolChoice:
+    """Let the model call a tool whatever it is asked; refuse that, said at ``path``, where there is none."""
+    if not request.tools:
+        raise InvalidRequest(f"{path}: a tool is required, but there are none that can be called", param=path)
+    return ToolChoice("required", parallel=parallel)
+
+
+def allow_tools(
+    request: Request, names: Collection[str], mode: str | None, path: str, *, parallel: bool
+) -> ToolChoice:
+    """Leave only the tools of these ``names``; ``mode`` "required" lets the model call one of them.
+
+    ``path`` is where the choice stands.
+    """
+    request.tools = [tool for tool in request.tools if tool.name in names]
+    if mode == "required":
+        return require_tool(request, path, parallel=parallel)
+    return ToolChoice("auto", parallel=parallel)
+
+
+def known_tool(name: str, names: Collection[str], path: str, said: object = None) -> str:
+    """Give ``name`` if it is one of the ``names``; refuse it, as ``said`` at ``path``, if it is not."""
+    if name not in names:
+        shown = name if said is None else said
+        raise InvalidRequest(f"{path}: there is no tool named {shown!r}", param=path)
+    return name

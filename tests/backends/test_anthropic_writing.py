@@ -10,6 +10,7 @@ import pytest
 
 from claude_max_proxy import (
     Agent,
+    BeyondModel,
     File,
     Image,
     InvalidRequest,
@@ -32,10 +33,10 @@ MARK = {"type": "ephemeral"}
 ANSWER = {"name": "answer", "description": "Give the answer.", "input_schema": SCHEMA}
 
 
-def written(request: Request, *, cache: bool = False, **settings: Any) -> dict[str, Any]:
+def written(request: Request, *, model: str = "m", cache: bool = False, **settings: Any) -> dict[str, Any]:
     """Write a request, and read the wire."""
     made = AnthropicApiSettings(cache=cache, **settings)
-    body: dict[str, Any] = msgspec.json.decode(write(request, "m", made))
+    body: dict[str, Any] = msgspec.json.decode(write(request, model, made))
     return body
 
 
@@ -276,7 +277,8 @@ OWN: list[tuple[str, dict[str, Any], str | None, dict[str, Any]]] = [
         {"thinking": {"type": "enabled", "budget_tokens": 2000}},
     ),
     ("adaptive", {"type": "adaptive"}, "none", {}),
-    ("adaptive", {"type": "disabled"}, None, {}),
+    ("adaptive", {"type": "disabled"}, None, {"thinking": {"type": "disabled"}}),
+    ("adaptive", {}, None, {}),
 ]
 
 
@@ -287,6 +289,95 @@ def test_thinking_in_the_apis_own_words(
     """A client that speaks of thinking as the API does is passed on, whatever the setting."""
     request = asked(effort=effort, extra={"anthropic_thinking": thinking})
     assert written(request, thinking=setting) == PLAIN | wire
+
+
+DISABLED = {"type": "disabled"}
+BUDGET = {"type": "enabled", "budget_tokens": 5000}
+# model, what the client says in the API's own words, effort: what of both the API hears, what is ignored
+BY_MODEL: list[tuple[str, Any, Any, dict[str, Any], list[str]]] = [
+    ("claude-sonnet-5", DISABLED, None, {"thinking": DISABLED}, []),
+    ("claude-sonnet-5", None, "none", {"thinking": DISABLED}, []),
+    ("claude-sonnet-5-5", DISABLED, None, {"thinking": {"type": "between_tools"}}, ["thinking"]),
+    ("claude-opus-5-5", DISABLED, None, {"output_config": {"effort": "low"}}, ["thinking"]),
+    ("claude-opus-5-5", None, "none", {"output_config": {"effort": "low"}}, ["reasoning_effort"]),
+    ("claude-opus-5-5", {}, None, {}, []),
+    ("claude-sonnet-5", {}, None, {}, []),
+    ("claude-3-5-haiku-latest", DISABLED, None, {}, []),
+    ("claude-3-5-haiku-latest", BUDGET, "medium", {}, ["thinking"]),
+    ("claude-haiku-4-5", BUDGET, "medium", {"thinking": BUDGET}, []),
+    (
+        "claude-haiku-4-5",
+        {"type": "adaptive"},
+        "low",
+        {"thinking": {"type": "enabled", "budget_tokens": 2048}},
+        [],
+    ),
+    ("claude-sonnet-4-6", BUDGET, "medium", {"thinking": BUDGET}, []),
+    (
+        "claude-sonnet-4-6",
+        {"type": "adaptive"},
+        "xhigh",
+        {"thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}},
+        [],
+    ),
+    (
+        "claude-opus-5-5",
+        BUDGET | {"display": "omitted"},
+        "medium",
+        {"thinking": {"type": "adaptive", "display": "omitted"}, "output_config": {"effort": "medium"}},
+        [],
+    ),
+]
+
+
+@pytest.mark.parametrize(("model", "own", "effort", "wire", "ignored"), BY_MODEL)
+def test_thinking_as_the_model_takes_it(
+    model: str, own: Any, effort: Any, wire: dict[str, Any], ignored: list[str]
+) -> None:
+    """What a client says of thinking comes to what its model takes, and it is told what cannot be."""
+    request = asked(effort=effort, extra={} if own is None else {"anthropic_thinking": own})
+    body = written(request, model=model)
+    assert {name: body[name] for name in ("thinking", "output_config") if name in body} == wire
+    assert request.ignored == ignored
+
+
+@pytest.mark.parametrize(
+    ("model", "sent", "ignored"),
+    [
+        ("m", {"temperature": 0.2, "top_p": 0.5, "top_k": 1}, []),
+        ("claude-sonnet-4", {"temperature": 0.2, "top_p": 0.5, "top_k": 1}, []),
+        ("claude-sonnet-4-5", {"temperature": 0.2, "top_k": 1}, ["top_p"]),
+        ("claude-opus-4-7", {}, ["temperature", "top_p", "top_k"]),
+        ("claude-haiku-5-5", {}, ["temperature", "top_p", "top_k"]),
+        ("claude-opus-12", {}, ["temperature", "top_p", "top_k"]),
+    ],
+)
+def test_sampling_as_the_model_takes_it(model: str, sent: dict[str, Any], ignored: list[str]) -> None:
+    """What a model does not take of the sampling is left out and named."""
+    request = asked(temperature=0.2, top_p=0.5, extra={"top_k": 1})
+    body = written(request, model=model)
+    assert {name: body[name] for name in ("temperature", "top_p", "top_k") if name in body} == sent
+    assert request.ignored == ignored
+
+
+def test_defaults_of_sampling_are_nothing_to_tell() -> None:
+    """A model that is not sampled is not told its own defaults, and nor is the client."""
+    request = asked(temperature=1, top_p=1)
+    assert not {"temperature", "top_p"} & written(request, model="claude-opus-5-5").keys()
+    assert request.ignored == []
+
+
+def test_models_that_cannot_be_forced() -> None:
+    """A tool is not forced on them; an answer of a schema is asked in the API's newer way."""
+    with pytest.raises(BeyondModel, match="claude-opus-5-5") as caught:
+        written(asked(tools=[Tool("f")], tool_choice=ToolChoice("required")), model="claude-opus-5-5")
+    assert caught.value.param == "tool_choice"
+
+    request = asked(response_schema=SCHEMA)
+    body = written(request, model="claude-opus-5-5")
+    assert body["output_config"] == {"format": {"type": "json_schema", "schema": SCHEMA}}
+    assert "tools" not in body
+    assert answer_tool(request, "claude-opus-5-5") == ""
 
 
 def test_what_only_this_api_has() -> None:

@@ -422,3 +422,34 @@ async def test_counts(house: House) -> None:
     estimated = await ask_messages(house, "/v1/messages/count_tokens", model="o")
     assert estimated.json()["input_tokens"] > 1
     assert estimated.headers["x-proxy-estimated"] == "true"
+
+
+def refuse(name: str, text: str) -> Any:
+    """Make an upstream that refuses a field."""
+    return lambda body: fault(400, text) if name in body else None
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_refused_parameter(stream: bool, model: str, house: House) -> None:
+    """A parameter that the server refuses is left out, once it is known from the start, and named."""
+    upstream = house.upstreams[model]
+    upstream.answer_with(refuse("stop" if model == "o" else "stop_sequences", "'stop' is not supported"))
+    for count in (2, 1):
+        raw = await house.client.chat.completions.with_raw_response.create(
+            model=model, messages=[{"role": "user", "content": "hi"}], stop=["END"], stream=stream
+        )
+        assert raw.headers["x-proxy-ignored"] == "stop"
+        assert len(upstream.requests) == count
+        upstream.requests.clear()
+
+
+@BOTH
+async def test_a_refused_meaning(model: str, house: House) -> None:
+    """A forced tool that the server refuses is the client's to change, and the error says how."""
+    upstream = house.upstreams[model]
+    upstream.answer_with(refuse("tool_choice", "tool_choice: type 'any' is not supported for this model"))
+    with pytest.raises(openai.BadRequestError, match='leave it at "auto"') as caught:
+        await house.ask(model, tools=[TOOL], tool_choice="required")
+    assert caught.value.param == "tool_choice"
+    assert len(upstream.requests) == 1

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from claude_max_proxy.messages_api import abilities_of
 from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, Thinking, ToolUse
 from tests.end_to_end.chatting import answer, ask, chunks
 from tests.end_to_end.comparing import seen_system, text_turns
@@ -20,15 +21,16 @@ PROXY_TOML = (
     + """
 lazy = { to = "claude/sonnet", effort = "low", max_tokens = 5000 }
 prefixed = { to = "claude/sonnet", system = "House rules." }
-sampled = { to = "claude/sonnet", temperature = "forward" }
-unsampled = { to = "claude/sonnet", temperature = "ignore" }
+sampled = { to = "claude/claude-haiku-4-5", temperature = "forward" }
+unsampled = { to = "claude/claude-haiku-4-5", temperature = "ignore" }
 """
 )
+OLDER = "claude-haiku-4-5"  # which can be sampled, and made to call a tool
 KNOBS = ("max_tokens", "stop_sequences", "thinking", "temperature", "top_p", "tool_choice")
 TOOLS = [function("look"), function("take")]
 NAMED = {"type": "function", "function": {"name": "take"}}
 CALL = "[[tool take {}]]"
-OFF = {"thinking": None}
+OFF = {"thinking": "off"}  # said as the model takes it, see `as_said`
 
 # name: (fields, what the API receives other than for a plain request, what x-proxy-ignored names)
 TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
@@ -46,34 +48,43 @@ TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
     "effort high": ({"reasoning_effort": "high"}, {"effort": "high"}, None),
     "effort xhigh": ({"reasoning_effort": "xhigh"}, {"effort": "xhigh"}, None),
     "effort none": ({"reasoning_effort": "none"}, OFF, None),
+    "effort max without thinking": (
+        {"reasoning_effort": "max", "max_tokens": 100},
+        {"max_tokens": 100, "effort": "max"} | OFF,
+        None,
+    ),
     "temperature": ({"temperature": 0.3}, {}, "temperature"),
     "default temperature": ({"temperature": 1, "top_p": 1}, {}, None),
     "temperature without thinking": (
-        {"temperature": 0.3, "reasoning_effort": "none"},
+        {"model": OLDER, "temperature": 0.3, "reasoning_effort": "none"},
         {"temperature": 0.3} | OFF,
         None,
     ),
     "temperature zero": (
-        {"temperature": 0, "max_tokens": 9},
+        {"model": OLDER, "temperature": 0, "max_tokens": 9},
         {"temperature": 0, "max_tokens": 9} | OFF,
         None,
     ),
-    "temperature too high": ({"temperature": 1.7, "max_tokens": 9}, {"max_tokens": 9} | OFF, "temperature"),
-    "top_p": ({"top_p": 0.5, "reasoning_effort": "none"}, {"top_p": 0.5} | OFF, None),
+    "temperature too high": (
+        {"model": OLDER, "temperature": 1.7, "max_tokens": 9},
+        {"max_tokens": 9} | OFF,
+        "temperature",
+    ),
+    "top_p": ({"model": OLDER, "top_p": 0.5, "reasoning_effort": "none"}, OFF, "top_p"),
     "both samplings": (
-        {"temperature": 0.3, "top_p": 0.5, "reasoning_effort": "none"},
+        {"model": OLDER, "temperature": 0.3, "top_p": 0.5, "reasoning_effort": "none"},
         {"temperature": 0.3} | OFF,
         "top_p",
     ),
     "choice auto": ({"tools": TOOLS, "tool_choice": "auto"}, {}, None),
     "choice none": ({"tools": TOOLS, "tool_choice": "none"}, {"tool_choice": {"type": "none"}}, None),
     "choice required": (
-        {"tools": TOOLS, "tool_choice": "required"},
+        {"model": OLDER, "tools": TOOLS, "tool_choice": "required"},
         {"tool_choice": {"type": "any"}} | OFF,
         None,
     ),
     "choice named": (
-        {"tools": TOOLS, "tool_choice": NAMED},
+        {"model": OLDER, "tools": TOOLS, "tool_choice": NAMED},
         {"tool_choice": {"type": "tool", "name": "take"}} | OFF,
         None,
     ),
@@ -83,7 +94,7 @@ TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
         None,
     ),
     "one, required": (
-        {"tools": TOOLS, "tool_choice": "required", "parallel_tool_calls": False},
+        {"model": OLDER, "tools": TOOLS, "tool_choice": "required", "parallel_tool_calls": False},
         {"tool_choice": {"type": "any", "disable_parallel_tool_use": True}} | OFF,
         None,
     ),
@@ -115,24 +126,51 @@ def received(upstream: ScriptedUpstream, index: int = -1) -> dict[str, Any]:
     """Give the settings of one of the upstream's requests; the effort by that name."""
     body = upstream.requests[index].body
     given = {name: body.get(name) for name in KNOBS}
+    if given["temperature"] == 1:  # the default, which the CLI says to some models
+        given["temperature"] = None
     return given | {"effort": body.get("output_config", {}).get("effort")}
+
+
+def as_said(expected: dict[str, Any], upstream: ScriptedUpstream) -> dict[str, Any]:
+    """Put what the model takes for "no thinking" in the place of `OFF`."""
+    if expected["thinking"] != OFF["thinking"]:
+        return expected
+
+    abilities = abilities_of(upstream.requests[-1].body["model"])
+    assert abilities is not None
+    assert abilities.off
+    effort = expected["effort"]
+    capped = effort if effort in {None, *abilities.off_efforts} else abilities.off_efforts[-1]
+    return expected | {"thinking": {"type": abilities.off}, "effort": capped}
+
+
+def told(ignored: str | None, fields: dict[str, Any], upstream: ScriptedUpstream) -> str | None:
+    """Add to the names that are expected what the model cannot be told: to think nothing at all."""
+    abilities = abilities_of(upstream.requests[-1].body["model"])
+    assert abilities is not None
+    if fields.get("reasoning_effort") != "none" or abilities.off == "disabled":
+        return ignored
+    return ", ".join(["reasoning_effort", *([ignored] if ignored else [])])
 
 
 @pytest.fixture(scope="module")
 def plain(cli: str) -> dict[str, Any]:
-    """Keep what the API receives when nothing is asked, once it is known."""
+    """Keep what the API receives when nothing is asked, by the model, once it is known."""
     return {}
 
 
 async def ordinary(
-    client: httpx.AsyncClient, upstream: ScriptedUpstream, plain: dict[str, Any]
+    client: httpx.AsyncClient,
+    upstream: ScriptedUpstream,
+    plain: dict[str, Any],
+    model: str = "claude-sonnet-4",
 ) -> dict[str, Any]:
     """Give what the API receives when nothing is asked."""
-    if not plain:
-        await answer(client, "hi")
-        plain.update(received(upstream))
+    if model not in plain:
+        await answer(client, "hi", model=model)
+        plain[model] = received(upstream)
         upstream.clear()
-    return plain
+    return dict(plain[model])
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -141,13 +179,16 @@ async def test_knob(
 ) -> None:
     """A parameter changes exactly what it should in the API's request, and what cannot be is named."""
     fields, changed, ignored = TABLE[name]
-    expected = await ordinary(client, upstream, plain) | changed
+    model = fields.get("model", "claude-sonnet-4")
+    entry = {"lazy": "claude-sonnet-4", "sampled": OLDER, "unsampled": OLDER}
+    expected = await ordinary(client, upstream, plain, entry.get(model, model)) | changed
 
     response = await ask(client, "hi", **fields)
 
     assert response.status_code == 200, response.text
-    assert expected == received(upstream)
-    assert (HINTS if ignored == "*" else ignored) == response.headers.get("x-proxy-ignored")
+    assert as_said(expected, upstream) == received(upstream)
+    names = HINTS if ignored == "*" else ignored
+    assert told(names, fields, upstream) == response.headers.get("x-proxy-ignored")
     assert len(upstream.requests) == 1
 
 
@@ -161,7 +202,7 @@ async def test_nothing_sticks(
             {"max_tokens": 5000, "stop_sequences": ["END"], "effort": "low"},
         ),
         ({}, {}),
-        ({"max_tokens": 9, "temperature": 0.5}, {"max_tokens": 9, "temperature": 0.5} | OFF),
+        ({"max_tokens": 9}, {"max_tokens": 9} | OFF),
         ({"reasoning_effort": "high", "stop": ["A"]}, {"effort": "high", "stop_sequences": ["A"]}),
         ({"reasoning_effort": "none"}, OFF),
         ({}, {}),
@@ -172,7 +213,7 @@ async def test_nothing_sticks(
         messages.append(user("go on"))
         said = await answer(client, messages, **{**fields, "model": model})
         messages.append({"role": "assistant", "content": said})
-        assert ordinarily | changed == received(upstream)
+        assert as_said(ordinarily | changed, upstream) == received(upstream)
 
     assert await live(proxy, model, len(turns)) == [False] + [True] * (len(turns) - 1)
 
@@ -181,15 +222,15 @@ async def test_tool_choice_does_not_stick(
     client: httpx.AsyncClient, proxy: RunningProxy, upstream: ScriptedUpstream, plain: dict[str, Any]
 ) -> None:
     """A tool that must be called once need not be called again when its result comes."""
-    ordinarily = await ordinary(client, upstream, plain)
-    model, messages = new_model(), [user(CALL)]
+    model, messages = OLDER, [user(CALL)]
+    ordinarily = await ordinary(client, upstream, plain, model)
 
     first = await ask(client, messages, model=model, tools=TOOLS, tool_choice="required")
     message = first.json()["choices"][0]["message"]
     messages += [message, result(message["tool_calls"][0]["id"], "taken")]
     await answer(client, messages, model=model, tools=TOOLS)
 
-    assert received(upstream, 0) == ordinarily | {"tool_choice": {"type": "any"}} | OFF
+    assert received(upstream, 0) == as_said(ordinarily | {"tool_choice": {"type": "any"}} | OFF, upstream)
     assert received(upstream) == ordinarily
     assert len(upstream.requests) == 2
 

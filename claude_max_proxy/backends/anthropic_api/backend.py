@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from claude_max_proxy import Check, Events, HttpBackend, ModelInfo, Request, UpstreamFailed
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
-from claude_max_proxy.backends.anthropic_api.writing import NATIVE, answer_tool, headers, write, write_count
+from claude_max_proxy.backends.anthropic_api.writing import (
+    NATIVE,
+    answer_tool,
+    compose,
+    headers,
+    write_count,
+)
 
 
 class _Count(msgspec.Struct):
@@ -42,9 +50,9 @@ class AnthropicApi(HttpBackend):
 
     def answer(self, request: Request, model: str) -> Events:
         """Answer with the events of one message, which is always streamed from the upstream."""
-        body = write(request, model, self._settings)
-        reader = AnswerReader(self.name, answer_tool(request))
-        return self.upstream.answer("/v1/messages", body, reader, headers(request))
+        body = partial(compose, request, model, self._settings)
+        reader = partial(AnswerReader, self.name, answer_tool(request, model))
+        return self.ask("/v1/messages", body, reader, request, headers(request))
 
     async def count_tokens(self, request: Request, model: str) -> int:
         """Let the upstream count what a request would put in."""

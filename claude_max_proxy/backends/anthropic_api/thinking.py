@@ -4,42 +4,94 @@ from __future__ import annotations
 
 from typing import Any
 
-from claude_max_proxy import Message, Reasoning, Request, ToolResult
+from claude_max_proxy import Message, Reasoning, Request, ToolResult, refusals
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
+from claude_max_proxy.messages_api import Abilities
 
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_768, "max": 49_152}
 _SMALLEST_BUDGET = 1024
+_LEVELS = ("low", "medium", "high", "xhigh", "max")
+# What is not known is passed on as the client or the settings say it.
+_UNKNOWN = Abilities("all", "either", known=False)
 
 
-def think(body: dict[str, Any], request: Request, settings: AnthropicApiSettings) -> None:
+def think(
+    body: dict[str, Any], request: Request, settings: AnthropicApiSettings, abilities: Abilities | None
+) -> None:
     """Let the model think, where it may: not when it is made to call a tool.
 
-    What a client says in the API's own words (``request.extra["anthropic_thinking"]``) is passed on.
+    What a client says in the API's own words (``request.extra["anthropic_thinking"]``) is passed on, as far
+    as the model takes it.
     """
-    if body.get("tool_choice", {}).get("type") in {"any", "tool"}:
+    own = request.extra.get("anthropic_thinking")
+    forced = body.get("tool_choice", {}).get("type") in {"any", "tool"}
+    can = abilities or _UNKNOWN
+    if forced or request.effort == "none" or (own and own["type"] == "disabled" and request.effort is None):
+        _off(body, request, abilities, asked=not forced)
+    elif own is not None and not own and (request.effort is None or abilities is not None):
+        _effort(body, request, can)  # nothing is said of thinking, as the client said nothing
+    elif own and own["type"] != "disabled":
+        _on(body, request, can, own)
+    elif settings.thinking == "off":
+        if request.effort is not None:
+            request.ignore("reasoning_effort")
+        if abilities is not None:
+            _off(body, request, abilities, asked=False)
+    else:
+        kind = "enabled" if settings.thinking == "budget" else "adaptive"
+        _on(body, request, can, {"type": kind})
+
+
+def thinks(body: dict[str, Any]) -> bool:
+    """Tell whether ``body`` asks the model to think."""
+    return body.get("thinking", {}).get("type") in {"enabled", "adaptive"}
+
+
+def _off(body: dict[str, Any], request: Request, abilities: Abilities | None, *, asked: bool) -> None:
+    """Say that there shall be no thinking, or the nearest that there is; name what is not quite that."""
+    own = request.extra.get("anthropic_thinking")
+    if abilities is None:
+        if asked and own and own["type"] == "disabled":
+            body["thinking"] = own
+        return
+    if abilities.thinking == "none":
         return
 
-    own = request.extra.get("anthropic_thinking")
-    if own and own["type"] != "disabled" and request.effort != "none":
-        body["thinking"] = own
-        if request.effort is not None and own["type"] == "adaptive":
-            _effort(body, request)
-    elif own and request.effort is None:
-        pass
-    elif settings.thinking == "off" or request.effort == "none":
-        if request.effort not in {None, "none"}:
-            request.ignore("reasoning_effort")
-    elif settings.thinking == "adaptive":
-        body["thinking"] = {"type": "adaptive"}
-        if request.effort is not None:
-            _effort(body, request)
-    else:
-        _budget(body, request)
+    if abilities.off:
+        body["thinking"] = {"type": abilities.off}
+    elif asked:
+        body["output_config"] = {"effort": "low"}
+    if asked and abilities.off != "disabled":
+        refusals.tell(request, ["thinking"])
 
 
-def _effort(body: dict[str, Any], request: Request) -> None:
-    body["output_config"] = {"effort": "low" if request.effort == "minimal" else request.effort}
+def _on(body: dict[str, Any], request: Request, abilities: Abilities, wanted: dict[str, Any]) -> None:
+    """Ask for thinking of the kind that is wanted, or else of the one that the model has."""
+    match wanted["type"], abilities.thinking:
+        case _, "none":
+            refusals.tell(request, ["thinking"])
+        case "adaptive", "budget":
+            _budget(body, request)
+        case "enabled", "adaptive":
+            body["thinking"] = {**wanted, "type": "adaptive"}
+            body["thinking"].pop("budget_tokens", None)
+            _effort(body, request, abilities)
+        case "enabled", _ if "budget_tokens" not in wanted:
+            _budget(body, request)
+        case kind, _:
+            body["thinking"] = wanted
+            if kind == "adaptive":
+                _effort(body, request, abilities)
+
+
+def _effort(body: dict[str, Any], request: Request, abilities: Abilities) -> None:
+    if request.effort is None or not abilities.efforts:
+        return
+
+    wanted = "low" if request.effort == "minimal" else request.effort
+    lower = [level for level in abilities.efforts if _LEVELS.index(level) <= _LEVELS.index(wanted)]
+    body["output_config"] = {"effort": lower[-1]}
 
 
 def _budget(body: dict[str, Any], request: Request) -> None:

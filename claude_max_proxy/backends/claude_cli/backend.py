@@ -21,7 +21,9 @@ from claude_max_proxy import (
     ProxyError,
     Request,
     UpstreamFailed,
+    UpstreamRefused,
     distinct_ids,
+    refusals,
 )
 from claude_max_proxy.backends.claude_cli import fingerprint
 from claude_max_proxy.backends.claude_cli.command import (
@@ -43,7 +45,7 @@ from claude_max_proxy.backends.claude_cli.pool import Pool
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal, rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
-from claude_max_proxy.backends.claude_cli.tuning import tune
+from claude_max_proxy.backends.claude_cli.tuning import Tuning, tune
 from claude_max_proxy.backends.claude_cli.turn import Turn
 from claude_max_proxy.backends.claude_cli.validation import check
 from claude_max_proxy.backends.claude_cli.watchdog import Watchdog
@@ -59,7 +61,7 @@ _VERSION_TIMEOUT = 20.0
 class ClaudeCli:
     """One ``[backends.<name>]`` of type ``claude-cli``."""
 
-    honours = frozenset({"anthropic_thinking"})
+    honours = frozenset({"anthropic_thinking", "top_k"})
 
     def __init__(self, name: str, settings: ClaudeCliSettings) -> None:
         """Prepare; nothing is started before :meth:`start`."""
@@ -69,6 +71,7 @@ class ClaudeCli:
         self._pool = Pool(settings, self._launch, self._rehearsal)
         self._tasks = Tasks()
         self._watchdog = Watchdog()
+        self._refusals = refusals.Refusals()
         self._last_failure = ""
         self._prepared = False
 
@@ -109,9 +112,26 @@ class ClaudeCli:
     async def answer(self, request: Request, model: str) -> Events:
         """Answer in place where the conversation is parked, else by a replay into a warm process.
 
-        A short upstream fault, or a process that died, is tried again as long as nothing was said.
+        A parameter that the model refuses is left out, where the answer means the same without it.
         """
         check(request)
+        began = False
+        for tries in range(refusals.TRIES + 1):
+            tuning = self._tune(request, model)
+            try:
+                async with aclosing(self._persist(request, model)) as events:
+                    async for event in events:
+                        began = True
+                        yield event
+                break
+            except UpstreamRefused as error:
+                name = self._full_name(model)
+                if began or tries == refusals.TRIES or not self._refusals.learn(name, error, tuning.sent):
+                    raise refusals.explained(error) from error
+                logger.warning("asking again without what %s refuses: %s", name, error.message)
+
+    async def _persist(self, request: Request, model: str) -> Events:
+        """Try again after a short upstream fault, or when a process died, as long as nothing was said."""
         began = False
         for attempt in range(self.settings.retries + 1):
             try:
@@ -149,14 +169,15 @@ class ClaudeCli:
         self, conversation: Conversation, request: Request, new: list[Message]
     ) -> Events | None:
         """Go on in place, or end the process and give ``None`` when ``new`` is not what it waits for."""
-        tuning = tune(request, self.describe(conversation.process.kind.model))
+        model = conversation.process.kind.model
         turn = Turn(request, live=True, queued=0.0)
         try:
+            tuning = self._tune(request, model)
             results = results_for(conversation.pending, new)
             if results is not None and await conversation.waits_for_results(tuning):
                 return conversation.resume(results, turn, tuning)
             if is_plain(new) and not conversation.pending:
-                await conversation.replay(new[:-1], self._full_name(conversation.process.kind))
+                await conversation.replay(new[:-1], self._full_name(model))
                 return conversation.ask(new[-1], turn, tuning)
         except ProxyError:  # it died while it was parked
             pass
@@ -175,16 +196,20 @@ class ClaudeCli:
         conversation = Conversation(process, self.settings, self.installation.learn_usages)
         try:
             self.installation.learn_models(await conversation.bind(request))
-            await conversation.replay(messages[:-1], self._full_name(kind))
+            await conversation.replay(messages[:-1], self._full_name(kind.model))
+            tuning = self._tune(request, kind.model)
         except BaseException:
             self._pool.discard(process)
             raise
-        tuning = tune(request, self.describe(kind.model))
         turn = Turn(request, live=False, queued=queued)
         return conversation, conversation.ask(messages[-1], turn, tuning)
 
-    def _full_name(self, kind: Kind) -> str:
-        return self.describe(kind.model).name.removesuffix("[1m]")
+    def _tune(self, request: Request, model: str) -> Tuning:
+        refused = self._refusals.of(self._full_name(model))
+        return tune(request, self.describe(model), self.installation.abilities(model), refused)
+
+    def _full_name(self, model: str) -> str:
+        return self.describe(model).name.removesuffix("[1m]")
 
     async def _converse(
         self, conversation: Conversation, events: Events, digest: bytes, owner: Client

@@ -14,12 +14,15 @@ from claude_max_proxy.backends.claude_cli.protocol import (
     ModelUsage,
     OfferedModel,
 )
+from claude_max_proxy.messages_api import Abilities, abilities_of
 
 
 # The oldest version that this proxy was seen to work with.
 OLDEST = (2, 1, 100)
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _CLAUDE_INPUT = ("text", "image")
+# What is asked of a model that nobody knows reaches it as it is; its provider can still refuse.
+_UNKNOWN = Abilities("one", known=False)
 
 
 class Installation(msgspec.Struct):
@@ -47,7 +50,7 @@ class Installation(msgspec.Struct):
 
     def describe(self, model: str) -> ModelInfo:
         """Say what is known of ``model``, an alias or a full name."""
-        offered = self.offered.get(model) or self.offered.get(f"{model}[1m]") or self._resolved(model)
+        offered = self._offer(model)
         name = offered.resolved if offered else model
         usage = self.usages.get(name) or self.usages.get(name.removesuffix("[1m]"))
         return ModelInfo(
@@ -60,10 +63,25 @@ class Installation(msgspec.Struct):
             owner="anthropic",
         )
 
+    def abilities(self, model: str) -> Abilities:
+        """Say what ``model`` takes; of one that our table does not know, what the CLI says counts."""
+        offered = self._offer(model)
+        found = abilities_of(offered.resolved if offered else model) or _UNKNOWN
+        if found.known or offered is None:
+            return found
+
+        changes: dict[str, Any] = {"efforts": tuple(offered.efforts)}
+        if offered.thinking_off is not None and offered.thinking_off != bool(found.off):
+            changes["off"] = "disabled" if offered.thinking_off else ""
+        return msgspec.structs.replace(found, **changes)
+
     def health(self) -> dict[str, Any]:
         """The facts that are known."""
         facts = {"command": self.command, "version": self.version, "login": self.login}
         return {name: value for name, value in facts.items() if value}
+
+    def _offer(self, model: str) -> OfferedModel | None:
+        return self.offered.get(model) or self.offered.get(f"{model}[1m]") or self._resolved(model)
 
     def _resolved(self, model: str) -> OfferedModel | None:
         alike = (offered for offered in self.offered.values() if offered.resolved == model)

@@ -128,6 +128,7 @@ class OfferedModel(msgspec.Struct):
     supports_effort: bool = msgspec.field(default=False, name="supportsEffort")
     efforts: list[str] = msgspec.field(default_factory=list, name="supportedEffortLevels")
     adaptive_thinking: bool = msgspec.field(default=False, name="supportsAdaptiveThinking")
+    thinking_off: bool | None = msgspec.field(default=None, name="supportsThinkingOff")  # newer CLIs
 
 
 class Account(msgspec.Struct):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
 from claude_max_proxy import Check, Events, HttpBackend, InvalidRequest, Request
 from claude_max_proxy.backends.openai_api.reading import AnswerReader
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
-from claude_max_proxy.backends.openai_api.writing import write
+from claude_max_proxy.backends.openai_api.writing import compose
 
 
 class OpenAIApi(HttpBackend):
@@ -26,8 +28,8 @@ class OpenAIApi(HttpBackend):
 
     def answer(self, request: Request, model: str) -> Events:
         """Answer with the events of one chat completion, which is always streamed from the upstream."""
-        body = write(request, model, self._settings)
-        return self.upstream.answer("/chat/completions", body, AnswerReader(self.name))
+        body = partial(compose, request, model, self._settings)
+        return self.ask("/chat/completions", body, partial(AnswerReader, self.name), request)
 
     async def embed(self, body: bytes, model: str) -> bytes:
         """Ask for embeddings; the client's body goes on as it is, but for the model's name."""

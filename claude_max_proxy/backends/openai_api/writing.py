@@ -17,7 +17,12 @@ _MODES: dict[str, str] = {"auto": "auto", "none": "none", "required": "required"
 
 
 def write(request: Request, model: str, settings: OpenAIApiSettings) -> bytes:
-    """Write the whole body; what the request does not set is left to the server."""
+    """Write the whole body, see :func:`compose`."""
+    return _encoder.encode(compose(request, model, settings))
+
+
+def compose(request: Request, model: str, settings: OpenAIApiSettings) -> dict[str, Any]:
+    """Make the whole body; what the request does not set is left to the server."""
     if request.agent is not None:
         raise InvalidRequest('only a backend of type "claude-cli" has an agent', param="model")
 
@@ -42,7 +47,7 @@ def write(request: Request, model: str, settings: OpenAIApiSettings) -> bytes:
         _add_tools(body, request.tools, request.tool_choice)
     if request.response_schema is not None:
         body["response_format"] = response_format(request.response_schema)
-    return _encoder.encode(body | settings.extra_body)
+    return body | settings.extra_body
 
 
 def _limit(request: Request, model: str, settings: OpenAIApiSettings) -> int | None:

@@ -1,4 +1,4 @@
-"""Content blocks, as Anthropic publishes them. ``cache_control`` on them is tolerated and not looked at."""
+"""Content blocks, as Anthropic publishes them. Their marks for the cache have no effect here."""
 
 from __future__ import annotations
 
@@ -6,67 +6,77 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from claude_max_proxy.wire import Schema
+
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class Base64Source(msgspec.Struct, tag="base64"):
+class Block(Schema, kw_only=True):
+    """What every block may carry."""
+
+    cache_control: dict[str, Any] | None = None
+
+
+class Base64Source(Schema, tag="base64"):
     """Content inline."""
 
     media_type: str
     data: str
 
 
-class UrlSource(msgspec.Struct, tag="url"):
+class UrlSource(Schema, tag="url"):
     """Content for the provider to fetch."""
 
     url: str
 
 
-class FileSource(msgspec.Struct, tag="file"):
+class FileSource(Schema, tag="file"):
     """Content that was stored with the provider before."""
 
     file_id: str
 
 
-class TextSource(msgspec.Struct, tag="text"):
+class TextSource(Schema, tag="text"):
     """A document that is plain text."""
 
     data: str
+    media_type: str | None = None
 
 
-class TextBlock(msgspec.Struct, tag="text"):
-    """Text."""
+class TextBlock(Block, tag="text"):
+    """Text; ``citations`` are what an answer quoted."""
 
     text: str
+    citations: list[Any] | None = None
 
 
-class OnlyText(msgspec.Struct):
+class OnlyText(Block):
     """Text where nothing else can stand: no tag, which would be taken for granted where there is one kind."""
 
     type: Literal["text"]
     text: str
 
 
-class ImageBlock(msgspec.Struct, tag="image"):
+class ImageBlock(Block, tag="image"):
     """An image."""
 
     source: Base64Source | UrlSource | FileSource
 
 
-class ContentSource(msgspec.Struct, tag="content"):
+class ContentSource(Schema, tag="content"):
     """A document that is content of its own."""
 
     content: str | list[TextBlock | ImageBlock]
 
 
-class Citations(msgspec.Struct):
+class Citations(Schema):
     """Whether the answer should quote a document."""
 
     enabled: bool | None = None
 
 
-class DocumentBlock(msgspec.Struct, tag="document"):
+class DocumentBlock(Block, tag="document"):
     """A document; ``context`` is about it, and not of it."""
 
     source: Base64Source | UrlSource | FileSource | TextSource | ContentSource
@@ -75,7 +85,7 @@ class DocumentBlock(msgspec.Struct, tag="document"):
     citations: Citations | None = None
 
 
-class SearchResultBlock(msgspec.Struct, tag="search_result"):
+class SearchResultBlock(Block, tag="search_result"):
     """Something that a search of the client's found."""
 
     source: str
@@ -84,24 +94,25 @@ class SearchResultBlock(msgspec.Struct, tag="search_result"):
     citations: Citations | None = None
 
 
-class ToolReferenceBlock(msgspec.Struct, tag="tool_reference"):
+class ToolReferenceBlock(Block, tag="tool_reference"):
     """A tool that a search for tools found; all tools are the model's from the start here."""
 
     tool_name: str
 
 
-class ToolUseBlock(msgspec.Struct, tag="tool_use"):
+class ToolUseBlock(Block, tag="tool_use"):
     """The model's call of a tool."""
 
     id: Id
     name: str
     input: dict[str, Any]
+    caller: dict[str, Any] | None = None
 
 
 ResultContent = TextBlock | ImageBlock | DocumentBlock | SearchResultBlock | ToolReferenceBlock
 
 
-class ToolResultBlock(msgspec.Struct, tag="tool_result"):
+class ToolResultBlock(Block, tag="tool_result"):
     """What the client's tool answered."""
 
     tool_use_id: Id
@@ -109,14 +120,14 @@ class ToolResultBlock(msgspec.Struct, tag="tool_result"):
     is_error: bool | None = None
 
 
-class ThinkingBlock(msgspec.Struct, tag="thinking"):
+class ThinkingBlock(Schema, tag="thinking"):
     """A thought of the model's; empty ``signature`` where another provider's model had it."""
 
     thinking: str
     signature: str = ""
 
 
-class RedactedThinkingBlock(msgspec.Struct, tag="redacted_thinking"):
+class RedactedThinkingBlock(Schema, tag="redacted_thinking"):
     """A thought that nobody may read."""
 
     data: str

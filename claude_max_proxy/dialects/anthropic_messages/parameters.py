@@ -26,7 +26,6 @@ from claude_max_proxy.dialects.anthropic_messages.schemas import (
     AnyChoice,
     AutoChoice,
     CountRequest,
-    DisabledThinking,
     EnabledThinking,
     MessagesRequest,
     NamedChoice,
@@ -137,8 +136,8 @@ def _tool_choice(body: CountRequest, request: Request) -> ToolChoice:
 
 def _think(body: CountRequest, request: Request) -> None:
     """Carry thinking over in the API's own words, and a budget as the effort that it comes to."""
-    thinking = body.thinking or DisabledThinking()
-    request.extra["anthropic_thinking"] = msgspec.to_builtins(thinking)
+    thinking = body.thinking
+    request.extra["anthropic_thinking"] = msgspec.to_builtins(thinking) if thinking else {}
     if isinstance(thinking, EnabledThinking):
         budget = thinking.budget_tokens
         request.effort = next((effort for most, effort in _EFFORTS if budget <= most), _LARGEST)

@@ -26,23 +26,36 @@ def read(body: bytes) -> tuple[Request, MessagesRequest]:
 
     Raises :class:`InvalidRequest` with the path of the first field that is wrong.
     """
-    asked = wire.decode(_messages, body)
-    request = _request(asked)
+    unknown: list[str] = []
+    asked = wire.decode(_messages, body, unknown)
+    request = _request(asked, unknown)
     apply_parameters(asked, request)
     return request, asked
 
 
 def read_count(body: bytes) -> Request:
     """Read the body of ``POST /v1/messages/count_tokens``."""
-    return _request(wire.decode(_count, body))
+    unknown: list[str] = []
+    return _request(wire.decode(_count, body, unknown), unknown)
 
 
-def _request(asked: CountRequest) -> Request:
-    request = Request(asked.model, _system(asked.system))
+def _request(asked: CountRequest, unknown: list[str]) -> Request:
+    request = Request(asked.model, _system(asked.system), ignored=unknown)
+    if _marks(asked):
+        request.ignore("cache_control")  # the backends set marks of their own
     for index, message in enumerate(asked.messages):
         _add(message, f"messages[{index}].content", request)
     apply_input(asked, request)
     return request
+
+
+def _marks(asked: CountRequest) -> bool:
+    """Tell whether the client marks instructions or messages for the cache."""
+    lists = [asked.system, *(message.content for message in asked.messages)]
+    blocks = (block for blocks in lists if isinstance(blocks, list) for block in blocks)
+    return asked.cache_control is not None or any(
+        getattr(block, "cache_control", None) is not None for block in blocks
+    )
 
 
 def _system(system: str | list[OnlyText] | None) -> str:

@@ -1,7 +1,7 @@
 """The wire format of ``POST /v1/messages``, as Anthropic publishes it: the body, but for its content.
 
-Unknown fields are tolerated, since clients send their own and the API grows; wrong types are errors. ``None``
-stands for both "absent" and ``null``.
+Unknown fields are left out and named, since clients send their own and the API grows; wrong types are
+errors. ``None`` stands for both "absent" and ``null``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from claude_max_proxy.dialects.anthropic_messages.blocks import ContentBlock, OnlyText
+from claude_max_proxy.wire import Schema
 
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -18,7 +19,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1)]
 EffortName = Literal["low", "medium", "high", "xhigh", "max"]
 
 
-class WireMessage(msgspec.Struct):
+class WireMessage(Schema):
     """One turn, or, newly, instructions in the middle of the conversation."""
 
     role: Literal["user", "assistant", "system"]
@@ -35,71 +36,73 @@ class WireTool(msgspec.Struct):
     strict: bool | None = None
 
 
-class AutoChoice(msgspec.Struct, tag="auto"):
+class AutoChoice(Schema, tag="auto"):
     """The model decides."""
 
     disable_parallel_tool_use: bool | None = None
 
 
-class AnyChoice(msgspec.Struct, tag="any"):
+class AnyChoice(Schema, tag="any"):
     """The model must call a tool."""
 
     disable_parallel_tool_use: bool | None = None
 
 
-class NamedChoice(msgspec.Struct, tag="tool"):
+class NamedChoice(Schema, tag="tool"):
     """The model must call this tool."""
 
     name: str
     disable_parallel_tool_use: bool | None = None
 
 
-class NoChoice(msgspec.Struct, tag="none"):
+class NoChoice(Schema, tag="none"):
     """The model must call none."""
 
 
-class EnabledThinking(msgspec.Struct, tag="enabled", omit_defaults=True):
+class EnabledThinking(Schema, tag="enabled", omit_defaults=True):
     """Thinking of at most so many tokens."""
 
     budget_tokens: Annotated[int, msgspec.Meta(ge=1024)]
     display: str | None = None
 
 
-class AdaptiveThinking(msgspec.Struct, tag="adaptive", omit_defaults=True):
+class AdaptiveThinking(Schema, tag="adaptive", omit_defaults=True):
     """Thinking for as long as the model finds right."""
 
     display: str | None = None
+    block_binding: dict[str, Any] | None = None
 
 
-class DisabledThinking(msgspec.Struct, tag="disabled"):
+class DisabledThinking(Schema, tag="disabled"):
     """No thinking."""
 
 
-class JsonSchemaFormat(msgspec.Struct):
+class JsonSchemaFormat(Schema):
     """JSON of one schema."""
 
     type: Literal["json_schema"]
     schema: dict[str, Any]
 
 
-class OutputConfig(msgspec.Struct):
+class OutputConfig(Schema):
     """How the answer is made."""
 
     effort: EffortName | None = None
     format: JsonSchemaFormat | None = None
 
 
-class Metadata(msgspec.Struct):
+class Metadata(Schema):
     """Whose request it is, in the client's own terms."""
 
     user_id: str | None = None
 
 
-class CountRequest(msgspec.Struct):
+class CountRequest(Schema):
     """The body of ``POST /v1/messages/count_tokens``: what goes into the model."""
 
     model: Name
     messages: Annotated[list[WireMessage], msgspec.Meta(min_length=1)]
+    cache_control: dict[str, Any] | None = None
     container: Any = None
     context_management: dict[str, Any] | None = None
     mcp_servers: list[Any] | None = None

@@ -9,6 +9,7 @@ import msgspec
 
 from claude_max_proxy import InvalidRequest, Request, ResponseFormat, Tool, ToolChoice, carry_parameters, wire
 from claude_max_proxy.dialects.openai_chat.schemas import (
+    AllowedTools,
     ChatCompletionRequest,
     CustomTool,
     FunctionDefinition,
@@ -16,7 +17,7 @@ from claude_max_proxy.dialects.openai_chat.schemas import (
     FunctionTool,
     JsonObjectFormat,
     JsonSchemaFormat,
-    NamedToolChoice,
+    ToolChoiceObject,
 )
 
 
@@ -37,7 +38,7 @@ def apply_parameters(chat: ChatCompletionRequest, request: Request) -> None:
     request.temperature, request.top_p = chat.temperature, chat.top_p
     request.effort = chat.reasoning_effort
     request.tools = _tools(chat)
-    request.tool_choice = _tool_choice(chat, {tool.name for tool in request.tools})
+    request.tool_choice = _tool_choice(chat, request)
     _read_response_format(chat, request)
 
 
@@ -81,30 +82,37 @@ def _tool(function: FunctionDefinition, path: str) -> Tool:
     return Tool(function.name, function.description, function.parameters, function.strict, path=path)
 
 
-def _tool_choice(chat: ChatCompletionRequest, names: set[str]) -> ToolChoice:
+def _tool_choice(chat: ChatCompletionRequest, request: Request) -> ToolChoice:
     # The first form of tools can say one call at a time.
     parallel = chat.parallel_tool_calls is not False and not chat.functions
     choice = chat.tool_choice or chat.function_call
     path = "tool_choice" if chat.tool_choice else "function_call"
+    names = {tool.name for tool in request.tools}
     match choice:
         case None | "auto":
             return ToolChoice("auto", parallel=parallel)
         case "none":
             return ToolChoice("none", parallel=parallel)
         case "required":
-            _need_tools(names, path)
-            return ToolChoice("required", parallel=parallel)
-        case NamedToolChoice(function=FunctionName(name=name)) | FunctionName(name=name):
-            if name not in names:
-                raise InvalidRequest(f"{path}: there is no tool named {name!r}", param=path)
-            return ToolChoice("named", name, parallel)
+            return wire.require_tool(request, path, parallel=parallel)
+        case FunctionName(name=name) | ToolChoiceObject(type="function", function=FunctionName(name=name)):
+            return ToolChoice("named", wire.known_tool(name, names, path), parallel)
+        case ToolChoiceObject(type="allowed_tools", allowed_tools=AllowedTools() as allowed):
+            return _allowed(allowed, request, names, parallel=parallel)
+        case ToolChoiceObject(type=kind):
+            raise InvalidRequest(f"{path}.{kind} is missing", param=f"{path}.{kind}")
         case _:  # unreachable: the schema admits nothing else
             raise InvalidRequest(f"{path} is not understood", param=path)
 
 
-def _need_tools(names: set[str], path: str) -> None:
-    if not names:
-        raise InvalidRequest(f"{path}: a tool is required, but there are no tools", param=path)
+def _allowed(allowed: AllowedTools, request: Request, names: set[str], *, parallel: bool) -> ToolChoice:
+    """Leave only the tools that are allowed."""
+    path = "tool_choice.allowed_tools"
+    named = {
+        wire.known_tool(tool.function.name, names, f"{path}.tools[{index}].function.name")
+        for index, tool in enumerate(allowed.tools)
+    }
+    return wire.allow_tools(request, named, allowed.mode, path, parallel=parallel)
 
 
 def _read_response_format(chat: ChatCompletionRequest, request: Request) -> None:

@@ -46,9 +46,10 @@ def read(body: bytes) -> tuple[Request, ChatCompletionRequest]:
 
     Raises :class:`InvalidRequest` with the path of the first field that is wrong.
     """
-    chat = wire.decode(_decoder, body)
+    unknown: list[str] = []
+    chat = wire.decode(_decoder, body, unknown)
     client = Client(session=chat.prompt_cache_key or "")
-    request = Request(chat.model, stream=bool(chat.stream), client=client)
+    request = Request(chat.model, stream=bool(chat.stream), client=client, ignored=unknown)
     systems: list[str] = []
     for index, message in enumerate(chat.messages):
         _message(message, f"messages[{index}]", request, systems)

@@ -1,7 +1,8 @@
 """The wire format of ``POST /v1/chat/completions``, as OpenAI publishes it: typed structs, nothing else.
 
-Unknown fields are tolerated, since clients send their own and the API grows; unknown roles, part types and
-wrong types are errors. ``None`` stands for both "absent" and ``null``, as the API treats them alike.
+Unknown fields are left out and named, since clients send their own and the API grows; unknown roles, part
+types and wrong types are errors. ``None`` stands for both "absent" and ``null``, as the API treats them
+alike.
 """
 
 from __future__ import annotations
@@ -10,20 +11,22 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from claude_max_proxy.wire import Schema
+
 
 NonNegative = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 
-class ImageUrl(msgspec.Struct):
+class ImageUrl(Schema):
     """Where an image is: a data URL or an https URL."""
 
     url: str
     detail: str | None = None
 
 
-class FileData(msgspec.Struct):
+class FileData(Schema):
     """A file, inline as a data URL; stored files (``file_id``) live with OpenAI and cannot be had."""
 
     file_data: str | None = None
@@ -31,38 +34,38 @@ class FileData(msgspec.Struct):
     filename: str | None = None
 
 
-class AudioData(msgspec.Struct):
+class AudioData(Schema):
     """Base64 audio."""
 
     data: str
     format: str
 
 
-class TextPart(msgspec.Struct, tag="text"):
+class TextPart(Schema, tag="text"):
     """Text."""
 
     text: str
 
 
-class ImagePart(msgspec.Struct, tag="image_url"):
+class ImagePart(Schema, tag="image_url"):
     """An image."""
 
     image_url: ImageUrl
 
 
-class FilePart(msgspec.Struct, tag="file"):
+class FilePart(Schema, tag="file"):
     """A document."""
 
     file: FileData
 
 
-class AudioPart(msgspec.Struct, tag="input_audio"):
+class AudioPart(Schema, tag="input_audio"):
     """Speech."""
 
     input_audio: AudioData
 
 
-class RefusalPart(msgspec.Struct, tag="refusal"):
+class RefusalPart(Schema, tag="refusal"):
     """What the assistant said instead of an answer."""
 
     refusal: str
@@ -72,43 +75,44 @@ ContentPart = TextPart | ImagePart | FilePart | AudioPart | RefusalPart
 Content = str | list[ContentPart] | None
 
 
-class FunctionCall(msgspec.Struct):
+class FunctionCall(Schema):
     """A call: ``arguments`` is JSON text."""
 
     name: str
     arguments: str = ""
 
 
-class ToolCallEntry(msgspec.Struct):
-    """One entry of an assistant message's ``tool_calls``."""
+class ToolCallEntry(Schema):
+    """One entry of an assistant message's ``tool_calls``; ``index`` is left from when it was streamed."""
 
     function: FunctionCall
     id: str = ""
     type: Literal["function"] = "function"
+    index: int | None = None
 
 
-class SystemMessage(msgspec.Struct, tag_field="role", tag="system"):
+class SystemMessage(Schema, tag_field="role", tag="system"):
     """Instructions."""
 
     content: Content = None
     name: str | None = None
 
 
-class DeveloperMessage(msgspec.Struct, tag_field="role", tag="developer"):
+class DeveloperMessage(Schema, tag_field="role", tag="developer"):
     """Instructions, under their newer name."""
 
     content: Content = None
     name: str | None = None
 
 
-class UserMessage(msgspec.Struct, tag_field="role", tag="user"):
+class UserMessage(Schema, tag_field="role", tag="user"):
     """What the user says."""
 
     content: Content = None
     name: str | None = None
 
 
-class AssistantMessage(msgspec.Struct, tag_field="role", tag="assistant"):
+class AssistantMessage(Schema, tag_field="role", tag="assistant"):
     """What the model said, handed back by the client."""
 
     content: Content = None
@@ -119,14 +123,15 @@ class AssistantMessage(msgspec.Struct, tag_field="role", tag="assistant"):
     function_call: FunctionCall | None = None
 
 
-class ToolMessage(msgspec.Struct, tag_field="role", tag="tool"):
+class ToolMessage(Schema, tag_field="role", tag="tool"):
     """What a tool answered."""
 
     tool_call_id: str
     content: Content = None
+    name: str | None = None
 
 
-class FunctionMessage(msgspec.Struct, tag_field="role", tag="function"):
+class FunctionMessage(Schema, tag_field="role", tag="function"):
     """What a function answered, in the API's first form of tools."""
 
     name: str
@@ -138,7 +143,7 @@ ChatMessage = (
 )
 
 
-class FunctionDefinition(msgspec.Struct):
+class FunctionDefinition(Schema):
     """A function that the model may call; ``parameters`` is a JSON schema."""
 
     name: Annotated[str, msgspec.Meta(min_length=1)]
@@ -147,32 +152,47 @@ class FunctionDefinition(msgspec.Struct):
     strict: bool | None = None
 
 
-class FunctionTool(msgspec.Struct, tag="function"):
+class FunctionTool(Schema, tag="function"):
     """A function as a tool."""
 
     function: FunctionDefinition
 
 
-class CustomTool(msgspec.Struct, tag="custom"):
+class CustomTool(Schema, tag="custom"):
     """A tool with free-form input, which the Messages API does not have."""
 
     custom: dict[str, Any]
 
 
-class FunctionName(msgspec.Struct):
+class FunctionName(Schema):
     """Names one function."""
 
     name: str
 
 
-class NamedToolChoice(msgspec.Struct):
-    """Asks for one tool by name."""
+class NamedTool(Schema):
+    """Names one tool; one that takes free text (``custom``) is none that can be called here."""
 
     function: FunctionName
     type: Literal["function"] = "function"
 
 
-class JsonSchema(msgspec.Struct):
+class AllowedTools(Schema):
+    """The tools that may be called, of those that are offered, and whether one must be."""
+
+    mode: Literal["auto", "required"]
+    tools: Annotated[list[NamedTool], msgspec.Meta(min_length=1)]
+
+
+class ToolChoiceObject(Schema):
+    """Asks for one tool by name, or allows some."""
+
+    type: Literal["function", "allowed_tools"] = "function"
+    function: FunctionName | None = None
+    allowed_tools: AllowedTools | None = None
+
+
+class JsonSchema(Schema):
     """The schema of a structured answer."""
 
     name: str | None = None
@@ -181,28 +201,28 @@ class JsonSchema(msgspec.Struct):
     strict: bool | None = None
 
 
-class TextFormat(msgspec.Struct, tag="text"):
+class TextFormat(Schema, tag="text"):
     """Plain text, the default."""
 
 
-class JsonObjectFormat(msgspec.Struct, tag="json_object"):
+class JsonObjectFormat(Schema, tag="json_object"):
     """Any JSON object."""
 
 
-class JsonSchemaFormat(msgspec.Struct, tag="json_schema"):
+class JsonSchemaFormat(Schema, tag="json_schema"):
     """JSON of one schema."""
 
     json_schema: JsonSchema
 
 
-class StreamOptions(msgspec.Struct):
+class StreamOptions(Schema):
     """How to stream."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
-class ChatCompletionRequest(msgspec.Struct):
+class ChatCompletionRequest(Schema):
     """The whole body."""
 
     model: Annotated[str, msgspec.Meta(min_length=1)]
@@ -233,7 +253,7 @@ class ChatCompletionRequest(msgspec.Struct):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
-    tool_choice: Literal["none", "auto", "required"] | NamedToolChoice | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoiceObject | None = None
     tools: list[FunctionTool | CustomTool] | None = None
     top_logprobs: NonNegative | None = None
     top_p: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None

@@ -16,9 +16,10 @@ def read(body: bytes) -> tuple[Request, CompletionRequest]:
 
     Raises :class:`InvalidRequest` with the path of the first field that is wrong.
     """
-    asked = wire.decode(_decoder, body)
+    unknown: list[str] = []
+    asked = wire.decode(_decoder, body, unknown)
     _refuse(asked)
-    request = Request(asked.model, stream=bool(asked.stream))
+    request = Request(asked.model, stream=bool(asked.stream), ignored=unknown)
     request.messages.append(Message("user", [Text(prompt_of(asked))]))
     carry_parameters(request, msgspec.structs.asdict(asked))
     request.max_tokens = asked.max_tokens or None

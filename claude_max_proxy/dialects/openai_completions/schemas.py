@@ -6,19 +6,21 @@ from typing import Annotated, Any
 
 import msgspec
 
+from claude_max_proxy.wire import Schema
+
 
 NonNegative = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 
-class StreamOptions(msgspec.Struct):
+class StreamOptions(Schema):
     """How to stream."""
 
     include_usage: bool | None = None
 
 
-class CompletionRequest(msgspec.Struct):
+class CompletionRequest(Schema):
     """The whole body."""
 
     model: Annotated[str, msgspec.Meta(min_length=1)]

@@ -10,7 +10,12 @@ import msgspec
 
 from claude_max_proxy import ContextLengthExceeded, ProxyError, Usage, wire
 from claude_max_proxy.dialects.openai_responses.output import Item, new_id
-from claude_max_proxy.dialects.openai_responses.schemas import ResponseRequest
+from claude_max_proxy.dialects.openai_responses.schemas import (
+    JsonObject,
+    JsonSchema,
+    PlainText,
+    ResponseRequest,
+)
 
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
@@ -120,7 +125,7 @@ def _echo(asked: ResponseRequest) -> dict[str, Any]:
         },
         "safety_identifier": asked.safety_identifier,
         "temperature": 1.0 if asked.temperature is None else asked.temperature,
-        "text": {"format": msgspec.to_builtins(text.format) if text and text.format else {"type": "text"}},
+        "text": {"format": _format(text.format if text else None)},
         "tool_choice": msgspec.to_builtins(_choice(asked)),
         "tools": [_tool(tool) for tool in asked.tools or []],
         "top_logprobs": 0,
@@ -151,3 +156,10 @@ def _choice(asked: ResponseRequest) -> Any:
 
 def _tool(tool: dict[str, Any]) -> dict[str, Any]:
     return {"parameters": None, "strict": False, **tool} if tool.get("type") == "function" else tool
+
+
+def _format(form: PlainText | JsonObject | JsonSchema | None) -> dict[str, Any]:
+    written: dict[str, Any] = msgspec.to_builtins(form or PlainText())
+    if written.get("description", "") is None:
+        del written["description"]
+    return written

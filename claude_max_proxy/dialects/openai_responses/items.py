@@ -79,7 +79,7 @@ def read_items(items: Sequence[Raw], talk: Talk, *, known: bool = False) -> None
     """Add what ``items`` say to ``talk``; ``known`` says that they were read before and are sound."""
     for index, raw in enumerate(items):
         path = f"input[{index}]" if not known else "previous_response_id"
-        _add(_item(raw, path), path, talk)
+        _add(_item(raw, path, [] if known else talk.request.ignored), path, talk)
 
 
 def resolved(items: Sequence[Raw], find: Find) -> list[Raw]:
@@ -106,7 +106,7 @@ def _referred(raw: Raw, path: str, find: Find) -> Raw:
     return found
 
 
-def _item(raw: Raw, path: str) -> Item:
+def _item(raw: Raw, path: str, unknown: list[str]) -> Item:
     kind = raw.get("type", "message")
     schema = ITEMS.get(kind) if isinstance(kind, str) else None
     if schema is None:
@@ -115,7 +115,7 @@ def _item(raw: Raw, path: str) -> Item:
             param=f"{path}.type",
             code="unsupported_content",
         )
-    return wire.convert(raw, schema, path)
+    return wire.convert(raw, schema, path, unknown)
 
 
 def _add(item: Item, path: str, talk: Talk) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from claude_max_proxy import InvalidRequest, Request, ResponseFormat, ToolChoice, carry_parameters, wire
+from claude_max_proxy import Request, ResponseFormat, ToolChoice, carry_parameters, wire
 from claude_max_proxy.dialects.openai_responses.schemas import (
     JsonObject,
     JsonSchema,
@@ -82,37 +82,27 @@ def _tool_choice(asked: ResponseRequest, request: Request, origins: Origins) -> 
         case "none":
             return ToolChoice("none", parallel=parallel)
         case "required":
-            return _required(request, parallel)
+            return wire.require_tool(request, "tool_choice", parallel=parallel)
         case WireChoice(type="function" | "custom") as choice:
-            return ToolChoice("named", _known(choice.name, origins), parallel)
+            return ToolChoice("named", _known(choice.name, origins, "tool_choice"), parallel)
         case WireChoice(type="allowed_tools") as choice:
             return _allowed(choice, request, origins, parallel)
         case choice:
             raise wire.unsupported("tool_choice.type", f"there is no tool of type {choice.type!r} here")
 
 
-def _required(request: Request, parallel: bool) -> ToolChoice:
-    if not request.tools:
-        raise InvalidRequest(
-            "tool_choice: a tool is required, but there are none that can be called", param="tool_choice"
-        )
-    return ToolChoice("required", parallel=parallel)
-
-
 def _allowed(choice: WireChoice, request: Request, origins: Origins, parallel: bool) -> ToolChoice:
     """Leave only the tools that are allowed."""
-    names = {_known(tool.get("name"), origins, tool.get("namespace")) for tool in choice.tools or []}
-    request.tools = [tool for tool in request.tools if tool.name in names]
-    return (
-        _required(request, parallel) if choice.mode == "required" else ToolChoice("auto", parallel=parallel)
-    )
+    names = {
+        _known(tool.get("name"), origins, f"tool_choice.tools[{index}].name", tool.get("namespace"))
+        for index, tool in enumerate(choice.tools or [])
+    }
+    return wire.allow_tools(request, names, choice.mode, "tool_choice", parallel=parallel)
 
 
-def _known(name: Any, origins: Origins, namespace: Any = None) -> str:
+def _known(name: Any, origins: Origins, path: str, namespace: Any = None) -> str:
     flat = flat_name(str(name), namespace if isinstance(namespace, str) else None)
-    if flat not in origins:
-        raise InvalidRequest(f"tool_choice: there is no tool named {name!r}", param="tool_choice")
-    return flat
+    return wire.known_tool(flat, origins, path, name)
 
 
 def _read_format(asked: ResponseRequest, request: Request) -> None:

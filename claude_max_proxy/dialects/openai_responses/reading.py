@@ -43,10 +43,11 @@ def read(body: bytes) -> Request:
 
     Of what it refers to nothing is known yet: ``request.messages`` are those of its own items.
     """
-    asked = wire.decode(_decoder, body)
+    unknown: list[str] = []
+    asked = wire.decode(_decoder, body, unknown)
     items = as_items(asked.input)
     client = Client(session=asked.prompt_cache_key or "")
-    request = Request(asked.model, stream=bool(asked.stream), client=client)
+    request = Request(asked.model, stream=bool(asked.stream), client=client, ignored=unknown)
     hear(request, asked, (), items)
     origins = apply_parameters(asked, request)
     request.state[STATE] = Asked(asked, items, origins)

@@ -1,9 +1,9 @@
 """The wire format of ``POST /v1/responses``, as OpenAI publishes it: typed structs, nothing else.
 
-Unknown fields are tolerated, since clients send their own and the API grows; wrong types are errors. The
-entries of ``input`` and ``tools`` are checked one by one, see ``ITEMS`` and ``TOOLS``: an item may leave out
-its type, and kinds that cannot be served are told from those that do not exist. ``None`` stands for both
-"absent" and ``null``, as the API treats them alike.
+Unknown fields are left out and named, since clients send their own and the API grows; wrong types are
+errors. The entries of ``input`` and ``tools`` are checked one by one, see ``ITEMS`` and ``TOOLS``: an item
+may leave out its type, and kinds that cannot be served are told from those that do not exist. ``None``
+stands for both "absent" and ``null``, as the API treats them alike.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
+
+from claude_max_proxy.wire import Schema
 
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
@@ -21,13 +23,13 @@ Raw = dict[str, Any]
 # --- content
 
 
-class InputText(msgspec.Struct, tag="input_text"):
+class InputText(Schema, tag="input_text"):
     """Text of a user's, of instructions, or of a tool's."""
 
     text: str
 
 
-class InputImage(msgspec.Struct, tag="input_image"):
+class InputImage(Schema, tag="input_image"):
     """An image: a data URL or an https URL; stored files live with OpenAI and cannot be had."""
 
     image_url: str | None = None
@@ -35,7 +37,7 @@ class InputImage(msgspec.Struct, tag="input_image"):
     detail: str | None = None
 
 
-class InputFile(msgspec.Struct, tag="input_file"):
+class InputFile(Schema, tag="input_file"):
     """A document, inline as a data URL."""
 
     file_data: str | None = None
@@ -44,26 +46,28 @@ class InputFile(msgspec.Struct, tag="input_file"):
     filename: str | None = None
 
 
-class AudioData(msgspec.Struct):
+class AudioData(Schema):
     """Base64 audio."""
 
     data: str
     format: str
 
 
-class InputAudio(msgspec.Struct, tag="input_audio"):
+class InputAudio(Schema, tag="input_audio"):
     """Speech."""
 
     input_audio: AudioData
 
 
-class OutputText(msgspec.Struct, tag="output_text"):
-    """What the model wrote."""
+class OutputText(Schema, tag="output_text"):
+    """What the model wrote, with what was about it."""
 
     text: str
+    annotations: list[Any] | None = None
+    logprobs: list[Any] | None = None
 
 
-class Refusal(msgspec.Struct, tag="refusal"):
+class Refusal(Schema, tag="refusal"):
     """What the model said instead of an answer."""
 
     refusal: str
@@ -76,14 +80,23 @@ Content = str | list[ContentPart]
 # --- items of ``input``
 
 
-class MessageItem(msgspec.Struct):
+class OwnItem(Schema, kw_only=True):
+    """What an item that was given out brings back beside what it says."""
+
+    type: str | None = None
+    id: str | None = None
+    status: str | None = None
+    phase: str | None = None
+
+
+class MessageItem(OwnItem):
     """What somebody said."""
 
     role: Literal["user", "assistant", "system", "developer"]
     content: Content
 
 
-class FunctionCallItem(msgspec.Struct):
+class FunctionCallItem(OwnItem):
     """A call that the model made; ``arguments`` is JSON text."""
 
     call_id: Name
@@ -92,7 +105,7 @@ class FunctionCallItem(msgspec.Struct):
     namespace: str | None = None
 
 
-class CustomCallItem(msgspec.Struct):
+class CustomCallItem(OwnItem):
     """A call of a tool that takes free text."""
 
     call_id: Name
@@ -101,20 +114,21 @@ class CustomCallItem(msgspec.Struct):
     namespace: str | None = None
 
 
-class CallOutputItem(msgspec.Struct):
+class CallOutputItem(OwnItem):
     """What a tool answered, of either kind."""
 
     call_id: Name
     output: Content
 
 
-class ReasoningText(msgspec.Struct):
+class ReasoningText(Schema):
     """A piece of a thought."""
 
     text: str
+    type: str | None = None
 
 
-class ReasoningItem(msgspec.Struct):
+class ReasoningItem(OwnItem):
     """A thought; ``encrypted_content`` is ours, see ``thoughts``."""
 
     summary: list[ReasoningText] | None = None
@@ -122,10 +136,11 @@ class ReasoningItem(msgspec.Struct):
     encrypted_content: str | None = None
 
 
-class ReferenceItem(msgspec.Struct):
+class ReferenceItem(Schema):
     """An item of an earlier response, by its id."""
 
     id: Name
+    type: str | None = None
 
 
 Item = MessageItem | FunctionCallItem | CustomCallItem | CallOutputItem | ReasoningItem | ReferenceItem
@@ -143,40 +158,43 @@ ITEMS: dict[str, type[Item]] = {
 # --- tools
 
 
-class FunctionTool(msgspec.Struct):
+class FunctionTool(Schema):
     """A function; ``parameters`` is a JSON schema."""
 
     name: Name
     description: str | None = None
     parameters: Raw | None = None
     strict: bool | None = None
+    type: str | None = None
 
 
-class TextFormatOfTool(msgspec.Struct, tag="text"):
+class TextFormatOfTool(Schema, tag="text"):
     """Any text."""
 
 
-class Grammar(msgspec.Struct, tag="grammar"):
+class Grammar(Schema, tag="grammar"):
     """Text of a grammar."""
 
     definition: str
     syntax: str
 
 
-class CustomTool(msgspec.Struct):
+class CustomTool(Schema):
     """A tool that takes free text."""
 
     name: Name
     description: str | None = None
     format: TextFormatOfTool | Grammar | None = None
+    type: str | None = None
 
 
-class NamespaceTool(msgspec.Struct):
+class NamespaceTool(Schema):
     """Several tools under a name of their own."""
 
     name: Name
     tools: list[Raw]
     description: str | None = None
+    type: str | None = None
 
 
 TOOLS: dict[str, type[FunctionTool | CustomTool | NamespaceTool]] = {
@@ -186,7 +204,7 @@ TOOLS: dict[str, type[FunctionTool | CustomTool | NamespaceTool]] = {
 }
 
 
-class ToolChoice(msgspec.Struct):
+class ToolChoice(Schema):
     """Asks for one tool by name, or allows some (``allowed_tools``)."""
 
     type: str
@@ -198,15 +216,15 @@ class ToolChoice(msgspec.Struct):
 # --- the rest of the body
 
 
-class PlainText(msgspec.Struct, tag="text"):
+class PlainText(Schema, tag="text"):
     """Plain text, the default."""
 
 
-class JsonObject(msgspec.Struct, tag="json_object"):
+class JsonObject(Schema, tag="json_object"):
     """Any JSON object."""
 
 
-class JsonSchema(msgspec.Struct, tag="json_schema", omit_defaults=True):
+class JsonSchema(Schema, tag="json_schema", omit_defaults=True):
     """JSON of one schema."""
 
     schema: Raw
@@ -215,14 +233,14 @@ class JsonSchema(msgspec.Struct, tag="json_schema", omit_defaults=True):
     strict: bool | None = None
 
 
-class TextOptions(msgspec.Struct):
+class TextOptions(Schema):
     """How the answer's text is written."""
 
     format: PlainText | JsonObject | JsonSchema | None = None
     verbosity: str | None = None
 
 
-class ReasoningOptions(msgspec.Struct):
+class ReasoningOptions(Schema):
     """How much the model thinks, and whether it is shown."""
 
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
@@ -230,12 +248,13 @@ class ReasoningOptions(msgspec.Struct):
     generate_summary: str | None = None
 
 
-class ResponseRequest(msgspec.Struct):
+class ResponseRequest(Schema):
     """The whole body."""
 
     model: Name
     input: str | Annotated[list[Raw], msgspec.Meta(min_length=1)]
     background: bool | None = None
+    client_metadata: Raw | None = None  # of Codex
     context_management: list[Raw] | None = None
     conversation: str | Raw | None = None
     include: list[str] | None = None

@@ -62,7 +62,7 @@ def _read_tool(raw: Raw, path: str, namespace: str | None, request: Request, ori
         _leave_out(kind, path, request)
         return
 
-    tool = wire.convert(raw, schema, path)
+    tool = wire.convert(raw, schema, path, request.ignored)
     if isinstance(tool, NamespaceTool):
         if namespace is not None:
             raise wire.unsupported(f"{path}.type", "a namespace cannot stand inside another")

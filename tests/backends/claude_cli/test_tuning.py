@@ -7,20 +7,32 @@ from typing import Any
 
 import pytest
 
-from claude_max_proxy import ModelInfo, Request, Tool, ToolChoice
+from claude_max_proxy import BeyondModel, ModelInfo, Request, Tool, ToolChoice
 from claude_max_proxy.backends.claude_cli.tuning import Tuning, tune
+from claude_max_proxy.messages_api import Abilities, abilities_of
 
 
 ANY = ModelInfo("m")
 SOME = ModelInfo("m", reasoning=True, efforts=("low", "medium", "high"))
 NONE = ModelInfo("m", reasoning=False)
 TOOLS = [Tool("look")]
+DISABLED = {"thinking": {"type": "disabled"}}
+BOTH = Abilities("all")
 
 
-def tuned(info: ModelInfo = ANY, **fields: Any) -> tuple[Tuning, list[str]]:
+def tuned(
+    info: ModelInfo = ANY, abilities: Abilities = BOTH, refused: set[str] | None = None, **fields: Any
+) -> tuple[Tuning, list[str]]:
     """What a request becomes, and what of it is ignored."""
     request = Request("m", **fields)
-    return tune(request, info), request.ignored
+    return tune(request, info, abilities, refused or set()), request.ignored
+
+
+def tuned_for(model: str, **fields: Any) -> tuple[Tuning, list[str]]:
+    """What a request becomes for a model of that name, and what of it is ignored."""
+    abilities = abilities_of(model)
+    assert abilities is not None
+    return tuned(ModelInfo(model, efforts=abilities.efforts), abilities, **fields)
 
 
 def test_nothing_is_asked() -> None:
@@ -50,11 +62,8 @@ def test_everything_is_asked() -> None:
     assert settings["env"]["CLAUDE_CODE_DISABLE_THINKING"] == "1"
     body = json.loads(settings["env"]["CLAUDE_CODE_EXTRA_BODY"])
     assert [tool["name"] for tool in body.pop("tools")] == ["look"]
-    assert body == {
-        "stop_sequences": ["x"],
-        "tool_choice": {"type": "tool", "name": "look", "disable_parallel_tool_use": True},
-        "temperature": 0.5,
-    }
+    choice_written = {"type": "tool", "name": "look", "disable_parallel_tool_use": True}
+    assert body == {"stop_sequences": ["x"], "tool_choice": choice_written, "temperature": 0.5} | DISABLED
 
 
 @pytest.mark.parametrize(
@@ -66,6 +75,8 @@ def test_everything_is_asked() -> None:
         ({"effort": "none"}, False),
         ({"effort": "low"}, True),
         ({"extra": {"anthropic_thinking": {"type": "disabled"}}}, False),
+        ({"extra": {"anthropic_thinking": {}}}, False),
+        ({"extra": {"anthropic_thinking": {}}, "effort": "low"}, True),
         ({"extra": {"anthropic_thinking": {"type": "disabled"}}, "effort": "low"}, True),
         ({"extra": {"anthropic_thinking": {"type": "adaptive"}}}, True),
         ({"tools": TOOLS}, True),
@@ -119,24 +130,139 @@ def test_tool_choice(choice: ToolChoice, body: dict[str, Any]) -> None:
     assert "tool_choice" not in tuned(tool_choice=choice)[0].body
 
 
+OFF_MODELS = {
+    "claude-haiku-4-5-20251001": "disabled",
+    "claude-sonnet-4-6": "disabled",
+    "claude-opus-4-8": "disabled",
+    "claude-sonnet-5": "disabled",
+    "claude-opus-5": "disabled",
+    "claude-haiku-5-5": "disabled",
+    "claude-sonnet-5-5": "between_tools",
+    "claude-opus-5-5": "",
+    "claude-fable-5-2": "",
+    "claude-3-5-haiku-20241022": None,
+}
+
+
+@pytest.mark.parametrize("model", OFF_MODELS)
 @pytest.mark.parametrize(
-    ("fields", "body", "ignored"),
+    ("fields", "name"),
     [
-        ({"temperature": 0.2}, {}, ["temperature"]),
-        ({"temperature": 0.2, "top_p": 0.5}, {}, ["temperature", "top_p"]),
-        ({"temperature": 1, "top_p": 1}, {}, []),
-        ({"effort": "none", "temperature": 0.2}, {"temperature": 0.2}, []),
-        ({"effort": "none", "temperature": 0}, {"temperature": 0}, []),
-        ({"effort": "none", "top_p": 0.5}, {"top_p": 0.5}, []),
-        ({"effort": "none", "temperature": 1, "top_p": 0.5}, {"top_p": 0.5}, []),
-        ({"effort": "none", "temperature": 0.2, "top_p": 0.5}, {"temperature": 0.2}, ["top_p"]),
-        ({"effort": "none", "temperature": 1.5}, {}, ["temperature"]),
+        ({"effort": "none"}, "reasoning_effort"),
+        ({"extra": {"anthropic_thinking": {"type": "disabled"}}}, "thinking"),
+        ({"max_tokens": 100}, None),
+        ({"extra": {"anthropic_thinking": {}}, "max_tokens": 100}, None),
     ],
 )
-def test_sampling(fields: dict[str, Any], body: dict[str, Any], ignored: list[str]) -> None:
-    """Sampling goes along only without thinking, one of the two, in the API's range; the rest is noted."""
-    tuning, noted = tuned(**fields)
+def test_thinking_off(fields: dict[str, Any], name: str | None, model: str) -> None:
+    """Thinking off is said in the model's own way, and the client is told where there is none, or half."""
+    off = OFF_MODELS[model]
+    tuning, ignored = tuned_for(model, **fields)
+    assert tuning.body == ({"thinking": {"type": off}} if off else {})
+    assert ignored == ([name] if name and off not in {"disabled", None} else [])
+    assert tuning.effort == ("low" if off == "" else None)
+    assert not tuning.thinking
+
+
+@pytest.mark.parametrize("model", OFF_MODELS)
+def test_thinking_unasked(model: str) -> None:
+    """A client of the Messages API that says nothing of thinking gets what the API makes of that."""
+    tuning, ignored = tuned_for(model, extra={"anthropic_thinking": {}})
+    assert (tuning, ignored) == (Tuning(thinking=False), [])
+
+
+@pytest.mark.parametrize(
+    ("model", "effort", "sent"),
+    [
+        ("claude-opus-5", "max", "high"),
+        ("claude-opus-5", "low", "low"),
+        ("claude-haiku-5-5", "xhigh", "high"),
+        ("claude-sonnet-5", "max", "max"),
+        ("claude-opus-4-8", "max", "max"),
+    ],
+)
+def test_effort_without_thinking(model: str, effort: Any, sent: str) -> None:
+    """Some models can be without thinking only up to a level of effort."""
+    assert tuned_for(model, effort=effort, max_tokens=100)[0].effort == sent
+
+
+@pytest.mark.parametrize(
+    "model", ["claude-opus-5-5", "claude-sonnet-5-5[1m]", "claude-fable-5-1", "claude-opus-9"]
+)
+@pytest.mark.parametrize("choice", [ToolChoice("required"), ToolChoice("named", "look")])
+def test_a_tool_that_cannot_be_forced(choice: ToolChoice, model: str) -> None:
+    """A forced tool is refused for models that cannot be forced: an answer without means another thing."""
+    with pytest.raises(BeyondModel) as caught:
+        tuned_for(model, tools=TOOLS, tool_choice=choice)
+    assert caught.value.param == "tool_choice"
+    assert model in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "model", ["claude-haiku-5-5", "claude-sonnet-5", "claude-fable-5", "claude-haiku-4-5"]
+)
+def test_a_tool_that_can_be_forced(model: str) -> None:
+    """Where a model can be forced, it is, without thinking where it can be without."""
+    body = tuned_for(model, tools=TOOLS, tool_choice=ToolChoice("required"))[0].body
+    assert body == {"tool_choice": {"type": "any"}} | ({} if model == "claude-fable-5" else DISABLED)
+
+
+SAMPLING = {"temperature": 0.2, "top_p": 0.5, "extra": {"top_k": 9}}
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "body", "ignored"),
+    [
+        ("claude-sonnet-4", {"temperature": 0.2}, {}, ["temperature"]),
+        ("claude-sonnet-4", SAMPLING, {}, ["temperature", "top_p", "top_k"]),
+        ("claude-sonnet-4", {"temperature": 1, "top_p": 1}, {}, []),
+        (
+            "claude-sonnet-4",
+            {"effort": "none", **SAMPLING},
+            {"temperature": 0.2, "top_p": 0.5, "top_k": 9} | DISABLED,
+            [],
+        ),
+        ("claude-sonnet-4", {"effort": "none", "temperature": 0}, {"temperature": 0} | DISABLED, []),
+        ("claude-sonnet-4", {"effort": "none", "temperature": 1.5}, DISABLED, ["temperature"]),
+        ("claude-sonnet-4", {"effort": "none", "extra": {"top_k": 1}}, {"top_k": 1} | DISABLED, []),
+        ("claude-3-5-haiku-latest", SAMPLING, {"temperature": 0.2, "top_p": 0.5, "top_k": 9}, []),
+        (
+            "claude-haiku-4-5",
+            {"effort": "none", **SAMPLING},
+            {"temperature": 0.2, "top_k": 9} | DISABLED,
+            ["top_p"],
+        ),
+        ("claude-haiku-4-5", {"effort": "none", "top_p": 0.5}, DISABLED, ["top_p"]),
+        ("claude-sonnet-5", {"effort": "none", **SAMPLING}, DISABLED, ["temperature", "top_p", "top_k"]),
+        ("claude-sonnet-5", {"effort": "none", "temperature": 1, "top_p": 1}, DISABLED, []),
+        ("claude-opus-4-7", {"max_tokens": 9, "temperature": 0}, DISABLED, ["temperature"]),
+        ("claude-opus-5-5", {"temperature": 0}, {}, ["temperature"]),
+    ],
+)
+def test_sampling(model: str, fields: dict[str, Any], body: dict[str, Any], ignored: list[str]) -> None:
+    """Sampling goes along without thinking, as far as the model and the CLI take it; the rest is named."""
+    tuning, noted = tuned_for(model, **fields)
     assert (tuning.body, noted) == (body, ignored)
+
+
+@pytest.mark.parametrize(
+    ("refused", "fields", "sent", "ignored"),
+    [
+        ({"temperature"}, {"effort": "none", "temperature": 0.2}, DISABLED, ["temperature"]),
+        ({"thinking"}, {"effort": "none"}, {}, ["reasoning_effort"]),
+        ({"thinking"}, {"extra": {"anthropic_thinking": {"type": "disabled"}}}, {}, ["thinking"]),
+        ({"effort"}, {"effort": "high"}, {}, ["reasoning_effort"]),
+        ({"effort"}, {}, {}, []),
+        ({"stop"}, {"stop": ["x"]}, {}, ["stop"]),
+        ({"top_p", "seed"}, {"stop": ["x"]}, {"stop_sequences": ["x"]}, []),
+    ],
+)
+def test_what_the_model_was_seen_to_refuse(
+    refused: set[str], fields: dict[str, Any], sent: dict[str, Any], ignored: list[str]
+) -> None:
+    """What a model refused before is left out and named."""
+    tuning, noted = tuned(refused=refused, **fields)
+    assert (tuning.sent, noted) == (sent, ignored)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from claude_max_proxy.dialects.anthropic_messages import AnthropicMessages
 DIALECT = AnthropicMessages()
 HI = {"role": "user", "content": "hi"}
 TOOL = {"name": "f", "description": "F.", "input_schema": {"type": "object"}}
-OFF = {"anthropic_thinking": {"type": "disabled"}}
+UNASKED: dict[str, Any] = {"anthropic_thinking": {}}
 
 
 def body(**fields: Any) -> bytes:
@@ -57,7 +57,7 @@ def test_the_least() -> None:
     """A model, a limit and a message are enough; thinking is off."""
     request = read()
     assert request == Request(
-        "m", messages=[Message("user", [Text("hi")])], max_tokens=99, extra=OFF, state=request.state
+        "m", messages=[Message("user", [Text("hi")])], max_tokens=99, extra=UNASKED, state=request.state
     )
 
 
@@ -170,9 +170,13 @@ def test_instructions_in_the_middle() -> None:
 
 
 def test_marks_of_the_cache_mean_nothing() -> None:
-    """A mark that moves from message to message does not change what is read."""
+    """A mark that moves from message to message does not change what is read, and is named as ignored."""
     mark = {"cache_control": {"type": "ephemeral"}}
-    assert read(messages=[{"role": "user", "content": [{"type": "text", "text": "hi", **mark}]}]) == read()
+    marked = read(messages=[{"role": "user", "content": [{"type": "text", "text": "hi", **mark}]}])
+    assert marked.ignored == read(system=[{"type": "text", "text": "s", **mark}]).ignored == ["cache_control"]
+    assert read(**mark).ignored == ["cache_control"]
+    marked.ignored.clear()
+    assert marked == read()
 
 
 MISPLACED: list[tuple[str, dict[str, Any], str]] = [
@@ -310,8 +314,8 @@ def test_tool_choice(wire: Any, choice: ToolChoice) -> None:
     assert read(tools=[TOOL], tool_choice=wire).tool_choice == choice
 
 
-THINKING: list[tuple[dict[str, Any], str | None, str]] = [
-    ({}, None, "disabled"),
+THINKING: list[tuple[dict[str, Any], str | None, str | None]] = [
+    ({}, None, None),
     ({"thinking": {"type": "disabled"}}, None, "disabled"),
     ({"thinking": {"type": "adaptive"}}, None, "adaptive"),
     ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}}, "max", "adaptive"),
@@ -323,10 +327,10 @@ THINKING: list[tuple[dict[str, Any], str | None, str]] = [
 
 
 @pytest.mark.parametrize(("fields", "effort", "kind"), THINKING)
-def test_thinking(fields: dict[str, Any], effort: str | None, kind: str) -> None:
+def test_thinking(fields: dict[str, Any], effort: str | None, kind: str | None) -> None:
     """Thinking is what the client says, and a budget comes to an effort too."""
     request = read(**fields)
-    assert (request.effort, request.extra["anthropic_thinking"]["type"]) == (effort, kind)
+    assert (request.effort, request.extra["anthropic_thinking"].get("type")) == (effort, kind)
 
 
 @pytest.mark.parametrize("field", ["output_format", "output_config"])
@@ -351,7 +355,7 @@ def test_the_rest() -> None:
     )
     assert (request.stop, request.temperature, request.top_p, request.stream) == (["END"], 0.5, 0.9, True)
     assert request.client == Client(session="me")
-    assert request.extra == OFF | {
+    assert request.extra == UNASKED | {
         "top_k": 5,
         "anthropic_metadata": {"user_id": "me"},
         "anthropic_service_tier": "standard_only",

@@ -30,7 +30,14 @@ HI = Message("user", [Text("hi")])
 PIXEL = "iVBORw0KGgo="
 OBJECT = {"type": "object", "properties": {"a": {"format": "date"}}, "x-note": 1}
 READ = {"type": "function", "function": {"name": "read", "parameters": {"type": "object"}}}
+WRITE = {"type": "function", "function": {"name": "write"}}
 CALL = {"id": "call1", "type": "function", "function": {"name": "read", "arguments": '{"a":1}'}}
+
+
+def allowed(mode: str, *names: str) -> dict[str, Any]:
+    """A choice that allows the tools of these names."""
+    tools = [{"type": "function", "function": {"name": name}} for name in names]
+    return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
 
 
 def body(*messages: Any, **fields: Any) -> bytes:
@@ -218,6 +225,18 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"functions": [{"name": "f"}], "function_call": {"name": "f"}},
         {"tools": [Tool("f", path="functions[0]")], "tool_choice": ToolChoice("named", "f", parallel=False)},
     ),
+    "some allowed": (
+        {"tools": [READ, WRITE], "tool_choice": allowed("auto", "write")},
+        {"tools": [Tool("write", path="tools[1]")], "tool_choice": ToolChoice()},
+    ),
+    "one of some": (
+        {"tools": [READ, WRITE], "tool_choice": allowed("required", "write"), "parallel_tool_calls": False},
+        {"tools": [Tool("write", path="tools[1]")], "tool_choice": ToolChoice("required", parallel=False)},
+    ),
+    "all allowed": (
+        {"tools": [WRITE, READ], "tool_choice": allowed("auto", "read", "write")},
+        {"tool_choice": ToolChoice()},
+    ),
     "choice none": ({"tools": [READ], "tool_choice": "none"}, {"tool_choice": ToolChoice("none")}),
     "choice required": (
         {"tools": [READ], "tool_choice": "required"},
@@ -260,7 +279,7 @@ PARAMETERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"logit_bias": {"5": -100}, "web_search_options": {}},
         {"ignored": [], "extra": {"logit_bias": {"5": -100}, "web_search_options": {}}},
     ),
-    "unknown fields": ({"thinking": {"type": "enabled"}}, {"ignored": []}),
+    "unknown fields": ({"thinking": {"type": "enabled"}, "x": None, "y": []}, {"ignored": ["thinking"]}),
 }
 
 
@@ -441,6 +460,26 @@ ERRORS: dict[str, tuple[bytes, str | None, str]] = {
     "two tools of one name": (body(tools=[READ, READ]), "tools[1]", "invalid_request"),
     "two functions of one name": (body(functions=[{"name": "f"}] * 2), "functions[1]", "invalid_request"),
     "required of none": (body(tool_choice="required"), "tool_choice", "invalid_request"),
+    "unknown is allowed": (
+        body(tools=[READ], tool_choice=allowed("auto", "read", "x")),
+        "tool_choice.allowed_tools.tools[1].function.name",
+        "invalid_request",
+    ),
+    "nothing is allowed": (
+        body(tools=[READ], tool_choice=allowed("required")),
+        "tool_choice.allowed_tools.tools",
+        "invalid_request",
+    ),
+    "allowed in no way": (
+        body(tools=[READ], tool_choice=allowed("none", "read")),
+        "tool_choice.allowed_tools.mode",
+        "invalid_request",
+    ),
+    "allowed what": (
+        body(tools=[READ], tool_choice={"type": "allowed_tools"}),
+        "tool_choice.allowed_tools",
+        "invalid_request",
+    ),
     "unknown choice": (body(tools=[READ], tool_choice="any"), "tool_choice", "invalid_request"),
     "named that is not there": (
         body(tools=[READ], tool_choice={"type": "function", "function": {"name": "x"}}),
