@@ -3,7 +3,15 @@
 The backends read its streams and write its blocks, the dialect does both the other way round.
 """
 
-from claude_max_proxy.messages_api.blocks import Block, call_input, plain_id, thinking_block, write_block
+from claude_max_proxy.messages_api.blocks import (
+    Block,
+    call_input,
+    is_blank,
+    plain_id,
+    thinking_block,
+    write_block,
+    write_content,
+)
 from claude_max_proxy.messages_api.reading import MessageReader
 from claude_max_proxy.messages_api.stop_reasons import finish_reason, stop_reason
 from claude_max_proxy.messages_api.stream import (
@@ -29,10 +37,12 @@ __all__ = [
     "add_usage",
     "call_input",
     "finish_reason",
+    "is_blank",
     "plain_id",
     "read_usage",
     "stop_reason",
     "thinking_block",
     "write_block",
+    "write_content",
     "write_usage",
 ]

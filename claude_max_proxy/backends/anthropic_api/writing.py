@@ -13,7 +13,7 @@ from claude_max_proxy import InvalidRequest, Request
 from claude_max_proxy.backends.anthropic_api.messages import write_messages
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.anthropic_api.thinking import think
-from claude_max_proxy.messages_api import Block
+from claude_max_proxy.messages_api import Block, is_blank
 
 
 _encoder = msgspec.json.Encoder()
@@ -37,7 +37,7 @@ def write(request: Request, model: str, settings: AnthropicApiSettings) -> bytes
         raise InvalidRequest('only a backend of type "claude-cli" has an agent', param="model")
 
     body: dict[str, Any] = {"model": model, "max_tokens": request.max_tokens or settings.max_tokens}
-    if request.system.strip():
+    if not is_blank(request.system):
         body["system"] = [{"type": "text", "text": request.system}]
     if tools := _tools(request):
         body["tools"] = tools

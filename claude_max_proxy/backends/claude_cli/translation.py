@@ -15,7 +15,7 @@ from claude_max_proxy import Message
 from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
 from claude_max_proxy.backends.claude_cli.protocol import line
 from claude_max_proxy.backends.claude_cli.tools import upstream_name
-from claude_max_proxy.messages_api import Block, write_block
+from claude_max_proxy.messages_api import Block, write_content
 
 
 GUARD: Block = {"type": "text", "text": ""}
@@ -25,11 +25,11 @@ def history_lines(message: Message, names: dict[str, str], model: str = "") -> b
     """Write one message of the history; a user's is appended without asking the model.
 
     ``names`` maps the names of the client's tools to the upstream's. A message of white space
-    alone says nothing, and the upstream refuses it: ``None``. The CLI drops the thoughts of any model but
+    alone says nothing, and the upstream refuses it: ``None``, and its neighbours become one message. The CLI drops the thoughts of any model but
     the process's own, so ``model`` is its full name.
     """
     content = blocks(message, names)
-    if not any(block.get("text", "x").strip() for block in content):
+    if not content:
         return None
     if message.role == "user":
         return user_line(message, names, ask=False)
@@ -58,5 +58,4 @@ def blocks(message: Message, names: dict[str, str]) -> list[Block]:
     def tool_name(name: str) -> str:
         return names.get(name) or upstream_name(name)
 
-    written = (write_block(part, normal_id, tool_name) for part in message.parts)
-    return [block for block in written if block is not None]
+    return write_content(message.parts, normal_id, tool_name)
