@@ -20,7 +20,7 @@ START_TIMEOUT = 20.0
 STOP_TIMEOUT = 20.0
 _ADDRESS = re.compile(r"address +(http://\S+)/v1")
 _ACCESS = re.compile(r"^[\d:]+ INFO +(?P<status>\d{3})  (?P<rest>.*)")
-_INHERITED = ("PATH", "LANG")
+_INHERITED = ("PATH", "LANG", "PYTHONPATH")
 
 
 class RunningProxy:

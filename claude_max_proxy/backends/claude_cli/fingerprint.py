@@ -2,7 +2,8 @@
 
 It is made of meaning, not of bytes, because clients hand answers back in their own way: they re-serialise
 arguments, strip tool ids to letters and digits, drop reasoning, join texts, and leave out white space that
-stood alone. What never reaches the model counts for nothing, and messages marked ephemeral are left out. Each message's digest includes all before it, so a prefix of a history has a value of its own.
+stood alone. What never reaches the model counts for nothing, and messages marked ephemeral are left out.
+Each message's digest includes all before it, so a prefix of a history has a value of its own.
 """
 
 from __future__ import annotations

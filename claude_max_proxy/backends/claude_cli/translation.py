@@ -24,9 +24,9 @@ GUARD: Block = {"type": "text", "text": ""}
 def history_lines(message: Message, names: dict[str, str], model: str = "") -> bytes | None:
     """Write one message of the history; a user's is appended without asking the model.
 
-    ``names`` maps the names of the client's tools to the upstream's. A message of white space
-    alone says nothing, and the upstream refuses it: ``None``, and its neighbours become one message. The CLI drops the thoughts of any model but
-    the process's own, so ``model`` is its full name.
+    ``names`` maps the names of the client's tools to the upstream's. A message of white space alone says
+    nothing, and the upstream refuses it: ``None``; it takes the messages around it as one. The CLI drops the
+    thoughts of any model but the process's own, so ``model`` is its full name.
     """
     content = blocks(message, names)
     if not content:
