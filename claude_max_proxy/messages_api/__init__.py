@@ -4,7 +4,15 @@ The backends read its streams and write its blocks, the dialect does both the ot
 """
 
 from claude_max_proxy.messages_api.abilities import Abilities, abilities_of
-from claude_max_proxy.messages_api.blocks import Block, call_input, plain_id, thinking_block, write_block
+from claude_max_proxy.messages_api.blocks import (
+    Block,
+    call_input,
+    is_blank,
+    plain_id,
+    thinking_block,
+    write_block,
+    write_content,
+)
 from claude_max_proxy.messages_api.reading import MessageReader
 from claude_max_proxy.messages_api.stop_reasons import finish_reason, stop_reason
 from claude_max_proxy.messages_api.stream import (
@@ -37,11 +45,13 @@ __all__ = [
     "check_response_schema",
     "check_tools",
     "finish_reason",
+    "is_blank",
     "plain_id",
     "read_usage",
     "stop_reason",
     "thinking_block",
     "write_block",
+    "write_content",
     "write_tool",
     "write_usage",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -16,6 +16,31 @@ from claude_max_proxy.request import Audio, File, Image, Part, Reasoning, Text, 
 Block = dict[str, Any]
 Rename = Callable[[str], str]
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
+_BYTE_ORDER_MARK = "\ufeff"  # white space to JavaScript, so to the CLI, and not to Python
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether a text is empty or white space alone: the API refuses it as a block and as a stop."""
+    return not text.strip() or not text.replace(_BYTE_ORDER_MARK, " ").strip()
+
+
+def write_content(parts: Iterable[Part], call_id: Rename, tool_name: Rename = str) -> list[Block]:
+    """Write the parts of a message as the API takes them: results first, and nothing that it refuses.
+
+    The result of a call that failed may only hold text: its images and documents follow the results.
+    """
+    said = [part for part in parts if not isinstance(part, Text) or not is_blank(part.text)]
+    parts = sorted(said, key=lambda part: not isinstance(part, ToolResult))
+    written = [block for part in parts if (block := write_block(part, call_id, tool_name))]
+    shown = [
+        _inline(piece)
+        for part in parts
+        if isinstance(part, ToolResult) and part.is_error
+        for piece in part.parts
+        if not isinstance(piece, Text)
+    ]
+    results = sum(isinstance(part, ToolResult) for part in parts)
+    return [*written[:results], *shown, *written[results:]]
 
 
 def write_block(part: Part, call_id: Rename, tool_name: Rename = str) -> Block | None:
@@ -90,7 +115,11 @@ def _source(part: Image | File) -> Block:
 
 
 def _result(result: ToolResult, call_id: Rename) -> Block:
-    content = [_inline(part) for part in result.parts if not isinstance(part, Text) or part.text]
+    content = [
+        _inline(part)
+        for part in result.parts
+        if (not is_blank(part.text) if isinstance(part, Text) else not result.is_error)
+    ]
     block: Block = {"type": "tool_result", "tool_use_id": call_id(result.id), "content": content}
     if result.is_error:
         block["is_error"] = True

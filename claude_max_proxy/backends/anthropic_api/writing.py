@@ -14,7 +14,7 @@ from claude_max_proxy import BeyondModel, InvalidRequest, Request
 from claude_max_proxy.backends.anthropic_api.messages import write_messages
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.anthropic_api.thinking import think, thinks
-from claude_max_proxy.messages_api import Abilities, Block, abilities_of
+from claude_max_proxy.messages_api import Abilities, Block, abilities_of, is_blank
 
 
 _encoder = msgspec.json.Encoder()
@@ -44,7 +44,7 @@ def compose(request: Request, model: str, settings: AnthropicApiSettings) -> dic
 
     abilities = abilities_of(model)
     body: dict[str, Any] = {"model": model, "max_tokens": request.max_tokens or settings.max_tokens}
-    if request.system.strip():
+    if not is_blank(request.system):
         body["system"] = [{"type": "text", "text": request.system}]
     if tools := _tools(request, model):
         body["tools"] = tools

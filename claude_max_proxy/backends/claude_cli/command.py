@@ -52,6 +52,8 @@ SEALED = {
     "CLAUDE_CODE_BLOCKING_LIMIT_OVERRIDE": "1000000000",  # the CLI guesses tokens, the provider counts them
     "DISABLE_AUTO_COMPACT": "1",
     "ENABLE_TOOL_SEARCH": "false",
+    # Beyond it, the CLI lets the provider count a result that holds images, and cuts it off.
+    "MAX_MCP_OUTPUT_TOKENS": "1000000000",
 }
 
 # What an agent that may read its own settings is not sealed from.

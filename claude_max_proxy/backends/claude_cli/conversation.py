@@ -44,7 +44,7 @@ from claude_max_proxy.backends.claude_cli.tools import (
 from claude_max_proxy.backends.claude_cli.translation import history_lines, user_line
 from claude_max_proxy.backends.claude_cli.tuning import Tuning
 from claude_max_proxy.backends.claude_cli.turn import Turn
-from claude_max_proxy.messages_api import Block, StreamEvent, ToolNames
+from claude_max_proxy.messages_api import Block, StreamEvent, ToolNames, is_blank
 
 
 _SETTLE_TIMEOUT = 10.0
@@ -89,7 +89,7 @@ class Conversation:
         self._names = names_of(request)
         self._tools = listed(request, self._names)
         self._needed = set(self._names.client)
-        system = [request.system] if request.system else []
+        system = [] if is_blank(request.system) else [request.system]
         # An agent keeps the CLI's own instructions, and the client's come after them.
         field = "appendSystemPrompt" if request.agent else "systemPrompt"
         fields: dict[str, Any] = {field: request.system if request.agent else system}
@@ -222,8 +222,10 @@ class Conversation:
         return turn.read(event)
 
     def _ended(self, event: StreamEvent, turn: Turn) -> bool:
-        if event.type == "message_delta" and (turn.stop_reason in protocol.FINAL or turn.stray):
-            self.process.kill()  # it would answer a stray call by itself, and ask again
+        mute = turn.silent and bool(turn.stop_reason) and not turn.goes_on
+        over = turn.stop_reason in protocol.FINAL or turn.stray or mute
+        if event.type == "message_delta" and over:
+            self.process.kill()  # it would answer a stray call or a silence by itself, and ask again
             return True
 
         # Without a reason the message was cut off: the result that follows says why.
@@ -238,7 +240,7 @@ class Conversation:
 
     def _finish(self, turn: Turn) -> list[Event]:
         events = [*turn.close(), *turn.release()]
-        self.reusable = turn.reason in {"stop", "tool_calls"} and not turn.stray
+        self.reusable = turn.reason in {"stop", "tool_calls"} and not (turn.stray or turn.silent)
         if turn.ids:
             self.pending, self.settled = dict(turn.ids), True
         return [*events, turn.usage, Finished(turn.reason, turn.stop_sequence)]

@@ -1,8 +1,9 @@
 """What a conversation is, as a short value: equal exactly when everything that shaped it is equal. Pure.
 
 It is made of meaning, not of bytes, because clients hand answers back in their own way: they re-serialise
-arguments, strip tool ids to letters and digits, drop reasoning, and join texts. Messages marked ephemeral
-are left out. Each message's digest includes all before it, so a prefix of a history has a value of its own.
+arguments, strip tool ids to letters and digits, drop reasoning, join texts, and leave out white space that
+stood alone. What never reaches the model counts for nothing, and messages marked ephemeral are left out.
+Each message's digest includes all before it, so a prefix of a history has a value of its own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from claude_max_proxy import (
     ToolResult,
 )
 from claude_max_proxy.backends.claude_cli.kind import Kind
+from claude_max_proxy.messages_api import is_blank
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -42,8 +44,8 @@ def root(request: Request, kind: Kind) -> bytes:
 def extend(digest: bytes, messages: Sequence[Message]) -> bytes:
     """Digest ``messages`` on top of everything before them."""
     for message in messages:
-        if not message.ephemeral:
-            meaning = _assistant(message) if message.role == "assistant" else _user(message)
+        meaning = _assistant(message) if message.role == "assistant" else _user(message)
+        if any(meaning) and not message.ephemeral:
             digest = _digest(digest, [message.role, meaning])
     return digest
 
@@ -63,13 +65,17 @@ def _lasting(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _user(message: Message) -> list[Any]:
-    return [_meaning(part) for part in message.parts]
+    return [_meaning(part) for part in message.parts if not _is_blank(part)]
+
+
+def _is_blank(part: Part) -> bool:
+    return isinstance(part, Text) and is_blank(part.text)
 
 
 def _assistant(message: Message) -> list[Any]:
     text = "".join(part.text for part in message.parts if isinstance(part, Text))
     calls = [_meaning(part) for part in message.parts if isinstance(part, ToolCall)]
-    return [text, calls]
+    return ["" if is_blank(text) else text, calls]
 
 
 def _meaning(part: Part) -> list[Any]:
@@ -85,7 +91,7 @@ def _meaning(part: Part) -> list[Any]:
         case ToolCall():
             return ["call", normal_id(part.id), part.name, _arguments(part.arguments)]
         case ToolResult():
-            inner = [_meaning(piece) for piece in part.parts]
+            inner = [_meaning(piece) for piece in part.parts if not _is_blank(piece)]
             return ["result", normal_id(part.id), inner, part.is_error]
         case Reasoning():
             return ["reasoning"]

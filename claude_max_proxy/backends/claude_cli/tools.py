@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from claude_max_proxy import File, Image, Request, Text, Tool, ToolResult
+from claude_max_proxy.backends.claude_cli.images import passes_unchanged
 from claude_max_proxy.backends.claude_cli.protocol import RpcMessage
-from claude_max_proxy.messages_api import Block, ToolNames, write_tool
+from claude_max_proxy.messages_api import Block, ToolNames, is_blank, write_tool
 
 
 # The most that the CLI grants; beyond a tool's limit it would hand the model a stub instead of the result.
 MAX_RESULT_CHARACTERS = 500_000
 STRUCTURED_OUTPUT = "StructuredOutput"
+_MAX_ERROR_CHARACTERS = 10_000
+_OUTER_SPACE = re.compile(r"\A[\s\ufeff]|[\s\ufeff]\Z")
 # The CLI tells of its tools by their older names.
 _TOLD = {"Agent": "Task"}
 # The CLI means tools of its own by these, and leaves out a client's.
@@ -64,24 +68,41 @@ def call_result(result: ToolResult) -> dict[str, Any]:
         {"type": "image", "data": part.data, "mimeType": part.media_type}
         if isinstance(part, Image)
         else {"type": "text", "text": part.text}
-        for part in result.parts
+        for part in _shown(result)
         if not isinstance(part, File)  # which does not fit in band
     ]
     return {"content": content, "isError": result.is_error}
 
 
 def fits_in_band(result: ToolResult) -> bool:
-    """Tell whether the CLI passes this result on whole: text and inline images, up to a size."""
-    size = 0
-    for part in result.parts:
-        match part:
-            case Text():
-                size += len(part.text)
-            case Image(url=""):
-                pass
-            case _:
-                return False
-    return size <= MAX_RESULT_CHARACTERS
+    """Tell whether the CLI passes this result on as it is.
+
+    It puts words of its own in the place of an empty one, of a long one, and of a failure's that is long. It
+    trims the text of a failure, joins its parts, and leaves its images out. It makes large images smaller.
+    """
+    parts = _shown(result)
+    texts = [part.text for part in parts if isinstance(part, Text)]
+    images = [part for part in parts if isinstance(part, Image)]
+    if not parts or len(texts) + len(images) < len(parts):
+        return False
+    if result.is_error:
+        return not images and len(texts) == 1 and _stays_in_an_error(texts[0])
+
+    size = sum(map(_units, texts))
+    return size <= MAX_RESULT_CHARACTERS and all(map(passes_unchanged, images))
+
+
+def _shown(result: ToolResult) -> list[Text | Image | File]:
+    return [part for part in result.parts if not isinstance(part, Text) or not is_blank(part.text)]
+
+
+def _stays_in_an_error(text: str) -> bool:
+    return _units(text) <= _MAX_ERROR_CHARACTERS and not _OUTER_SPACE.search(text)
+
+
+def _units(text: str) -> int:
+    """Count characters as the CLI does, in units of UTF-16."""
+    return len(text.encode("utf-16-le")) // 2
 
 
 def is_sound(arguments: str) -> bool:

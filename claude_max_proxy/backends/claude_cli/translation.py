@@ -14,7 +14,7 @@ from typing import Any
 from claude_max_proxy import Message
 from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
 from claude_max_proxy.backends.claude_cli.protocol import line
-from claude_max_proxy.messages_api import Block, ToolNames, write_block
+from claude_max_proxy.messages_api import Block, ToolNames, write_content
 
 
 GUARD: Block = {"type": "text", "text": ""}
@@ -23,12 +23,12 @@ GUARD: Block = {"type": "text", "text": ""}
 def history_lines(message: Message, names: ToolNames, model: str = "") -> bytes | None:
     """Write one message of the history; a user's is appended without asking the model.
 
-    ``names`` maps the names of the client's tools to the upstream's. A message of white space
-    alone says nothing, and the upstream refuses it: ``None``. The CLI drops the thoughts of any model but
-    the process's own, so ``model`` is its full name.
+    ``names`` maps the names of the client's tools to the upstream's. A message of white space alone says
+    nothing, and the upstream refuses it: ``None``; it takes the messages around it as one. The CLI drops the
+    thoughts of any model but the process's own, so ``model`` is its full name.
     """
     content = blocks(message, names)
-    if not any(block.get("text", "x").strip() for block in content):
+    if not content:
         return None
     if message.role == "user":
         return user_line(message, names, ask=False)
@@ -53,5 +53,4 @@ def user_line(message: Message, names: ToolNames, *, ask: bool) -> bytes:
 
 def blocks(message: Message, names: ToolNames) -> list[Block]:
     """Write a message's parts as content blocks; what the API takes nothing of is left out."""
-    written = (write_block(part, normal_id, names.upstream) for part in message.parts)
-    return [block for block in written if block is not None]
+    return write_content(message.parts, normal_id, names.upstream)

@@ -11,7 +11,7 @@ import string
 
 from claude_max_proxy import Event, PartDelta, PartEnded, PartStarted, Request, Started
 from claude_max_proxy.backends.claude_cli.tools import STRUCTURED_OUTPUT, is_sound, names_of
-from claude_max_proxy.messages_api import ApiMessage, ContentBlock, MessageReader
+from claude_max_proxy.messages_api import ApiMessage, ContentBlock, Delta, MessageReader, is_blank
 
 
 _ALPHABET = string.ascii_letters + string.digits
@@ -24,7 +24,8 @@ class Turn(MessageReader):
     says beside it is not part of the answer. A whole answer waits until the CLI has found it right. With an
     agent, what it does with its own tools is not shown. ``stray`` says that the model called a tool that
     nobody offered, or with arguments that are no object: the CLI would answer such a call by itself, and ask
-    again. ``answered`` says that the client has begun to hear an answer.
+    again. ``silent`` says that the newest message neither calls a tool nor says a word: the CLI would ask the
+    model to go on. ``answered`` says that the client has begun to hear an answer.
     """
 
     def __init__(self, request: Request, *, live: bool, queued: float) -> None:
@@ -35,6 +36,7 @@ class Turn(MessageReader):
         self.names = names_of(request)
         self.ids: dict[str, str] = {}
         self.stray = self.answered = False
+        self.silent = True
         self._held: list[str] | None = None if request.stream else []
         self._messages = 0
         self._texts = 0
@@ -70,6 +72,7 @@ class Turn(MessageReader):
     def _message(self, message: ApiMessage) -> list[Event]:
         super()._message(message)
         self._messages += 1
+        self.silent = True
         return [] if self._messages > 1 else [Started(message.model, self._live, self._queued)]
 
     def _text(self, text: str) -> list[Event]:
@@ -77,11 +80,18 @@ class Turn(MessageReader):
             return []
 
         self.answered = True
+        self.silent = self.silent and is_blank(text)
         self._texts += 1
         apart = "\n\n" if self.agent and self._texts > 1 else ""  # what was said between two deeds
         return super()._text(apart + text)
 
+    def _delta(self, delta: Delta | None) -> list[Event]:
+        if self.silent and delta is not None and delta.text:
+            self.silent = is_blank(delta.text)
+        return super()._delta(delta)
+
     def _call(self, block: ContentBlock) -> list[Event]:
+        self.silent = False
         if self.structured and block.name == STRUCTURED_OUTPUT:
             return self._structured_answer()
 

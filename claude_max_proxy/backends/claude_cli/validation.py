@@ -11,7 +11,7 @@ from claude_max_proxy import (
     ToolResult,
 )
 from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
-from claude_max_proxy.messages_api import check_response_schema, check_tools
+from claude_max_proxy.messages_api import check_response_schema, check_tools, is_blank
 
 
 def check(request: Request) -> None:
@@ -36,7 +36,7 @@ def check(request: Request) -> None:
 
 
 def _says_something(message: Message) -> bool:
-    return any(not isinstance(part, Text) or part.text.strip() for part in message.parts)
+    return any(not isinstance(part, Text) or not is_blank(part.text) for part in message.parts)
 
 
 def _check_calls(messages: list[Message]) -> None:

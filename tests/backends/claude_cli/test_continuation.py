@@ -57,7 +57,7 @@ def test_what_users_just_say(new: list[Message], plain: bool) -> None:
 
 def test_results_that_answer_all() -> None:
     """Results are matched with the calls that wait, by ids as clients keep them, in the calls' order."""
-    one, two = result("call2"), result("call1", "")
+    one, two = result("call2"), result("call1", "nothing")
     assert results_for(PENDING, [user(one), user(two)]) == {"toolu_1": two, "toolu_2": one}
     assert list(results_for(PENDING, [user(one, two)]) or {}) == ["toolu_1", "toolu_2"]
 
@@ -74,6 +74,7 @@ def test_results_that_answer_all() -> None:
         [user(result("call1"), result("call2")), ASKED],
         [user(result("call1"), result("call2", "x" * (MAX_RESULT_CHARACTERS + 1)))],
         [user(result("call1"), ToolResult("call2", (Image(url="https://a.example/b.png"),)))],
+        [user(result("call1"), result("call2", " \n"))],
     ],
 )
 def test_results_that_do_not(new: list[Message]) -> None:
@@ -88,12 +89,12 @@ def test_nothing_waits() -> None:
 
 
 def test_context_rides_along() -> None:
-    """Ephemeral text is one more block of the last result; its own text and error stay as they were."""
-    last = ToolResult("call2", (Text("found"),), is_error=True)
-    new = [user(result("call1"), last), user(Text("context"), ephemeral=True)]
+    """Ephemeral text is one more block of the last result; text and errors stay as they were."""
+    failed = ToolResult("call1", (Text("lost"),), is_error=True)
+    new = [user(failed, result("call2")), user(Text("context"), ephemeral=True)]
     assert results_for(PENDING, new) == {
-        "toolu_1": result("call1"),
-        "toolu_2": ToolResult("call2", (Text("found"), Text("context")), is_error=True),
+        "toolu_1": failed,
+        "toolu_2": ToolResult("call2", (Text("found"), Text("context"))),
     }
 
 
@@ -103,4 +104,11 @@ def test_context_rides_along() -> None:
 def test_what_cannot_ride_along(riding: Part) -> None:
     """Anything but text that still fits starts the conversation anew."""
     new = [user(result("call1"), result("call2")), user(riding, ephemeral=True)]
+    assert results_for(PENDING, new) is None
+
+
+def test_nothing_rides_on_an_error() -> None:
+    """The CLI would join it with what the error says."""
+    failed = ToolResult("call2", (Text("lost"),), is_error=True)
+    new = [user(result("call1"), failed), user(Text("context"), ephemeral=True)]
     assert results_for(PENDING, new) is None

@@ -111,10 +111,17 @@ def meaning(messages: list[Message]) -> Any:
                 for part in message.parts
                 if isinstance(part, ToolCall)
             ]
-            said.append(["assistant", text, calls])
-        else:
-            said.append(["user", repr(message.parts)])
+            said += [["assistant", text if text.strip() else "", calls]] if text.strip() or calls else []
+        elif parts := [part for part in map(without_blanks, message.parts) if part]:
+            said.append(["user", repr(parts)])
     return said
+
+
+def without_blanks(part: Any) -> Any:
+    """A user's part as it goes upstream: no text of white space alone does."""
+    if isinstance(part, ToolResult):
+        return msgspec.structs.replace(part, parts=tuple(filter(None, map(without_blanks, part.parts))))
+    return part if part.text.strip() else None
 
 
 @settings(max_examples=50)
@@ -122,6 +129,31 @@ def meaning(messages: list[Message]) -> Any:
 def test_other_histories_differ(first: list[Message], second: list[Message]) -> None:
     """Two histories have one fingerprint exactly when they say the same."""
     assert (of(first) == of(second)) is (meaning(first) == meaning(second))
+
+
+WHITE = Text(" \n")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([Text("hi"), WHITE], [Text("hi")]),
+        ([ToolResult("c", (WHITE,))], [ToolResult("c", ())]),
+        ([ToolResult("c", (WHITE, Text("a ")))], [ToolResult("c", (Text("a "),))]),
+    ],
+)
+def test_white_space_of_a_user(one: list[Any], other: list[Any]) -> None:
+    """White space that stood alone is no difference: it does not reach the model."""
+    assert of([Message("user", one)]) == of([Message("user", other)])
+
+
+@pytest.mark.parametrize("handed", [[], [Text("")], [WHITE], [WHITE, WHITE]])
+def test_white_space_beside_a_call(handed: list[Any]) -> None:
+    """A client may hand back the white space that the model wrote beside a call, or leave it out."""
+    call = ToolCall("c", "look", "{}")
+    said = Message("assistant", [WHITE, call])
+    assert of([USER, said]) == of([USER, Message("assistant", [*handed, call])])
+    assert of([USER, said]) != of([USER, Message("assistant", [Text("a"), call])])
 
 
 USER = Message("user", [Text("ab")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_max_proxy import Agent, Image, Request, ResponseFormat, Text, Tool, ToolResult
+from claude_max_proxy import Agent, File, Image, Request, ResponseFormat, Text, Tool, ToolResult
 from claude_max_proxy.backends.claude_cli.protocol import RpcMessage, RpcParams
 from claude_max_proxy.backends.claude_cli.tools import (
     MAX_RESULT_CHARACTERS,
@@ -88,17 +88,54 @@ def test_a_result() -> None:
         "isError": True,
     }
 
+    assert call_result(ToolResult("c", (Text("x"), Text(" \n"), Text("")))) == {
+        "content": [{"type": "text", "text": "x"}],
+        "isError": False,
+    }
+
+
+LIMIT = MAX_RESULT_CHARACTERS
+PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
 
 @pytest.mark.parametrize(
     ("parts", "fits"),
     [
-        ((), True),
-        ((Text("x" * MAX_RESULT_CHARACTERS),), True),
-        ((Text("x" * MAX_RESULT_CHARACTERS), Text("x")), False),
-        ((Image("image/png", "AA"),), True),
+        ((), False),
+        ((Text(""), Text(" \n\ufeff")), False),
+        ((Text(" a \n"), Text("\n")), True),
+        ((Text("x" * LIMIT),), True),
+        ((Text("x" * LIMIT), Text("x")), False),
+        ((Text("😀" * (LIMIT // 2)),), True),
+        ((Text("😀" * (LIMIT // 2 + 1)),), False),
+        ((Image("image/png", PNG),), True),
+        ((Image("image/png", "AA"),), False),
         ((Image(url="https://a"),), False),
+        ((File("text/plain", "AA"),), False),
     ],
 )
-def test_what_the_cli_passes_on(parts: tuple[Text | Image, ...], fits: bool) -> None:
-    """Results beyond the CLI's limit, and images that are not inline, do not fit."""
+def test_what_the_cli_passes_on(parts: tuple[Text | Image | File, ...], fits: bool) -> None:
+    """Empty results, large ones, and what is neither text nor an inline image do not fit."""
     assert fits is fits_in_band(ToolResult("c", parts))
+
+
+@pytest.mark.parametrize(
+    ("parts", "fits"),
+    [
+        ((), False),
+        ((Text("lost"),), True),
+        ((Text("lost"), Text(" ")), True),
+        ((Text("lost"), Text("found")), False),
+        ((Text(" lost"),), False),
+        ((Text("lost\n"),), False),
+        ((Text("lost\ufeff"),), False),
+        ((Text("x" * 10_000),), True),
+        ((Text("x" * 10_001),), False),
+        ((Text("😀" * 5_001),), False),
+        ((Text("lost"), Image("image/png", PNG)), False),
+        ((Image("image/png", PNG),), False),
+    ],
+)
+def test_what_the_cli_passes_on_of_a_failure(parts: tuple[Text | Image, ...], fits: bool) -> None:
+    """Of an error, the CLI passes on one text that is not long and that trimming does not change."""
+    assert fits is fits_in_band(ToolResult("c", parts, is_error=True))

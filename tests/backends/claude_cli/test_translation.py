@@ -77,6 +77,35 @@ PARTS: list[tuple[Part, list[dict[str, Any]]]] = [
 ]
 
 
+IMAGE = Image("image/png", "AA")
+SHOWN = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA"}}
+BLANK = [Text(""), Text(" \n"), Text("\ufeff"), Text("\x1f\x85\u3000")]
+
+
+@pytest.mark.parametrize("blank", BLANK)
+def test_white_space_alone(blank: Text) -> None:
+    """A text of white space alone is left out wherever it stands; the others stay as they are."""
+    parts = [ToolResult("c", (blank, Text(" a\n"), blank)), blank, Text("\nb "), IMAGE, blank]
+    assert blocks(Message("user", parts), ToolNames()) == [
+        {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": " a\n"}]},
+        {"type": "text", "text": "\nb "},
+        SHOWN,
+    ]
+
+
+def test_what_a_failure_shows() -> None:
+    """A failed call's result may hold only text: its images follow the results, before what the user says."""
+    failed = ToolResult("c", (IMAGE, Text("lost")), is_error=True)
+    written = blocks(Message("user", [Text("and now?"), failed, ToolResult("d", (IMAGE,))]), ToolNames())
+    lost = [{"type": "text", "text": "lost"}]
+    assert written == [
+        {"type": "tool_result", "tool_use_id": "c", "content": lost, "is_error": True},
+        {"type": "tool_result", "tool_use_id": "d", "content": [SHOWN]},
+        SHOWN,
+        {"type": "text", "text": "and now?"},
+    ]
+
+
 @pytest.mark.parametrize(("part", "written"), PARTS)
 def test_parts(part: Part, written: list[dict[str, Any]]) -> None:
     """Each part is written as the block that the API has for it."""
