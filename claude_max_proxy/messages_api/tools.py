@@ -6,7 +6,7 @@ What is refused here the API refuses too, or, worse, the Claude Code CLI leaves 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from claude_max_proxy.errors import InvalidRequest
@@ -69,25 +69,21 @@ def _problem(tool: Tool, seen: set[str]) -> str:
         return f"has a name of {len(tool.name)} characters; at most {LONGEST} can be sent"
 
     problem = _schema_problem(tool.parameters) if tool.parameters else ""
-    return f"cannot be offered: its parameters {problem}" if problem else ""
+    return f"cannot be offered with its parameters: {problem}" if problem else ""
 
 
 def _schema_problem(schema: dict[str, Any]) -> str:
     if schema.get("type") != "object":
-        return f'must be of type "object" at their root, not {str(schema.get("type"))[:_SHOWN]!r}'
+        return f'the type at the root must be "object", not {str(schema.get("type"))[:_SHOWN]!r}'
     for name in _COMBINATORS:
         if name in schema:
-            return f"must not have {name!r} at their root: the provider takes it further inside only"
+            return f"{name!r} may not stand at the root; the provider takes it further inside"
     if problem := schema_problem(schema):
-        return f"are no JSON schema of draft 2020-12: {problem}"
-    for name in _property_names(schema):
+        return f"this is no JSON schema of draft 2020-12: {problem}"
+    for name in schema.get("properties", {}):
         if not _PROPERTY.fullmatch(name):
             return (
-                f"have a property named {name[:_SHOWN]!r}: the provider takes letters, digits, "
-                "'_', '.' and '-' there, 64 at most"
+                f"the provider does not take a property of the name {name[:_SHOWN]!r}; it takes up to 64 "
+                "letters, digits, '_', '.' and '-'"
             )
     return ""
-
-
-def _property_names(schema: dict[str, Any]) -> Iterator[str]:
-    yield from schema.get("properties", {})

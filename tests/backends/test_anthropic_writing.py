@@ -24,7 +24,8 @@ from claude_max_proxy import (
     ToolResult,
 )
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
-from claude_max_proxy.backends.anthropic_api.writing import answer_tool, headers, write
+from claude_max_proxy.backends.anthropic_api.tools import answer_tool
+from claude_max_proxy.backends.anthropic_api.writing import headers, write
 
 
 HI = Message("user", [Text("hi")])
@@ -162,7 +163,7 @@ def test_tools() -> None:
     body = written(asked(tools=[Tool("f", "does f", SCHEMA), Tool("g")]))
     assert body["tools"] == [
         {"name": "f", "description": "does f", "input_schema": SCHEMA},
-        {"name": "g", "input_schema": {"type": "object"}},
+        {"name": "g", "input_schema": {"type": "object", "properties": {}}},
     ]
 
 
@@ -213,7 +214,7 @@ def test_a_structured_answer(fields: dict[str, Any], names: list[str], choice: d
 
 def test_a_schema_that_cannot_be() -> None:
     """A tool's input is an object, so a structured answer is one too."""
-    with pytest.raises(InvalidRequest, match="must be of type object"):
+    with pytest.raises(InvalidRequest, match='must be "object"'):
         written(asked(response_schema={"type": "array"}))
 
 

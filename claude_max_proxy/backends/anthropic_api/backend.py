@@ -9,13 +9,8 @@ import msgspec
 from claude_max_proxy import Check, Events, HttpBackend, ModelInfo, Request, UpstreamFailed
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
-from claude_max_proxy.backends.anthropic_api.writing import (
-    NATIVE,
-    answer_tool,
-    compose,
-    headers,
-    write_count,
-)
+from claude_max_proxy.backends.anthropic_api.tools import answer_tool, names_of
+from claude_max_proxy.backends.anthropic_api.writing import NATIVE, compose, headers, write_count
 
 
 class _Count(msgspec.Struct):
@@ -51,7 +46,7 @@ class AnthropicApi(HttpBackend):
     def answer(self, request: Request, model: str) -> Events:
         """Answer with the events of one message, which is always streamed from the upstream."""
         body = partial(compose, request, model, self._settings)
-        reader = partial(AnswerReader, self.name, answer_tool(request, model))
+        reader = partial(AnswerReader, self.name, answer_tool(request, model), names_of(request))
         return self.ask("/v1/messages", body, reader, request, headers(request))
 
     async def count_tokens(self, request: Request, model: str) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from claude_max_proxy import InvalidRequest, Message, Reasoning, distinct_ids
-from claude_max_proxy.messages_api import Block, plain_id, write_content
+from claude_max_proxy.messages_api import Block, ToolNames, plain_id, write_content
 
 
-def write_messages(messages: list[Message], *, thinking: bool) -> list[Block]:
+def write_messages(messages: list[Message], names: ToolNames, *, thinking: bool) -> list[Block]:
     """Write every message that says something, in its true role; the API joins neighbours of one role.
 
     With ``thinking``, thoughts that the provider signed go back to it. Raises :class:`InvalidRequest` where
@@ -15,7 +15,7 @@ def write_messages(messages: list[Message], *, thinking: bool) -> list[Block]:
     written = []
     for message in distinct_ids(messages, plain_id):
         parts = [part for part in message.parts if thinking or not isinstance(part, Reasoning)]
-        if content := write_content(parts, str):
+        if content := write_content(parts, str, names.upstream):
             written.append({"role": message.role, "content": content})
     _check_end(written)
     return written

@@ -13,7 +13,7 @@ from claude_max_proxy import (
     UpstreamFailed,
     upstream_error,
 )
-from claude_max_proxy.messages_api import ContentBlock, MessageReader, StreamEvent
+from claude_max_proxy.messages_api import ContentBlock, MessageReader, StreamEvent, ToolNames
 
 
 _decode = msgspec.json.Decoder(StreamEvent).decode
@@ -23,16 +23,17 @@ class AnswerReader(MessageReader):
     """Reads one answer of ``backend``. ``ended`` says that its last word was heard.
 
     ``answer_tool`` names the tool whose input is the text of a structured answer; what the model says beside
-    it is not part of the answer.
+    it is not part of the answer. ``names`` maps the names of the client's tools.
     """
 
-    def __init__(self, backend: str, answer_tool: str = "") -> None:
+    def __init__(self, backend: str, answer_tool: str = "", names: ToolNames | None = None) -> None:
         """Begin with nothing heard."""
         super().__init__()
         self.ended = False
         self.error: ProxyError | None = None
         self._backend = backend
         self._answer_tool = answer_tool
+        self._names = names or ToolNames()
         self._sse = SseDecoder()
         self._begun = False
 
@@ -74,6 +75,7 @@ class AnswerReader(MessageReader):
         if self._answer_tool and block.name == self._answer_tool:
             return self._part("text") + self._input(block)
 
+        block.name = self._names.client.get(block.name, block.name)
         return super()._call(block)
 
     def _fail(self, error: ProxyError) -> Failed:

@@ -10,15 +10,27 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import BeyondModel, InvalidRequest, Request
+from claude_max_proxy import InvalidRequest, Request
+from claude_max_proxy.backends.anthropic_api.cache import mark
 from claude_max_proxy.backends.anthropic_api.messages import write_messages
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.anthropic_api.thinking import think, thinks
-from claude_max_proxy.messages_api import Abilities, Block, abilities_of, is_blank
+from claude_max_proxy.backends.anthropic_api.tools import (
+    can_be_forced,
+    names_of,
+    write_tool_choice,
+    write_tools,
+)
+from claude_max_proxy.messages_api import (
+    Abilities,
+    abilities_of,
+    check_response_schema,
+    check_tools,
+    is_blank,
+)
 
 
 _encoder = msgspec.json.Encoder()
-_CACHE = {"type": "ephemeral"}
 # What a request carries in ``extra`` that goes along: the body's own name, where it is simply passed on.
 NATIVE = {
     "anthropic_beta": "",
@@ -42,25 +54,28 @@ def compose(request: Request, model: str, settings: AnthropicApiSettings) -> dic
     if request.agent is not None:
         raise InvalidRequest('only a backend of type "claude-cli" has an agent', param="model")
 
+    check_tools(request.tools)
+    check_response_schema(request)
     abilities = abilities_of(model)
     body: dict[str, Any] = {"model": model, "max_tokens": request.max_tokens or settings.max_tokens}
     if not is_blank(request.system):
         body["system"] = [{"type": "text", "text": request.system}]
-    if tools := _tools(request, model):
+    names = names_of(request)
+    if tools := write_tools(request, model, names):
         body["tools"] = tools
-        body["tool_choice"] = _tool_choice(request, model)
+        body["tool_choice"] = write_tool_choice(request, model, names)
     if request.stop:
         body["stop_sequences"] = request.stop
     think(body, request, settings, abilities)
-    if request.response_schema is not None and not _can_be_forced(model):
-        form = {"type": "json_schema", "schema": _schema(request)}
+    if request.response_schema is not None and not can_be_forced(model):
+        form = {"type": "json_schema", "schema": request.response_schema}
         body["output_config"] = body.get("output_config", {}) | {"format": form}
     _sample(body, request, abilities)
-    body["messages"] = write_messages(request.messages, thinking=thinks(body))
+    body["messages"] = write_messages(request.messages, names, thinking=thinks(body))
     body |= {NATIVE[name]: value for name, value in request.extra.items() if NATIVE.get(name)}
     body["stream"] = True
     if settings.cache:
-        _mark(body)
+        mark(body)
     return body
 
 
@@ -74,82 +89,6 @@ def headers(request: Request) -> dict[str, str]:
     """Give the headers of this request's own: the features on trial that its client asks for."""
     betas = request.extra.get("anthropic_beta")
     return {"anthropic-beta": ",".join(betas)} if betas else {}
-
-
-# --- tools
-
-
-def answer_tool(request: Request, model: str = "") -> str:
-    """Give the name of the tool whose input is the structured answer; empty where there is none."""
-    choice = request.tool_choice
-    if (
-        request.response_schema is None
-        or not _can_be_forced(model)
-        or (_offers_tools(request) and choice.mode in {"required", "named"})
-    ):
-        return ""
-
-    name, names = "answer", {tool.name for tool in request.tools}
-    while name in names:
-        name += "_"
-    return name
-
-
-def _offers_tools(request: Request) -> bool:
-    return bool(request.tools or request.extra.get("anthropic_tools"))
-
-
-def _can_be_forced(model: str) -> bool:
-    abilities = abilities_of(model)
-    return abilities is None or abilities.forced
-
-
-def _tools(request: Request, model: str) -> list[Block]:
-    tools = []
-    for tool in request.tools:
-        written: Block = {"name": tool.name, "input_schema": tool.parameters or {"type": "object"}}
-        if tool.description:
-            written["description"] = tool.description
-        tools.append(written)
-    tools += [dict(tool) for tool in request.extra.get("anthropic_tools", {}).values()]
-    if name := answer_tool(request, model):
-        tools.append({"name": name, "description": "Give the answer.", "input_schema": _schema(request)})
-    return tools
-
-
-def _schema(request: Request) -> dict[str, Any]:
-    schema = request.response_schema or {}
-    if schema.get("type", "object") != "object":
-        path = "response_format.json_schema.schema"
-        raise InvalidRequest(f"{path}: must be of type object at its root", param=path)
-    return {"type": "object", **schema}
-
-
-def _tool_choice(request: Request, model: str) -> Block:
-    choice = request.tool_choice
-    if choice.mode in {"named", "required"} and not _can_be_forced(model):
-        raise BeyondModel(
-            f'tool_choice: {model} cannot be made to call a tool; leave tool_choice at "auto" and ask for '
-            "the call in the instructions, or choose another model",
-            param="tool_choice",
-        )
-    if name := answer_tool(request, model):
-        if not _offers_tools(request) or choice.mode == "none":
-            return {"type": "tool", "name": name, "disable_parallel_tool_use": True}
-        return {"type": "any", "disable_parallel_tool_use": True}  # one of the client's, or the answer
-
-    match choice.mode:
-        case "none":
-            return {"type": "none"}
-        case "named":
-            written: Block = {"type": "tool", "name": choice.name}
-        case "required":
-            written = {"type": "any"}
-        case _:
-            written = {"type": "auto"}
-    if not choice.parallel:
-        written["disable_parallel_tool_use"] = True
-    return written
 
 
 # --- sampling
@@ -174,18 +113,3 @@ def _sample(body: dict[str, Any], request: Request, abilities: Abilities | None)
         if name not in taken and (value != 1 or name == "top_k"):  # 1 is the default of the others
             request.ignore(name)
     body |= taken
-
-
-# --- the prompt cache
-
-
-def _mark(body: dict[str, Any]) -> None:
-    """Mark up to where the next request will be the same: tools, system prompt, newest message."""
-    ends = [body["tools"][-1]] if "tools" in body else []
-    if "system" in body:
-        ends.append(body["system"][-1])
-    if body["messages"]:
-        content = body["messages"][-1]["content"]
-        ends += [block for block in content if "thinking" not in block["type"]][-1:]  # which take no mark
-    for block in ends:
-        block["cache_control"] = _CACHE

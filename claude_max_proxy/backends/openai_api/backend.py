@@ -9,6 +9,7 @@ import msgspec
 from claude_max_proxy import Check, Events, HttpBackend, InvalidRequest, Request
 from claude_max_proxy.backends.openai_api.reading import AnswerReader
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
+from claude_max_proxy.backends.openai_api.tools import names_of
 from claude_max_proxy.backends.openai_api.writing import compose
 
 
@@ -29,7 +30,9 @@ class OpenAIApi(HttpBackend):
     def answer(self, request: Request, model: str) -> Events:
         """Answer with the events of one chat completion, which is always streamed from the upstream."""
         body = partial(compose, request, model, self._settings)
-        return self.ask("/chat/completions", body, partial(AnswerReader, self.name), request)
+        return self.ask(
+            "/chat/completions", body, partial(AnswerReader, self.name, names_of(request)), request
+        )
 
     async def embed(self, body: bytes, model: str) -> bytes:
         """Ask for embeddings; the client's body goes on as it is, but for the model's name."""

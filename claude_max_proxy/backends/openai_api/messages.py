@@ -23,29 +23,33 @@ from claude_max_proxy import (
     ToolCall,
     ToolResult,
 )
+from claude_max_proxy.messages_api import ToolNames
 
 
 Wire = dict[str, Any]
 _MORE_FOLLOWS = "(the result is in the images and documents that follow)"
 
 
-def write_messages(request: Request, *, reasoning: bool = False) -> list[Wire]:
-    """Write the system prompt and every message, in their true roles; ``reasoning`` hands thoughts back."""
+def write_messages(request: Request, names: ToolNames, *, reasoning: bool = False) -> list[Wire]:
+    """Write the system prompt and every message, in their true roles; ``reasoning`` hands thoughts back.
+
+    ``names`` maps the names of the client's tools.
+    """
     written: list[Wire] = []
     if request.system:
         written.append({"role": "system", "content": request.system})
     for message in request.messages:
         if message.role == "assistant":
-            written += _assistant(message, reasoning=reasoning)
+            written += _assistant(message, names, reasoning=reasoning)
         else:
             written += _user(message)
     return written
 
 
-def _assistant(message: Message, *, reasoning: bool) -> list[Wire]:
+def _assistant(message: Message, names: ToolNames, *, reasoning: bool) -> list[Wire]:
     """Write what the model said; what it thought has a place only in some servers' form of the API."""
     text = "".join(part.text for part in message.parts if isinstance(part, Text))
-    calls = [_call(part) for part in message.parts if isinstance(part, ToolCall)]
+    calls = [_call(part, names) for part in message.parts if isinstance(part, ToolCall)]
     if not (text or calls):
         return []
 
@@ -58,8 +62,8 @@ def _assistant(message: Message, *, reasoning: bool) -> list[Wire]:
     return [wire]
 
 
-def _call(call: ToolCall) -> Wire:
-    function = {"name": call.name, "arguments": call.arguments or "{}"}
+def _call(call: ToolCall, names: ToolNames) -> Wire:
+    function = {"name": names.upstream(call.name), "arguments": call.arguments or "{}"}
     return {"id": call.id, "type": "function", "function": function}
 
 

@@ -24,6 +24,7 @@ from claude_max_proxy import (
 )
 from claude_max_proxy.backends.openai_api.lanes import Lanes
 from claude_max_proxy.backends.openai_api.schemas import CallDelta, Choice, Chunk, Delta, WireUsage
+from claude_max_proxy.messages_api import ToolNames
 
 
 _decoder = msgspec.json.Decoder(Chunk)
@@ -39,13 +40,17 @@ _REASONS: dict[str, FinishReason] = {
 
 
 class AnswerReader:
-    """Reads one answer of ``backend``. ``ended`` says that its last word was heard."""
+    """Reads one answer of ``backend``. ``ended`` says that its last word was heard.
 
-    def __init__(self, backend: str) -> None:
+    ``names`` maps the names of the client's tools.
+    """
+
+    def __init__(self, backend: str, names: ToolNames | None = None) -> None:
         """Begin with nothing heard."""
         self.ended = False
         self.error: ProxyError | None = None
         self._backend = backend
+        self._names = names or ToolNames()
         self._sse = SseDecoder()
         self._whole: bytearray | None = None
         self._begun = self._started = False
@@ -146,6 +151,7 @@ class AnswerReader:
         name, arguments = "", ""
         if call.function is not None:
             name = call.function.name or ""
+            name = self._names.client.get(name, name)
             given = call.function.arguments
             arguments = msgspec.json.encode(given).decode() if isinstance(given, dict) else given or ""
         events += self._lanes.call(call.index, call.id or "", name, arguments)

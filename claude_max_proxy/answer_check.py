@@ -1,0 +1,55 @@
+"""Holds a structured answer against the client's own schema, whoever gave it.
+
+What a provider, or the CLI, takes for right need not be: it may know fewer rules, or other ones. A whole
+answer that breaks the schema is a failure. A streamed one has been heard by then: it ends with the failure in
+the place of an orderly end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from claude_max_proxy.errors import UpstreamError
+from claude_max_proxy.events import Events, Finished, PartDelta, PartStarted
+from claude_max_proxy.json_schema import compile_schema, value_problem
+
+
+async def checked(events: Events, schema: Mapping[str, Any]) -> Events:
+    """Pass an answer's events on, but for the end of one whose text breaks ``schema``.
+
+    An answer that was cut off, refused, or is a call of tools says so by its reason and is not looked at.
+    Raises :class:`UpstreamError`.
+    """
+    texts: set[int] = set()
+    said: list[str] = []
+    async with aclosing(events):
+        async for event in events:
+            match event:
+                case PartDelta() if event.index in texts:
+                    said.append(event.text)
+                case PartStarted(kind="text"):
+                    texts.add(event.index)
+                case Finished(reason="stop"):
+                    _check("".join(said), schema)
+                case _:
+                    pass
+            yield event
+
+
+def _check(text: str, schema: Mapping[str, Any]) -> None:
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _broken("it is no JSON") from error
+    if problem := value_problem(compile_schema(dict(schema), "response_format"), value):
+        raise _broken(problem)
+
+
+def _broken(problem: str) -> UpstreamError:
+    return UpstreamError(
+        f"the model's answer does not follow the schema of response_format: {problem}", code="invalid_output"
+    )
