@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from claude_max_proxy import BeyondModel, ModelInfo, Request, ToolChoice, refusals
+from claude_max_proxy.backends.claude_cli.exactness import inexact
 from claude_max_proxy.backends.claude_cli.tools import definitions, names_of
 from claude_max_proxy.messages_api import Abilities, ToolNames
 
@@ -91,7 +92,7 @@ def tune(
         body.update(_thinking_off(request, abilities))
     body.update(_sampling(request, abilities, thinking=thinking))
     effort = _within(_effort(request, info), abilities, off=off)
-    refusals.tell(request, _leave_out(body, effort, refused))
+    refusals.tell(request, [*_leave_out(body, effort, refused), *inexact(request)])
     return Tuning(None if "effort" in refused else effort, thinking, request.max_tokens, body)
 
 

@@ -1,0 +1,82 @@
+"""What the CLI cannot hand on as it is, since it reads JSON as JavaScript does. Pure.
+
+There every number is a double, so that whole ones beyond 2^53 are rounded, and members of an object that are
+named by whole numbers come first, in their order. Nothing can be done about it, but the client is told.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from claude_max_proxy import Request, ToolCall
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+# Most JSON holds neither, which is seen faster than by looking at each value.
+_SUSPECT = re.compile(rb'\d{16}|"\d+"\s*:')
+_LARGEST_INDEX = 2**32 - 2
+
+
+def inexact(request: Request) -> list[str]:
+    """Name what of a request's tools, schema and tool calls reaches the model changed."""
+    found: dict[str, None] = {}
+    for index, tool in enumerate(request.tools):
+        found |= _named(tool.path or f"tools[{index}]", [tool.parameters, tool.fields])
+    found |= _named("response_format", request.response_schema)
+    for message in request.messages:
+        for part in message.parts:
+            if isinstance(part, ToolCall) and _SUSPECT.search(part.arguments.encode()):
+                found |= _named("tool_calls", _read(part.arguments))
+    return list(found)
+
+
+def _named(place: str, value: Any) -> dict[str, None]:
+    if not _SUSPECT.search(_encode(value)):
+        return {}
+
+    return {f"{place}.{change}": None for change in _changes(value)}
+
+
+def _changes(value: Any) -> Iterator[str]:
+    match value:
+        case dict():
+            if list(value) != sorted(value, key=_rank):
+                yield "member_order"
+            for inner in value.values():
+                yield from _changes(inner)
+        case list():
+            for inner in value:
+                yield from _changes(inner)
+        case int() if not isinstance(value, bool) and _rounded(value):
+            yield "precision"
+        case _:
+            pass
+
+
+def _rank(name: str) -> tuple[int, int]:
+    """Give a member's place: those that are named like an index of an array come first, by number."""
+    index = (
+        name.isascii() and name.isdigit() and (name == "0" or name[0] != "0") and int(name) <= _LARGEST_INDEX
+    )
+    return (0, int(name)) if index else (1, 0)
+
+
+def _rounded(number: int) -> bool:
+    """Tell whether the shortest digits of the nearest double, which JavaScript writes, say another number."""
+    try:
+        return Decimal(repr(float(number))) != number
+    except OverflowError:
+        return True
+
+
+def _read(arguments: str) -> Any:
+    try:
+        return _decode(arguments)
+    except (msgspec.DecodeError, RecursionError):
+        return None
