@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from claude_max_proxy import (
@@ -18,37 +16,29 @@ from claude_max_proxy import (
     ToolResult,
     UpstreamError,
     UpstreamFailed,
-    UpstreamTimeout,
 )
 from claude_max_proxy.backends.claude_cli import protocol
 from claude_max_proxy.backends.claude_cli.accepted_schema import accepted
+from claude_max_proxy.backends.claude_cli.channel import Channel, Learn
 from claude_max_proxy.backends.claude_cli.command import MCP_SERVER
 from claude_max_proxy.backends.claude_cli.failures import failure
 from claude_max_proxy.backends.claude_cli.process import CliProcess
-from claude_max_proxy.backends.claude_cli.protocol import (
-    ControlRequest,
-    Initialized,
-    Line,
-    RateLimitInfo,
-)
+from claude_max_proxy.backends.claude_cli.protocol import Initialized, Line
 from claude_max_proxy.backends.claude_cli.rehearsal import lead_nowhere
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.tools import (
     STRUCTURED_OUTPUT,
-    call_result,
     listed,
     names_of,
-    serve,
     told_name,
 )
 from claude_max_proxy.backends.claude_cli.translation import history_lines, user_line
 from claude_max_proxy.backends.claude_cli.tuning import Tuning
 from claude_max_proxy.backends.claude_cli.turn import Turn
-from claude_max_proxy.messages_api import Block, StreamEvent, ToolNames, is_blank
+from claude_max_proxy.messages_api import StreamEvent, ToolNames, is_blank
 
 
 _SETTLE_TIMEOUT = 10.0
-_CALL_TIMEOUT = 5.0
 # The CLI let the model try a few times, and no answer followed the schema.
 _NEVER_RIGHT = "error_max_structured_output_retries"
 
@@ -58,36 +48,32 @@ class Conversation:
 
     ``settled`` says that its turn is over, also for the CLI; ``pending`` maps the tool calls that wait for
     results, by the ids that the client knows, to the upstream's.
-    ``limit`` is the newest that the CLI said of the plan's window; what it says of models goes to ``learn``.
+    What the CLI says of models goes to ``learn``.
     """
 
     def __init__(
         self,
         process: CliProcess,
         settings: ClaudeCliSettings,
-        learn: Callable[[dict[str, protocol.ModelUsage]], None],
+        learn: Learn,
     ) -> None:
         """Take a process that nobody has spoken to."""
         self.process = process
         self.reusable = False
         self.settled = False
-        self.limit: RateLimitInfo | None = None
-        self._learn = learn
+        self._channel = Channel(process, settings.start_timeout, learn)
         self._settings = settings
-        self._lines: deque[Line] = deque()
         self._tuning = Tuning()
         self._began_with = Tuning()
-        self._tools: list[Block] = []
         self._names = ToolNames()
         self._needed: set[str] = set()
-        self._calls: dict[str, tuple[str, int | str | None]] = {}
         self.pending: dict[str, str] = {}
 
     async def bind(self, request: Request) -> Initialized:
         """Tell the process who it is: instructions, tools, schema. Once per process."""
-        await self._rehearsed()
+        await self._channel.rehearsed()
         self._names = names_of(request)
-        self._tools = listed(request, self._names)
+        self._channel.tools = listed(request, self._names)
         self._needed = set(self._names.client)
         system = [] if is_blank(request.system) else [request.system]
         # An agent keeps the CLI's own instructions, and the client's come after them.
@@ -98,7 +84,7 @@ class Conversation:
         if request.response_schema is not None:
             fields["jsonSchema"] = accepted(request.response_schema)
             self._needed.add(STRUCTURED_OUTPUT)
-        response = await self._control("initialize", **fields)
+        response = await self._channel.control("initialize", **fields)
         return protocol.decode_initialized(response.response)
 
     async def replay(self, messages: Sequence[Message], model: str) -> None:
@@ -109,9 +95,7 @@ class Conversation:
                 continue
             await self.process.send(line_)
             if message.role == "user":
-                async for line in self._read(self._settings.start_timeout, "replaying the history"):
-                    if line.type == "result":
-                        break
+                await self._channel.appended()
 
     async def ask(self, message: Message, turn: Turn, tuning: Tuning) -> Events:
         """Ask, and give the answer's events."""
@@ -122,32 +106,20 @@ class Conversation:
             yield event
 
     async def waits_for_results(self, tuning: Tuning) -> bool:
-        """Tell whether every parked call is there to be answered, and the turn can go on as ``tuning`` asks.
-
-        The CLI answers a call by itself that it finds wrong, and goes on without us: such a conversation is
-        no longer what the client knows.
-        """
+        """Tell whether every parked call can be answered, and the turn can go on as ``tuning`` asks."""
         if not tuning.may_follow(self._began_with):
             return False
 
         try:
-            while not set(self.pending.values()) <= self._calls.keys():
-                if not self._lines:
-                    await self._fill(_CALL_TIMEOUT, "waiting for the tool calls")
-                line = self._lines.popleft()
-                if line.type == "control_request" and line.request:
-                    await self._serve(line.request_id, line.request)
-                elif line.type in {"user", "stream_event", "result"}:
-                    return False
+            return await self._channel.called(set(self.pending.values()))
         except ProxyError:
             return False
-        return True
 
     async def resume(self, results: dict[str, ToolResult], turn: Turn, tuning: Tuning) -> Events:
         """Hand over the results that the parked calls wait for, by the upstream's ids, and go on."""
         settings = self._tune(tuning, self._began_with)
         self.pending = {}
-        answers = [self._returned(tool_use_id, result) for tool_use_id, result in results.items()]
+        answers = [self._channel.returned(tool_use_id, result) for tool_use_id, result in results.items()]
         await self.process.send(settings + b"".join(answers))
         async for event in self._answer(turn):
             yield event
@@ -155,28 +127,20 @@ class Conversation:
     async def settle(self) -> bool:
         """After an ordinary answer, wait until the CLI is ready for the next; say whether it is."""
         try:
-            async for line in self._read(_SETTLE_TIMEOUT, "waiting for the end of the turn"):
+            async for line in self._channel.read(_SETTLE_TIMEOUT, "waiting for the end of the turn"):
                 if line.type == "result":
-                    self._learn(line.model_usage)
+                    self._channel.learn(line.model_usage)
                     return not line.is_error
         except ProxyError:
             pass
         return False
-
-    async def _rehearsed(self) -> None:
-        """Wait until a process that was just started has loaded what its first answer needs."""
-        try:
-            async with asyncio.timeout(self._settings.start_timeout):
-                await self.process.rehearsed.wait()
-        except TimeoutError as error:
-            raise self._silent(self._settings.start_timeout, "starting") from error
 
     # --- the answer
 
     async def _answer(self, turn: Turn) -> Events:
         self.reusable = self.settled = False
         limits = (self._settings.first_event_timeout, self._settings.stall_timeout)
-        async for line in self._read(limits[0], "waiting for the answer", stall=limits[1]):
+        async for line in self._channel.read(limits[0], "waiting for the answer", stall=limits[1]):
             if line.type == "stream_event" and line.event and not line.parent_tool_use_id:
                 for event in self._events(line.event, turn):
                     yield event
@@ -194,8 +158,9 @@ class Conversation:
             elif line.response and line.response.subtype == "error":
                 raise UpstreamFailed(f"the Claude Code CLI refused a setting: {line.response.error}")
 
-    def _check_tools(self, there: Sequence[str]) -> None:
+    def _check_tools(self) -> None:
         """Make sure that the CLI has every tool of this turn: it leaves some out, and says nothing."""
+        there = self._channel.there or []
         if missing := [name for name in self._needed if told_name(name) not in there]:
             self.process.kill()
             names = ", ".join(repr(self._names.client.get(name, name)) for name in sorted(missing))
@@ -203,16 +168,18 @@ class Conversation:
 
     def _check(self, result: Line, turn: Turn) -> None:
         """Take a result: of a structured answer or an agent's work it is the end, of any other a failure."""
-        self._learn(result.model_usage)
+        self._channel.learn(result.model_usage)
         if result.subtype == _NEVER_RIGHT:
             raise _not_as_asked()
         if result.is_error or not turn.goes_on:
-            raise failure(result, self.limit, time.time())
+            raise failure(result, self._channel.limit, time.time())
         if turn.structured and (not turn.holds_answer or bytes(result.structured_output) == b"null"):
             raise _not_as_asked()
         self.settled = True
 
     def _events(self, event: StreamEvent, turn: Turn) -> list[Event]:
+        if event.type == "message_start":
+            self._check_tools()
         if event.type == "message_start" and turn.answered and not turn.agent:
             # The CLI asks again by itself; what was sent cannot be taken back.
             self.process.kill()
@@ -244,73 +211,6 @@ class Conversation:
         if turn.ids:
             self.pending, self.settled = dict(turn.ids), True
         return [*events, turn.usage, Finished(turn.reason, turn.stop_sequence)]
-
-    # --- reading, and answering what the CLI asks meanwhile
-
-    async def _control(self, subtype: str, **fields: Any) -> protocol.ControlResponse:
-        request_id, line = protocol.control_request(subtype, **fields)
-        await self.process.send(line)
-        async for heard in self._read(self._settings.start_timeout, f"answering {subtype}"):
-            response = heard.response
-            if heard.type == "control_response" and response and response.request_id == request_id:
-                if response.subtype != "success":
-                    raise UpstreamFailed(f"the Claude Code CLI refused {subtype}: {response.error}")
-                return response
-        raise UpstreamFailed("unreachable: reading ends with an error")
-
-    async def _read(
-        self, timeout: float, doing: str, stall: float | None = None
-    ) -> AsyncGenerator[Line, None]:
-        """Give the CLI's lines, but for what is answered here; never ends but by an error."""
-        while True:
-            if not self._lines:
-                await self._fill(timeout, doing)
-            line = self._lines.popleft()
-            if line.type == "stream_event":
-                timeout = stall or timeout
-                yield line
-            elif line.type == "control_request" and line.request:
-                await self._serve(line.request_id, line.request)
-            elif line.response and line.response.request_id == protocol.REHEARSAL:
-                context = protocol.decode_context(line.response.response)
-                self._learn({context.model: protocol.ModelUsage(context.window)})
-            elif line.subtype == "init" and line.tools is not None:
-                self._check_tools(line.tools)
-            elif line.rate_limit_info is not None:
-                self.limit = line.rate_limit_info
-            else:
-                yield line
-
-    async def _fill(self, timeout: float, doing: str) -> None:
-        try:
-            async with asyncio.timeout(timeout):
-                batch = await self.process.inbox.get()
-        except TimeoutError as error:
-            raise self._silent(timeout, doing) from error
-        if batch is None:
-            self.process.inbox.put_nowait(None)  # whoever reads next must learn it too
-            await self.process.exits_within(1)
-            raise UpstreamFailed(f"the Claude Code CLI ended while {doing}: {self.process.last_words()}")
-        self._lines.extend(batch)
-
-    def _silent(self, seconds: float, doing: str) -> UpstreamTimeout:
-        words = self.process.last_words()
-        return UpstreamTimeout(f"the Claude Code CLI was silent for {seconds:g} s while {doing} ({words})")
-
-    async def _serve(self, request_id: str, request: ControlRequest) -> None:
-        message = request.message
-        if request.subtype != "mcp_message" or message is None:
-            await self.process.send(protocol.refusal(request_id, "not supported"))
-        elif message.method == "tools/call" and message.params:
-            tool_use_id = message.params.tool_use_id
-            self._calls[tool_use_id] = (request_id, message.id)
-        else:
-            result = serve(message, self._tools)
-            await self.process.send(protocol.mcp_response(request_id, message.id, result))
-
-    def _returned(self, tool_use_id: str, result: ToolResult) -> bytes:
-        request_id, rpc_id = self._calls.pop(tool_use_id)
-        return protocol.mcp_response(request_id, rpc_id, call_result(result))
 
     def _tune(self, tuning: Tuning, before: Tuning | None = None) -> bytes:
         """Write the change of settings, nothing if there is none. The CLI takes it before what follows."""

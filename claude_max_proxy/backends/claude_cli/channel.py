@@ -1,0 +1,136 @@
+"""What is said between us and one process: lines read in time, and requests of both sides answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from claude_max_proxy import ToolResult, UpstreamFailed, UpstreamTimeout
+from claude_max_proxy.backends.claude_cli import protocol
+from claude_max_proxy.backends.claude_cli.process import CliProcess
+from claude_max_proxy.backends.claude_cli.protocol import ControlRequest, Line, RateLimitInfo
+from claude_max_proxy.backends.claude_cli.tools import call_result, serve
+from claude_max_proxy.messages_api import Block
+
+
+_CALL_TIMEOUT = 5.0
+
+Learn = Callable[[dict[str, protocol.ModelUsage]], None]
+
+
+class Channel:
+    """Speaks with one process.
+
+    ``tools`` are those that the CLI is told of when it asks. ``there`` are the names of the tools that it said
+    it has, ``None`` before it said so. ``limit`` is the newest that it said of the plan's window; what it says
+    of models goes to ``learn``.
+    """
+
+    def __init__(self, process: CliProcess, start_timeout: float, learn: Learn) -> None:
+        """Take a process that nobody has spoken to; ``start_timeout`` bounds a request of ours, in seconds."""
+        self.process = process
+        self.tools: list[Block] = []
+        self.there: list[str] | None = None
+        self.limit: RateLimitInfo | None = None
+        self.learn = learn
+        self._start_timeout = start_timeout
+        self._lines: deque[Line] = deque()
+        self._calls: dict[str, tuple[str, int | str | None]] = {}
+
+    async def rehearsed(self) -> None:
+        """Wait until a process that was just started has loaded what its first answer needs."""
+        try:
+            async with asyncio.timeout(self._start_timeout):
+                await self.process.rehearsed.wait()
+        except TimeoutError as error:
+            raise self._silent(self._start_timeout, "starting") from error
+
+    async def control(self, subtype: str, **fields: Any) -> protocol.ControlResponse:
+        """Ask the CLI for something; raise :class:`UpstreamFailed` when it refuses."""
+        request_id, line = protocol.control_request(subtype, **fields)
+        await self.process.send(line)
+        async for heard in self.read(self._start_timeout, f"answering {subtype}"):
+            response = heard.response
+            if heard.type == "control_response" and response and response.request_id == request_id:
+                if response.subtype != "success":
+                    raise UpstreamFailed(f"the Claude Code CLI refused {subtype}: {response.error}")
+                return response
+        raise UpstreamFailed("unreachable: reading ends with an error")
+
+    async def appended(self) -> None:
+        """Wait until a message of the history is in the transcript."""
+        async for line in self.read(self._start_timeout, "replaying the history"):
+            if line.type == "result":
+                return
+
+    async def called(self, calls: set[str]) -> bool:
+        """Wait until the CLI has made all of these calls, by their ids; say whether it waits for the results.
+
+        The CLI answers a call by itself that it finds wrong, and goes on without us.
+        """
+        while not calls <= self._calls.keys():
+            if not self._lines:
+                await self._fill(_CALL_TIMEOUT, "waiting for the tool calls")
+            line = self._lines.popleft()
+            if line.type == "control_request" and line.request:
+                await self._serve(line.request_id, line.request)
+            elif line.type in {"user", "stream_event", "result"}:
+                return False
+        return True
+
+    def returned(self, call: str, result: ToolResult) -> bytes:
+        """Write the answer to a call that waits for it."""
+        request_id, rpc_id = self._calls.pop(call)
+        return protocol.mcp_response(request_id, rpc_id, call_result(result))
+
+    async def read(
+        self, timeout: float, doing: str, stall: float | None = None
+    ) -> AsyncGenerator[Line, None]:
+        """Give the CLI's lines, but for what is answered here; never ends but by an error."""
+        while True:
+            if not self._lines:
+                await self._fill(timeout, doing)
+            line = self._lines.popleft()
+            if line.type == "stream_event":
+                timeout = stall or timeout
+                yield line
+            elif line.type == "control_request" and line.request:
+                await self._serve(line.request_id, line.request)
+            elif protocol.is_rehearsed(line) and line.response:
+                context = protocol.decode_context(line.response.response)
+                self.learn({context.model: protocol.ModelUsage(context.window)})
+            elif line.subtype == "init" and line.tools is not None:
+                self.there = line.tools
+            elif line.rate_limit_info is not None:
+                self.limit = line.rate_limit_info
+            else:
+                yield line
+
+    async def _fill(self, timeout: float, doing: str) -> None:
+        try:
+            async with asyncio.timeout(timeout):
+                batch = await self.process.inbox.get()
+        except TimeoutError as error:
+            raise self._silent(timeout, doing) from error
+        if batch is None:
+            self.process.inbox.put_nowait(None)  # whoever reads next must learn it too
+            await self.process.exits_within(1)
+            raise UpstreamFailed(f"the Claude Code CLI ended while {doing}: {self.process.last_words()}")
+        self._lines.extend(batch)
+
+    def _silent(self, seconds: float, doing: str) -> UpstreamTimeout:
+        words = self.process.last_words()
+        return UpstreamTimeout(f"the Claude Code CLI was silent for {seconds:g} s while {doing} ({words})")
+
+    async def _serve(self, request_id: str, request: ControlRequest) -> None:
+        message = request.message
+        if request.subtype != "mcp_message" or message is None:
+            await self.process.send(protocol.refusal(request_id, "not supported"))
+        elif message.method == "tools/call" and message.params:
+            tool_use_id = message.params.tool_use_id
+            self._calls[tool_use_id] = (request_id, message.id)
+        else:
+            result = serve(message, self.tools)
+            await self.process.send(protocol.mcp_response(request_id, message.id, result))
