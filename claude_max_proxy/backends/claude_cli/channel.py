@@ -23,13 +23,13 @@ Learn = Callable[[dict[str, protocol.ModelUsage]], None]
 class Channel:
     """Speaks with one process.
 
-    ``tools`` are those that the CLI is told of when it asks. ``there`` are the names of the tools that it said
-    it has, ``None`` before it said so. ``limit`` is the newest that it said of the plan's window; what it says
-    of models goes to ``learn``.
+    ``tools`` are those that the CLI is told of when it asks. ``there`` are the names of the tools that it
+    said it has, ``None`` before it said so. ``limit`` is the newest that it said of the plan's window; what
+    it says of models goes to ``learn``.
     """
 
     def __init__(self, process: CliProcess, start_timeout: float, learn: Learn) -> None:
-        """Take a process that nobody has spoken to; ``start_timeout`` bounds a request of ours, in seconds."""
+        """Take a process that nobody spoke to; ``start_timeout`` bounds a request of ours, in seconds."""
         self.process = process
         self.tools: list[Block] = []
         self.there: list[str] | None = None
