@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 import msgspec
 
+from claude_max_proxy import stops
 from claude_max_proxy.backend import Backend, Embedder, Target, TokenCounter
 from claude_max_proxy.config import Config, near_miss
 from claude_max_proxy.errors import InternalError, NotFound, ProxyError
@@ -146,7 +147,7 @@ class Gateway:
             asked.agent = candidate.agent
             backend = self._backends[candidate.backend]
             name_ignored(asked, honoured_by(backend))
-            events = backend.answer(asked, candidate.model)
+            events = stops.answer(backend, asked, candidate.model)
             last, begun = candidate is candidates[-1], False
             try:
                 async with aclosing(events if last else held(events)) as answer:

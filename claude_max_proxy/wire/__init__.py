@@ -7,6 +7,7 @@ from claude_max_proxy.wire.conversation import add_result, checked_result
 from claude_max_proxy.wire.decoding import convert, decode
 from claude_max_proxy.wire.documents import IMAGE_TYPES, read_document, read_image
 from claude_max_proxy.wire.openai import ANY_OBJECT, envelope, refuse_duplicates, unsupported
+from claude_max_proxy.wire.stops import read_stops
 from claude_max_proxy.wire.usage import usage
 
 
@@ -20,6 +21,7 @@ __all__ = [
     "envelope",
     "read_document",
     "read_image",
+    "read_stops",
     "refuse_duplicates",
     "unsupported",
     "usage",
