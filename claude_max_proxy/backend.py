@@ -43,6 +43,8 @@ class Backend(Protocol):
 
     ``honours``, which a backend may leave out, names what it makes use of in ``Request.extra``, of the names
     in :mod:`claude_max_proxy.extras`. The others are refused or named as ignored before it is asked.
+    ``any_stop``, which it may leave out too, says that stop sequences may be white space alone. Otherwise it
+    never sees such a one: the gateway cuts its answer there, and closes it.
     """
 
     async def start(self) -> None:

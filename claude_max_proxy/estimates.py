@@ -37,8 +37,15 @@ _PER_SECOND = 25
 
 def estimate_tokens(request: Request) -> int:
     """Estimate the tokens that ``request`` puts in."""
-    total = _text(request.system) + sum(map(_tool, request.tools)) + sum(map(_message, request.messages))
+    total = (
+        text_tokens(request.system) + sum(map(_tool, request.tools)) + sum(map(_message, request.messages))
+    )
     return max(1, math.ceil(total))
+
+
+def text_tokens(text: str) -> float:
+    """Estimate the tokens of a text; pieces of it add up to it."""
+    return len(text.encode()) / _BYTES_PER_TOKEN
 
 
 def _message(message: Message) -> float:
@@ -47,13 +54,13 @@ def _message(message: Message) -> float:
 
 def _tool(tool: Tool) -> float:
     schema = msgspec.json.encode(tool.parameters or {}).decode()
-    return _PER_TOOL + _text(tool.name) + _text(tool.description or "") + _text(schema)
+    return _PER_TOOL + text_tokens(tool.name) + text_tokens(tool.description or "") + text_tokens(schema)
 
 
 def _part(part: Part) -> float:
     match part:
         case Text(text=text) | Reasoning(text=text):
-            return _text(text)
+            return text_tokens(text)
         case Image():
             return _PER_IMAGE
         case File():
@@ -61,7 +68,7 @@ def _part(part: Part) -> float:
         case Audio(data=data):
             return max(1, _size(data) / _BYTES_PER_SECOND) * _PER_SECOND
         case ToolCall():
-            return _PER_MESSAGE + _text(part.name) + _text(part.arguments)
+            return _PER_MESSAGE + text_tokens(part.name) + text_tokens(part.arguments)
         case ToolResult():
             return _PER_MESSAGE + sum(map(_part, part.parts))
 
@@ -76,7 +83,3 @@ def _file(file: File) -> float:
 def _size(data: str) -> float:
     """The bytes in a base64 text."""
     return len(data) * 3 / 4
-
-
-def _text(text: str) -> float:
-    return len(text.encode()) / _BYTES_PER_TOKEN

@@ -27,12 +27,14 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
     """The model has begun. ``model`` is the upstream's own name for itself.
 
     ``live`` says whether a conversation was continued in place; ``queued`` is the time in seconds that the
-    request waited for the backend.
+    request waited for the backend. ``usage`` are the tokens as far as they are known by then, which is what
+    the prompt took; those that :class:`Usage` tells at the end count.
     """
 
     model: str
     live: bool = False
     queued: float = 0.0
+    usage: Usage | None = None
 
 
 class PartStarted(msgspec.Struct, frozen=True, tag="part_started"):

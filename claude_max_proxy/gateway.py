@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 import msgspec
 
+from claude_max_proxy import stops
 from claude_max_proxy.answer_check import checked
 from claude_max_proxy.backend import Backend, Embedder, Target, TokenCounter
 from claude_max_proxy.config import Config, near_miss
@@ -147,7 +148,7 @@ class Gateway:
             asked.agent = candidate.agent
             backend = self._backends[candidate.backend]
             name_ignored(asked, honoured_by(backend))
-            events = backend.answer(asked, candidate.model)
+            events = stops.answer(backend, asked, candidate.model)
             if asked.response_schema is not None:
                 events = checked(events, asked.response_schema)
             last, begun = candidate is candidates[-1], False

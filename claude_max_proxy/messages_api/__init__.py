@@ -3,11 +3,11 @@
 The backends read its streams and write its blocks, the dialect does both the other way round.
 """
 
+from claude_max_proxy.blank import is_blank
 from claude_max_proxy.messages_api.abilities import Abilities, abilities_of
 from claude_max_proxy.messages_api.blocks import (
     Block,
     call_input,
-    is_blank,
     plain_id,
     thinking_block,
     write_block,

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from claude_max_proxy.blank import is_blank
 from claude_max_proxy.errors import InvalidRequest
 from claude_max_proxy.request import Audio, File, Image, Part, Reasoning, Text, ToolCall, ToolResult
 
@@ -16,12 +17,6 @@ from claude_max_proxy.request import Audio, File, Image, Part, Reasoning, Text, 
 Block = dict[str, Any]
 Rename = Callable[[str], str]
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
-_BYTE_ORDER_MARK = "\ufeff"  # white space to JavaScript, so to the CLI, and not to Python
-
-
-def is_blank(text: str) -> bool:
-    """Tell whether a text is empty or white space alone: the API refuses it as a block and as a stop."""
-    return not text.strip() or not text.replace(_BYTE_ORDER_MARK, " ").strip()
 
 
 def write_content(parts: Iterable[Part], call_id: Rename, tool_name: Rename = str) -> list[Block]:

@@ -82,7 +82,7 @@ class MessageReader:
         self.stop_reason = self.stop_sequence = ""
         self._usage = ApiUsage()
         add_usage(self._usage, message.usage)
-        return [Started(message.model)]
+        return [Started(message.model, usage=self.usage)]
 
     def _end(self, delta: Delta | None) -> None:
         if delta is not None and delta.stop_reason:

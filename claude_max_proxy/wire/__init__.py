@@ -16,6 +16,7 @@ from claude_max_proxy.wire.openai import (
     unsupported,
 )
 from claude_max_proxy.wire.schemas import checked_schema
+from claude_max_proxy.wire.stops import read_stops
 from claude_max_proxy.wire.unknown import Schema
 from claude_max_proxy.wire.usage import usage
 
@@ -34,6 +35,7 @@ __all__ = [
     "known_tool",
     "read_document",
     "read_image",
+    "read_stops",
     "refuse_duplicates",
     "require_tool",
     "unsupported",

@@ -131,7 +131,7 @@ def test_a_thought_in_the_stream() -> None:
         for event in reader.read(given)
     ]
     assert events == [
-        Started(""),
+        Started("", usage=Usage()),
         PartStarted(0, "reasoning"),
         PartDelta(0, "hm"),
         PartEnded(0, "sig"),

@@ -73,7 +73,7 @@ class Turn(MessageReader):
         super()._message(message)
         self._messages += 1
         self.silent = True
-        return [] if self._messages > 1 else [Started(message.model, self._live, self._queued)]
+        return [] if self._messages > 1 else [Started(message.model, self._live, self._queued, self.usage)]
 
     def _text(self, text: str) -> list[Event]:
         if self.structured:

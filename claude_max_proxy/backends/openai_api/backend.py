@@ -16,6 +16,8 @@ from claude_max_proxy.backends.openai_api.writing import compose
 class OpenAIApi(HttpBackend):
     """One ``[backends.<name>]`` of type ``openai``."""
 
+    any_stop = True
+
     def __init__(self, name: str, settings: OpenAIApiSettings) -> None:
         """Prepare; nothing is opened before :meth:`start`."""
         key = settings.key(name)

@@ -65,7 +65,7 @@ def apply_parameters(body: MessagesRequest, request: Request) -> None:
     """Carry over what only an answer has."""
     request.stream = bool(body.stream)
     request.max_tokens = body.max_tokens
-    request.stop = body.stop_sequences or []
+    request.stop = wire.read_stops(body.stop_sequences, "stop_sequences", request)
     request.temperature, request.top_p = body.temperature, body.top_p
     given: dict[str, Any] = {"top_k": body.top_k, "anthropic_service_tier": body.service_tier}
     if body.metadata is not None and body.metadata.user_id:

@@ -34,7 +34,7 @@ def apply_parameters(chat: ChatCompletionRequest, request: Request) -> None:
     _refuse(chat)
     carry_parameters(request, msgspec.structs.asdict(chat))
     request.max_tokens = chat.max_completion_tokens or chat.max_tokens
-    request.stop = _stop(chat.stop)
+    request.stop = wire.read_stops(chat.stop, "stop", request)
     request.temperature, request.top_p = chat.temperature, chat.top_p
     request.effort = chat.reasoning_effort
     request.tools = _tools(chat)
@@ -50,13 +50,6 @@ def _refuse(chat: ChatCompletionRequest) -> None:
         raise wire.unsupported("n", "one answer per request; ask again for another")
     if chat.modalities and set(chat.modalities) != {"text"}:
         raise wire.unsupported("modalities", "answers are text")
-
-
-def _stop(stop: str | list[str] | None) -> list[str]:
-    if stop is None:
-        return []
-
-    return [stop] if isinstance(stop, str) else stop
 
 
 def _tools(chat: ChatCompletionRequest) -> list[Tool]:

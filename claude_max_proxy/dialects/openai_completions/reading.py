@@ -23,8 +23,7 @@ def read(body: bytes) -> tuple[Request, CompletionRequest]:
     request.messages.append(Message("user", [Text(prompt_of(asked))]))
     carry_parameters(request, msgspec.structs.asdict(asked))
     request.max_tokens = asked.max_tokens or None
-    stop = [asked.stop] if isinstance(asked.stop, str) else asked.stop
-    request.stop = stop or []
+    request.stop = wire.read_stops(asked.stop, "stop", request)
     request.temperature, request.top_p = asked.temperature, asked.top_p
     return request, asked
 

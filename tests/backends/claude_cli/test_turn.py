@@ -80,7 +80,7 @@ def test_a_text() -> None:
         {"type": "message_stop"},
     )
     assert events == [
-        Started("claude-x", live=False, queued=0.25),
+        Started("claude-x", live=False, queued=0.25, usage=Usage(5, 1, 7, 0)),
         PartStarted(0, "text"),
         PartDelta(0, "Hel"),
         PartDelta(0, "lo"),
