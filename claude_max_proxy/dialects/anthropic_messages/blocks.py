@@ -6,38 +6,38 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from claude_max_proxy.wire import Schema
+from claude_max_proxy import wire
 
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class Block(Schema, kw_only=True):
+class Block(wire.Schema, kw_only=True):
     """What every block may carry."""
 
     cache_control: dict[str, Any] | None = None
 
 
-class Base64Source(Schema, tag="base64"):
+class Base64Source(wire.Schema, tag="base64"):
     """Content inline."""
 
     media_type: str
     data: str
 
 
-class UrlSource(Schema, tag="url"):
+class UrlSource(wire.Schema, tag="url"):
     """Content for the provider to fetch."""
 
     url: str
 
 
-class FileSource(Schema, tag="file"):
+class FileSource(wire.Schema, tag="file"):
     """Content that was stored with the provider before."""
 
     file_id: str
 
 
-class TextSource(Schema, tag="text"):
+class TextSource(wire.Schema, tag="text"):
     """A document that is plain text."""
 
     data: str
@@ -64,13 +64,13 @@ class ImageBlock(Block, tag="image"):
     source: Base64Source | UrlSource | FileSource
 
 
-class ContentSource(Schema, tag="content"):
+class ContentSource(wire.Schema, tag="content"):
     """A document that is content of its own."""
 
     content: str | list[TextBlock | ImageBlock]
 
 
-class Citations(Schema):
+class Citations(wire.Schema):
     """Whether the answer should quote a document."""
 
     enabled: bool | None = None
@@ -120,14 +120,14 @@ class ToolResultBlock(Block, tag="tool_result"):
     is_error: bool | None = None
 
 
-class ThinkingBlock(Schema, tag="thinking"):
+class ThinkingBlock(wire.Schema, tag="thinking"):
     """A thought of the model's; empty ``signature`` where another provider's model had it."""
 
     thinking: str
     signature: str = ""
 
 
-class RedactedThinkingBlock(Schema, tag="redacted_thinking"):
+class RedactedThinkingBlock(wire.Schema, tag="redacted_thinking"):
     """A thought that nobody may read."""
 
     data: str

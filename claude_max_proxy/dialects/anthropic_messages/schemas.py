@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from claude_max_proxy import wire
 from claude_max_proxy.dialects.anthropic_messages.blocks import ContentBlock, OnlyText
-from claude_max_proxy.wire import Schema
 
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -19,7 +19,7 @@ Name = Annotated[str, msgspec.Meta(min_length=1)]
 EffortName = Literal["low", "medium", "high", "xhigh", "max"]
 
 
-class WireMessage(Schema):
+class WireMessage(wire.Schema):
     """One turn, or, newly, instructions in the middle of the conversation."""
 
     role: Literal["user", "assistant", "system"]
@@ -36,68 +36,68 @@ class WireTool(msgspec.Struct):
     strict: bool | None = None
 
 
-class AutoChoice(Schema, tag="auto"):
+class AutoChoice(wire.Schema, tag="auto"):
     """The model decides."""
 
     disable_parallel_tool_use: bool | None = None
 
 
-class AnyChoice(Schema, tag="any"):
+class AnyChoice(wire.Schema, tag="any"):
     """The model must call a tool."""
 
     disable_parallel_tool_use: bool | None = None
 
 
-class NamedChoice(Schema, tag="tool"):
+class NamedChoice(wire.Schema, tag="tool"):
     """The model must call this tool."""
 
     name: str
     disable_parallel_tool_use: bool | None = None
 
 
-class NoChoice(Schema, tag="none"):
+class NoChoice(wire.Schema, tag="none"):
     """The model must call none."""
 
 
-class EnabledThinking(Schema, tag="enabled", omit_defaults=True):
+class EnabledThinking(wire.Schema, tag="enabled", omit_defaults=True):
     """Thinking of at most so many tokens."""
 
     budget_tokens: Annotated[int, msgspec.Meta(ge=1024)]
     display: str | None = None
 
 
-class AdaptiveThinking(Schema, tag="adaptive", omit_defaults=True):
+class AdaptiveThinking(wire.Schema, tag="adaptive", omit_defaults=True):
     """Thinking for as long as the model finds right."""
 
     display: str | None = None
     block_binding: dict[str, Any] | None = None
 
 
-class DisabledThinking(Schema, tag="disabled"):
+class DisabledThinking(wire.Schema, tag="disabled"):
     """No thinking."""
 
 
-class JsonSchemaFormat(Schema):
+class JsonSchemaFormat(wire.Schema):
     """JSON of one schema."""
 
     type: Literal["json_schema"]
     schema: dict[str, Any]
 
 
-class OutputConfig(Schema):
+class OutputConfig(wire.Schema):
     """How the answer is made."""
 
     effort: EffortName | None = None
     format: JsonSchemaFormat | None = None
 
 
-class Metadata(Schema):
+class Metadata(wire.Schema):
     """Whose request it is, in the client's own terms."""
 
     user_id: str | None = None
 
 
-class CountRequest(Schema):
+class CountRequest(wire.Schema):
     """The body of ``POST /v1/messages/count_tokens``: what goes into the model."""
 
     model: Name

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from claude_max_proxy.wire import Schema
+from claude_max_proxy import wire
 
 
 NonNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -19,14 +19,14 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 
-class ImageUrl(Schema):
+class ImageUrl(wire.Schema):
     """Where an image is: a data URL or an https URL."""
 
     url: str
     detail: str | None = None
 
 
-class FileData(Schema):
+class FileData(wire.Schema):
     """A file, inline as a data URL; stored files (``file_id``) live with OpenAI and cannot be had."""
 
     file_data: str | None = None
@@ -34,38 +34,38 @@ class FileData(Schema):
     filename: str | None = None
 
 
-class AudioData(Schema):
+class AudioData(wire.Schema):
     """Base64 audio."""
 
     data: str
     format: str
 
 
-class TextPart(Schema, tag="text"):
+class TextPart(wire.Schema, tag="text"):
     """Text."""
 
     text: str
 
 
-class ImagePart(Schema, tag="image_url"):
+class ImagePart(wire.Schema, tag="image_url"):
     """An image."""
 
     image_url: ImageUrl
 
 
-class FilePart(Schema, tag="file"):
+class FilePart(wire.Schema, tag="file"):
     """A document."""
 
     file: FileData
 
 
-class AudioPart(Schema, tag="input_audio"):
+class AudioPart(wire.Schema, tag="input_audio"):
     """Speech."""
 
     input_audio: AudioData
 
 
-class RefusalPart(Schema, tag="refusal"):
+class RefusalPart(wire.Schema, tag="refusal"):
     """What the assistant said instead of an answer."""
 
     refusal: str
@@ -75,14 +75,14 @@ ContentPart = TextPart | ImagePart | FilePart | AudioPart | RefusalPart
 Content = str | list[ContentPart] | None
 
 
-class FunctionCall(Schema):
+class FunctionCall(wire.Schema):
     """A call: ``arguments`` is JSON text."""
 
     name: str
     arguments: str = ""
 
 
-class ToolCallEntry(Schema):
+class ToolCallEntry(wire.Schema):
     """One entry of an assistant message's ``tool_calls``; ``index`` is left from when it was streamed."""
 
     function: FunctionCall
@@ -91,28 +91,28 @@ class ToolCallEntry(Schema):
     index: int | None = None
 
 
-class SystemMessage(Schema, tag_field="role", tag="system"):
+class SystemMessage(wire.Schema, tag_field="role", tag="system"):
     """Instructions."""
 
     content: Content = None
     name: str | None = None
 
 
-class DeveloperMessage(Schema, tag_field="role", tag="developer"):
+class DeveloperMessage(wire.Schema, tag_field="role", tag="developer"):
     """Instructions, under their newer name."""
 
     content: Content = None
     name: str | None = None
 
 
-class UserMessage(Schema, tag_field="role", tag="user"):
+class UserMessage(wire.Schema, tag_field="role", tag="user"):
     """What the user says."""
 
     content: Content = None
     name: str | None = None
 
 
-class AssistantMessage(Schema, tag_field="role", tag="assistant"):
+class AssistantMessage(wire.Schema, tag_field="role", tag="assistant"):
     """What the model said, handed back by the client."""
 
     content: Content = None
@@ -123,7 +123,7 @@ class AssistantMessage(Schema, tag_field="role", tag="assistant"):
     function_call: FunctionCall | None = None
 
 
-class ToolMessage(Schema, tag_field="role", tag="tool"):
+class ToolMessage(wire.Schema, tag_field="role", tag="tool"):
     """What a tool answered."""
 
     tool_call_id: str
@@ -131,7 +131,7 @@ class ToolMessage(Schema, tag_field="role", tag="tool"):
     name: str | None = None
 
 
-class FunctionMessage(Schema, tag_field="role", tag="function"):
+class FunctionMessage(wire.Schema, tag_field="role", tag="function"):
     """What a function answered, in the API's first form of tools."""
 
     name: str
@@ -143,7 +143,7 @@ ChatMessage = (
 )
 
 
-class FunctionDefinition(Schema):
+class FunctionDefinition(wire.Schema):
     """A function that the model may call; ``parameters`` is a JSON schema."""
 
     name: Annotated[str, msgspec.Meta(min_length=1)]
@@ -152,39 +152,39 @@ class FunctionDefinition(Schema):
     strict: bool | None = None
 
 
-class FunctionTool(Schema, tag="function"):
+class FunctionTool(wire.Schema, tag="function"):
     """A function as a tool."""
 
     function: FunctionDefinition
 
 
-class CustomTool(Schema, tag="custom"):
+class CustomTool(wire.Schema, tag="custom"):
     """A tool with free-form input, which the Messages API does not have."""
 
     custom: dict[str, Any]
 
 
-class FunctionName(Schema):
+class FunctionName(wire.Schema):
     """Names one function."""
 
     name: str
 
 
-class NamedTool(Schema):
+class NamedTool(wire.Schema):
     """Names one tool; one that takes free text (``custom``) is none that can be called here."""
 
     function: FunctionName
     type: Literal["function"] = "function"
 
 
-class AllowedTools(Schema):
+class AllowedTools(wire.Schema):
     """The tools that may be called, of those that are offered, and whether one must be."""
 
     mode: Literal["auto", "required"]
     tools: Annotated[list[NamedTool], msgspec.Meta(min_length=1)]
 
 
-class ToolChoiceObject(Schema):
+class ToolChoiceObject(wire.Schema):
     """Asks for one tool by name, or allows some."""
 
     type: Literal["function", "allowed_tools"] = "function"
@@ -192,7 +192,7 @@ class ToolChoiceObject(Schema):
     allowed_tools: AllowedTools | None = None
 
 
-class JsonSchema(Schema):
+class JsonSchema(wire.Schema):
     """The schema of a structured answer."""
 
     name: str | None = None
@@ -201,28 +201,28 @@ class JsonSchema(Schema):
     strict: bool | None = None
 
 
-class TextFormat(Schema, tag="text"):
+class TextFormat(wire.Schema, tag="text"):
     """Plain text, the default."""
 
 
-class JsonObjectFormat(Schema, tag="json_object"):
+class JsonObjectFormat(wire.Schema, tag="json_object"):
     """Any JSON object."""
 
 
-class JsonSchemaFormat(Schema, tag="json_schema"):
+class JsonSchemaFormat(wire.Schema, tag="json_schema"):
     """JSON of one schema."""
 
     json_schema: JsonSchema
 
 
-class StreamOptions(Schema):
+class StreamOptions(wire.Schema):
     """How to stream."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
-class ChatCompletionRequest(Schema):
+class ChatCompletionRequest(wire.Schema):
     """The whole body."""
 
     model: Annotated[str, msgspec.Meta(min_length=1)]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from claude_max_proxy.wire import Schema
+from claude_max_proxy import wire
 
 
 NonNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -14,13 +14,13 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 
-class StreamOptions(Schema):
+class StreamOptions(wire.Schema):
     """How to stream."""
 
     include_usage: bool | None = None
 
 
-class CompletionRequest(Schema):
+class CompletionRequest(wire.Schema):
     """The whole body."""
 
     model: Annotated[str, msgspec.Meta(min_length=1)]

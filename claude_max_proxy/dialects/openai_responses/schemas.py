@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from claude_max_proxy.wire import Schema
+from claude_max_proxy import wire
 
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
@@ -23,13 +23,13 @@ Raw = dict[str, Any]
 # --- content
 
 
-class InputText(Schema, tag="input_text"):
+class InputText(wire.Schema, tag="input_text"):
     """Text of a user's, of instructions, or of a tool's."""
 
     text: str
 
 
-class InputImage(Schema, tag="input_image"):
+class InputImage(wire.Schema, tag="input_image"):
     """An image: a data URL or an https URL; stored files live with OpenAI and cannot be had."""
 
     image_url: str | None = None
@@ -37,7 +37,7 @@ class InputImage(Schema, tag="input_image"):
     detail: str | None = None
 
 
-class InputFile(Schema, tag="input_file"):
+class InputFile(wire.Schema, tag="input_file"):
     """A document, inline as a data URL."""
 
     file_data: str | None = None
@@ -46,20 +46,20 @@ class InputFile(Schema, tag="input_file"):
     filename: str | None = None
 
 
-class AudioData(Schema):
+class AudioData(wire.Schema):
     """Base64 audio."""
 
     data: str
     format: str
 
 
-class InputAudio(Schema, tag="input_audio"):
+class InputAudio(wire.Schema, tag="input_audio"):
     """Speech."""
 
     input_audio: AudioData
 
 
-class OutputText(Schema, tag="output_text"):
+class OutputText(wire.Schema, tag="output_text"):
     """What the model wrote, with what was about it."""
 
     text: str
@@ -67,7 +67,7 @@ class OutputText(Schema, tag="output_text"):
     logprobs: list[Any] | None = None
 
 
-class Refusal(Schema, tag="refusal"):
+class Refusal(wire.Schema, tag="refusal"):
     """What the model said instead of an answer."""
 
     refusal: str
@@ -80,7 +80,7 @@ Content = str | list[ContentPart]
 # --- items of ``input``
 
 
-class OwnItem(Schema, kw_only=True):
+class OwnItem(wire.Schema, kw_only=True):
     """What an item that was given out brings back beside what it says."""
 
     type: str | None = None
@@ -121,7 +121,7 @@ class CallOutputItem(OwnItem):
     output: Content
 
 
-class ReasoningText(Schema):
+class ReasoningText(wire.Schema):
     """A piece of a thought."""
 
     text: str
@@ -136,7 +136,7 @@ class ReasoningItem(OwnItem):
     encrypted_content: str | None = None
 
 
-class ReferenceItem(Schema):
+class ReferenceItem(wire.Schema):
     """An item of an earlier response, by its id."""
 
     id: Name
@@ -158,7 +158,7 @@ ITEMS: dict[str, type[Item]] = {
 # --- tools
 
 
-class FunctionTool(Schema):
+class FunctionTool(wire.Schema):
     """A function; ``parameters`` is a JSON schema."""
 
     name: Name
@@ -168,18 +168,18 @@ class FunctionTool(Schema):
     type: str | None = None
 
 
-class TextFormatOfTool(Schema, tag="text"):
+class TextFormatOfTool(wire.Schema, tag="text"):
     """Any text."""
 
 
-class Grammar(Schema, tag="grammar"):
+class Grammar(wire.Schema, tag="grammar"):
     """Text of a grammar."""
 
     definition: str
     syntax: str
 
 
-class CustomTool(Schema):
+class CustomTool(wire.Schema):
     """A tool that takes free text."""
 
     name: Name
@@ -188,7 +188,7 @@ class CustomTool(Schema):
     type: str | None = None
 
 
-class NamespaceTool(Schema):
+class NamespaceTool(wire.Schema):
     """Several tools under a name of their own."""
 
     name: Name
@@ -204,7 +204,7 @@ TOOLS: dict[str, type[FunctionTool | CustomTool | NamespaceTool]] = {
 }
 
 
-class ToolChoice(Schema):
+class ToolChoice(wire.Schema):
     """Asks for one tool by name, or allows some (``allowed_tools``)."""
 
     type: str
@@ -216,15 +216,15 @@ class ToolChoice(Schema):
 # --- the rest of the body
 
 
-class PlainText(Schema, tag="text"):
+class PlainText(wire.Schema, tag="text"):
     """Plain text, the default."""
 
 
-class JsonObject(Schema, tag="json_object"):
+class JsonObject(wire.Schema, tag="json_object"):
     """Any JSON object."""
 
 
-class JsonSchema(Schema, tag="json_schema", omit_defaults=True):
+class JsonSchema(wire.Schema, tag="json_schema", omit_defaults=True):
     """JSON of one schema."""
 
     schema: Raw
@@ -233,14 +233,14 @@ class JsonSchema(Schema, tag="json_schema", omit_defaults=True):
     strict: bool | None = None
 
 
-class TextOptions(Schema):
+class TextOptions(wire.Schema):
     """How the answer's text is written."""
 
     format: PlainText | JsonObject | JsonSchema | None = None
     verbosity: str | None = None
 
 
-class ReasoningOptions(Schema):
+class ReasoningOptions(wire.Schema):
     """How much the model thinks, and whether it is shown."""
 
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
@@ -248,7 +248,7 @@ class ReasoningOptions(Schema):
     generate_summary: str | None = None
 
 
-class ResponseRequest(Schema):
+class ResponseRequest(wire.Schema):
     """The whole body."""
 
     model: Name
