@@ -193,7 +193,7 @@ async def test_what_is_no_http_after_a_request(served: Served, place: Listening,
 
 @pytest.mark.parametrize("host", [True, False])
 async def test_an_old_client(served: Served, place: Listening, host: bool) -> None:
-    """A client of HTTP/1.0 gets an answer with its length, and the end of the connection; it need say no host."""
+    """A client of HTTP/1.0, which need say no host, gets an answer with its length and the end."""
     client = await place.client()
     asked = request(chat(), version="1.0")
     client.say(asked if host else asked.replace(b"Host: 127.0.0.1\r\n", b""))
