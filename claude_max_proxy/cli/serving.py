@@ -22,6 +22,7 @@ from claude_max_proxy.cli.listening import bind, tls_options, url_of
 from claude_max_proxy.cli.looping import check_no_loop
 from claude_max_proxy.config import Config, load
 from claude_max_proxy.runtime import Runtime, find_config
+from claude_max_proxy.server.connection import Connection
 from claude_max_proxy.server.live import Live
 from claude_max_proxy.tasks import Tasks
 
@@ -60,6 +61,8 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 live,
+                http=Connection,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -51,6 +51,7 @@ class Answer:
         self._buffer = bytearray()
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
+        self._begun = False
         self._ended = False
         self._failure: ProxyError | None = None
         self._folding = Folding()
@@ -59,7 +60,7 @@ class Answer:
         """Send the answer; return when it is complete or the client has left."""
         work = self._stream(send) if self._request.stream else self._whole(send)
         answer = asyncio.get_running_loop().create_task(work, name="answer")
-        leaving = asyncio.get_running_loop().create_task(_left(receive), name="client-leaves")
+        leaving = asyncio.get_running_loop().create_task(self._left(receive), name="client-leaves")
         try:
             await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
@@ -99,6 +100,7 @@ class Answer:
                 (b"x-accel-buffering", b"no"),
             ]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
+            self._begun = True
             await self._send_stream(send)
         finally:
             self._silence.close()
@@ -143,6 +145,17 @@ class Answer:
             self._ended = True
             self._wake.set()
 
+    async def _left(self, receive: Receive) -> None:
+        """Return when the client has left.
+
+        Any other message means that the connection has to find out: in a stream, by a keep-alive.
+        """
+        message: Any = await receive()
+        while message["type"] != "http.disconnect":
+            if self._begun:
+                self._wake.set()
+            message = await receive()
+
     def _headers(self) -> Headers:
         headers = _request_ids()
         if self._request.ignored:
@@ -171,14 +184,6 @@ async def _send_body(status: int, headers: Headers, body: bytes, send: Send) -> 
     headers = [*headers, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def _left(receive: Receive) -> None:
-    """Return when the client has left."""
-    while True:
-        message: Any = await receive()
-        if message["type"] == "http.disconnect":
-            return
 
 
 async def _cancel(*tasks: asyncio.Task[None]) -> None:

@@ -36,14 +36,18 @@ class Guard:
 
     async def __call__(self, connection: _Connection, _: BaseRouteHandler) -> None:
         """Refuse the request by raising, or note whose key it carries; async, for else it costs a thread."""
-        self._check_host(connection.headers.get("host", ""))
+        self._check_host(connection)
         self._check_origin(connection.headers.get("origin"))
         self._check_body(connection)
         path = connection.scope["path"]
         connection.scope["state"]["key"] = "" if path in _OPEN else self._keys.identify(connection.headers)
 
-    def _check_host(self, host: str) -> None:
-        name = _host_name(host)
+    def _check_host(self, connection: _Connection) -> None:
+        host = connection.headers.get("host")
+        if host is None and connection.scope["http_version"] == "1.0":
+            return  # which had no such header yet; every browser sends one
+
+        name = _host_name(host or "")
         if not (_is_address(name) or name in {"localhost", self._config.host, *self._config.allowed_hosts}):
             raise Forbidden(
                 f"this proxy does not serve the host {name!r}; to allow it, add it to [server] allowed_hosts"

@@ -1,0 +1,69 @@
+"""Paths that show that a client's base URL holds more than it should, and what it should be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+
+_LONGEST = 500
+_PARAMETER = re.compile(r"\{\w+(:\w+)?\}")
+
+
+class Misplaced(msgspec.Struct, frozen=True):
+    """A route that stands behind too much: the path is ``base`` and then ``route``; ``right`` is the base's path."""
+
+    base: str
+    route: str
+    right: str
+
+
+class Routes:
+    """All routes that are served, by their paths, which may hold parameters: ``{id}``, or ``{name:path}``."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        """Know these."""
+        paths = set(paths)
+        self._plain = {path for path in paths if "{" not in path}
+        self._patterns = [re.compile(_pattern(path)) for path in paths - self._plain]
+        self._beginnings = {start for path in self._plain for start in _starts(path)} | {"/v1"}
+
+    def misplaced(self, path: str) -> Misplaced | None:
+        """Tell whether a path is a base URL that ends in what the client then adds, and which route it meant."""
+        if path in self._plain or len(path) > _LONGEST:
+            return None
+
+        for place in (match.start() for match in re.finditer("/", path[1:])):
+            base, route = path[: place + 1], path[place + 1 :]
+            if self._served(route) and self._is_base(base):
+                return Misplaced(base, route, "/v1" if self._served(f"/v1{route}") else "")
+        return None
+
+    def _served(self, path: str) -> bool:
+        return path in self._plain or any(pattern.fullmatch(path) for pattern in self._patterns)
+
+    def _is_base(self, path: str) -> bool:
+        """Tell whether a path is made of beginnings of routes: only then it is ours, and not another API's."""
+        if not path:
+            return True
+        return any(start in self._beginnings and self._is_base(path[len(start) :]) for start in _starts(path))
+
+
+def _starts(path: str) -> Iterator[str]:
+    """The path, and every part of it that ends before a slash."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
+
+
+def _pattern(path: str) -> str:
+    """Write a path with parameters as a regular expression."""
+    plain = _PARAMETER.split(path)
+    kinds = [match[1] for match in _PARAMETER.finditer(path)]
+    del plain[1::2]
+    pieces = [re.escape(plain[0])]
+    for kind, text in zip(kinds, plain[1:], strict=True):
+        pieces += [".+" if kind == ":path" else "[^/]+", re.escape(text)]
+    return "".join(pieces)

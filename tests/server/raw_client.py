@@ -1,0 +1,154 @@
+"""Clients that say exactly the bytes that a test says, to a proxy that listens on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import uvicorn
+from uvicorn.server import ServerState
+
+from claude_max_proxy.server.connection import Connection
+
+
+SOON = 5.0
+CHAT = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}]}
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """An answer as it came: its headers' names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """What the model said, in an answer that is whole."""
+        text: str = msgspec.json.decode(self.body)["choices"][0]["message"]["content"]
+        return text
+
+
+class RawClient:
+    """One connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def say(self, *pieces: bytes) -> None:
+        """Send bytes."""
+        self.writer.write(b"".join(pieces))
+
+    async def say_slowly(self, data: bytes) -> None:
+        """Send them one by one, so that each arrives alone."""
+        for position in range(len(data)):
+            self.writer.write(data[position : position + 1])
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+    def say_no_more(self) -> None:
+        """End this side alone."""
+        self.writer.write_eof()
+
+    async def leave(self) -> None:
+        """Close."""
+        self.writer.close()
+        await self.writer.wait_closed()
+
+    async def hear(self, *, head: bool = False) -> Heard:
+        """Wait for an answer; the one to a HEAD request has no body."""
+        async with asyncio.timeout(SOON):
+            lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            pairs = [line.partition(": ")[::2] for line in lines[1:] if line]
+            headers = {name.lower(): value for name, value in pairs}
+            assert len(pairs) == len(headers), "a header came twice"
+            body = b"" if head else await self._body(headers)
+            return Heard(int(lines[0].split()[1]), headers, body)
+
+    async def rest(self) -> bytes:
+        """Wait for the end, and give what comes until then."""
+        async with asyncio.timeout(SOON):
+            return await self.reader.read()
+
+    async def _body(self, headers: dict[str, str]) -> bytes:
+        if "content-length" in headers:
+            assert "transfer-encoding" not in headers
+            return await self.reader.readexactly(int(headers["content-length"]))
+        if headers.get("transfer-encoding") == "chunked":
+            return await self._chunks()
+        return await self.reader.read()
+
+    async def _chunks(self) -> bytes:
+        body = b""
+        while size := int(await self.reader.readline(), 16):
+            body += await self.reader.readexactly(size)
+            assert await self.reader.readline() == b"\r\n"
+        assert await self.reader.readline() == b"\r\n"
+        return body
+
+
+class Listening:
+    """Where a proxy listens."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._clients: list[RawClient] = []
+
+    async def client(self) -> RawClient:
+        """Connect."""
+        client = RawClient(*await asyncio.open_connection("127.0.0.1", self.port))
+        self._clients.append(client)
+        return client
+
+    async def close(self) -> None:
+        """Hang up whoever is connected."""
+        for client in self._clients:
+            client.writer.close()
+
+
+@asynccontextmanager
+async def listening(application: Any) -> AsyncIterator[Listening]:
+    """Let an application listen, as the server does it."""
+    config = uvicorn.Config(application, http=Connection, ws="none", log_config=None, lifespan="off")
+    config.load()
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Connection(config, state, {}), "127.0.0.1", 0)
+    place = Listening(server.sockets[0].getsockname()[1])
+    try:
+        yield place
+    finally:
+        await place.close()
+        server.close()
+        async with asyncio.timeout(SOON):
+            while state.connections or state.tasks:  # noqa: ASYNC110  # uvicorn tells nobody
+                await asyncio.sleep(0.01)
+
+
+def request(
+    body: bytes | None = None, *headers: str, path: str = "/v1/chat/completions", version: str = "1.1"
+) -> bytes:
+    """Write a POST of ``body`` with its length, or without one a GET; a Host header comes first."""
+    lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/{version}", "Host: 127.0.0.1", *headers]
+    if body is not None:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
+
+
+def chunked(body: bytes, *headers: str, version: str = "1.1", trailer: str = "") -> bytes:
+    """Write a POST of ``body`` in chunks of seven bytes."""
+    lines = ["Host: 127.0.0.1", *headers, "Content-Type: application/json", "Transfer-Encoding: chunked"]
+    head = "\r\n".join([f"POST /v1/chat/completions HTTP/{version}", *lines, "", ""])
+    pieces = [body[start : start + 7] for start in range(0, len(body), 7)]
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return head.encode("latin-1") + chunks + f"0\r\n{trailer}\r\n".encode()
+
+
+def chat(text: str = "hi", **fields: Any) -> bytes:
+    """A body that asks for a whole answer."""
+    message = {"role": "user", "content": text}
+    return msgspec.json.encode({"model": "sonnet", "messages": [message], **fields})
