@@ -15,7 +15,7 @@ from litestar.handlers import post
 from litestar.types import ASGIApp
 
 from claude_max_proxy.config import ServerConfig
-from claude_max_proxy.dialect import Dialect, HeaderReader, Remembering, status_of
+from claude_max_proxy.dialect import Dialect, status_of
 from claude_max_proxy.errors import (
     BodyTooLarge,
     InternalError,
@@ -26,7 +26,8 @@ from claude_max_proxy.errors import (
 )
 from claude_max_proxy.runtime import Runtime
 from claude_max_proxy.server.answers import Answer, error_headers
-from claude_max_proxy.server.clients import client_of
+from claude_max_proxy.server.arrival import Arrival
+from claude_max_proxy.server.base_urls import Misplaced, Routes
 from claude_max_proxy.server.counting import counting_routes
 from claude_max_proxy.server.embeddings import embeddings_route
 from claude_max_proxy.server.further_routes import by_path, further_routes
@@ -51,22 +52,40 @@ class _Answering(Response[None]):
         return self._application
 
 
+class _Application(Litestar):
+    """Answers HEAD wherever it answers GET: with its headers, and no body."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await super().__call__(scope, receive, send)
+            return
+
+        async def send_head(message: Any) -> None:
+            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+        as_get: Any = {**scope, "method": "GET"}
+        await super().__call__(as_get, receive, send_head)
+
+
 def build_app(runtime: Runtime) -> Litestar:
     """Build the application that serves ``runtime``; who builds it starts and stops what is behind it."""
     dialects = list(runtime.dialects.values())
-    render = _renderer(dialects)
     config = runtime.config.server
     keys = Keys(config.api_keys, runtime.rates)
+    arrival = Arrival(keys, config.max_body_bytes)
     handlers = [
-        *(_dialect_route(runtime, dialect, keys) for dialect in dialects),
-        *(route for dialect in dialects for route in counting_routes(runtime, dialect, keys)),
-        *(handler for dialect in dialects for handler in further_routes(dialect)),
-        embeddings_route(runtime, keys),
+        *(_dialect_route(runtime, dialect, arrival) for dialect in dialects),
+        *(route for dialect in dialects for route in counting_routes(runtime, dialect, arrival)),
+        *(handler for dialect in dialects for handler in further_routes(dialect, arrival)),
+        embeddings_route(runtime, arrival),
         *model_routes(runtime, keys),
         *health_routes(runtime),
     ]
-    return Litestar(
-        route_handlers=[*handlers, openapi_route(handlers, runtime.dialects, bool(config.api_keys))],
+    handlers.append(openapi_route(handlers, runtime.dialects, bool(config.api_keys)))
+    render = _renderer(dialects, Routes(path for handler in handlers for path in handler.paths))
+    return _Application(
+        route_handlers=handlers,
         guards=[Guard(config, keys)],
         cors_config=_cors(config) if config.allowed_origins else None,
         exception_handlers={ProxyError: render, HTTPException: render, Exception: render},
@@ -87,10 +106,9 @@ def _cors(config: ServerConfig) -> CORSConfig:
     )
 
 
-def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
+def _dialect_route(runtime: Runtime, dialect: Dialect, arrival: Arrival) -> Any:
     server = runtime.config.server
-    reader = dialect if isinstance(dialect, HeaderReader) else None
-    memory = dialect if isinstance(dialect, Remembering) else None
+    receive = arrival.reader(dialect.read, dialect)
     opt = {
         "summary": f"The dialect {dialect.name}, whole or streamed",
         "body": getattr(dialect, "body", None),
@@ -100,28 +118,23 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, keys: Keys) -> Any:
 
     @post(list(dialect.routes), name=dialect.name, opt=opt)
     async def answer(request: _Request) -> Response[None]:
-        asked = dialect.read(await request.body())
-        if reader is not None:
-            reader.read_headers(asked, request.headers)
-        asked.client = client_of(request, asked.client)
-        keys.admit(asked.client.key, asked.model)
-        if memory is not None:
-            memory.resume(asked)
+        asked, _ = await receive(request)
         events = runtime.gateway.answer(asked, dialect.name)
         return _Answering(Answer(asked, dialect, events, keep_alive=server.keep_alive, hold=server.hold))
 
     return answer
 
 
-def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Response[bytes]]:
+def _renderer(dialects: list[Dialect], routes: Routes) -> Callable[[_Request, Exception], Response[bytes]]:
     dialect_of = by_path(dialects)
 
     def render(request: _Request, exception: Exception) -> Response[bytes]:
-        error = _as_proxy_error(request, exception)
-        dialect = dialect_of(request.scope["path"])
+        misplaced = routes.misplaced(request.scope["path"])
+        error = _as_proxy_error(request, exception, misplaced)
+        dialect = dialect_of(misplaced.route if misplaced else request.scope["path"])
         headers = {name.decode(): value.decode() for name, value in error_headers(error)}
         if allowed := (getattr(exception, "headers", None) or {}).get("allow"):
-            headers["allow"] = allowed
+            headers["allow"] = allowed.replace("GET", "GET, HEAD")
         return Response(
             dialect.error(error),
             status_code=status_of(error, dialect),
@@ -132,12 +145,14 @@ def _renderer(dialects: list[Dialect]) -> Callable[[_Request, Exception], Respon
     return render
 
 
-def _as_proxy_error(request: _Request, exception: Exception) -> ProxyError:
+def _as_proxy_error(request: _Request, exception: Exception, misplaced: Misplaced | None) -> ProxyError:
     if isinstance(exception, ProxyError):
         return exception
 
     path, method = request.scope["path"], request.scope["method"]
     match getattr(exception, "status_code", 500):
+        case 404 if misplaced:
+            return NotFound(misplaced.told(path[:200]), code="route_not_found")
         case 404:
             return NotFound(f"there is no route {method} {path[:200]}", code="route_not_found")
         case 405:

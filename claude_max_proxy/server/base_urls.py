@@ -13,11 +13,19 @@ _PARAMETER = re.compile(r"\{\w+(:\w+)?\}")
 
 
 class Misplaced(msgspec.Struct, frozen=True):
-    """A route that stands behind too much: the path is ``base`` and then ``route``; ``right`` is the base's path."""
+    """A route behind too long a base URL: the path is ``base``, which should be ``right``, and ``route``."""
 
     base: str
     route: str
     right: str
+
+    def told(self, path: str) -> str:
+        """Say what is wrong with ``path``, and what to do."""
+        right = f"ends in {self.right!r}" if self.right else "holds no path at all"
+        return (
+            f"there is no route {path}: the base URL is too long; the client adds {self.route!r} to it by "
+            f"itself, so set one that {right} in the place of {self.base!r}"
+        )
 
 
 class Routes:
@@ -31,7 +39,7 @@ class Routes:
         self._beginnings = {start for path in self._plain for start in _starts(path)} | {"/v1"}
 
     def misplaced(self, path: str) -> Misplaced | None:
-        """Tell whether a path is a base URL that ends in what the client then adds, and which route it meant."""
+        """Find the route that was meant by a path behind too long a base URL, if it is such a path."""
         if path in self._plain or len(path) > _LONGEST:
             return None
 
@@ -45,7 +53,7 @@ class Routes:
         return path in self._plain or any(pattern.fullmatch(path) for pattern in self._patterns)
 
     def _is_base(self, path: str) -> bool:
-        """Tell whether a path is made of beginnings of routes: only then it is ours, and not another API's."""
+        """Tell whether a path is made of beginnings of routes: otherwise it is another API's."""
         if not path:
             return True
         return any(start in self._beginnings and self._is_base(path[len(start) :]) for start in _starts(path))

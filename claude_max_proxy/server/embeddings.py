@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import litestar
 import msgspec
 from litestar import Response
 from litestar.handlers import post
@@ -13,8 +12,7 @@ from claude_max_proxy import wire
 from claude_max_proxy.errors import InvalidRequest
 from claude_max_proxy.request import Request
 from claude_max_proxy.runtime import Runtime
-from claude_max_proxy.server.clients import client_of
-from claude_max_proxy.server.keys import Keys
+from claude_max_proxy.server.arrival import Arrival, Incoming
 
 
 class EmbeddingsRequest(msgspec.Struct):
@@ -27,24 +25,24 @@ class EmbeddingsRequest(msgspec.Struct):
 _decoder = msgspec.json.Decoder(EmbeddingsRequest)
 
 
-def embeddings_route(runtime: Runtime, keys: Keys) -> Any:
+def embeddings_route(runtime: Runtime, arrival: Arrival) -> Any:
     """``POST /v1/embeddings``, with and without ``/v1``."""
     opt = {"summary": "Embeddings, passed on to a backend that gives them", "body": EmbeddingsRequest}
 
+    receive = arrival.reader(_read)
+
     @post(["/v1/embeddings", "/embeddings"], name="embeddings", status_code=200, opt=opt)
-    async def embeddings(request: litestar.Request[Any, Any, Any]) -> Response[bytes]:
-        body = await request.body()
-        asked = Request(_check(body).model, client=client_of(request))
-        keys.admit(asked.client.key, asked.model)
+    async def embeddings(request: Incoming) -> Response[bytes]:
+        asked, body = await receive(request)
         answer = await runtime.gateway.embed(asked, body)
         return Response(answer, media_type="application/json")
 
     return embeddings
 
 
-def _check(body: bytes) -> EmbeddingsRequest:
+def _read(body: bytes) -> Request:
     asked = wire.decode(_decoder, body)
     for name in ("model", "input"):
         if not getattr(asked, name):
             raise InvalidRequest(f"{name}: must not be empty", param=name)
-    return asked
+    return Request(asked.model)

@@ -50,7 +50,9 @@ def codings(header: str) -> tuple[str, ...]:
                 f"send it in {', '.join(_STREAMS)}, or as it is"
             )
     if len(found) > _MOST_CODINGS:
-        raise UnsupportedMediaType(f"content-encoding: a body in more than {_MOST_CODINGS} codings is not read")
+        raise UnsupportedMediaType(
+            f"content-encoding: a body in more than {_MOST_CODINGS} codings is not read"
+        )
     return found
 
 
@@ -72,7 +74,9 @@ def unpack(body: bytes, applied: Sequence[str], limit: int) -> bytes:
         except BodyTooLarge:
             raise
         except Exception as error:  # each library has an error of its own, and theirs is about the body alone
-            raise InvalidRequest(f"the body is not in {name}, as its content-encoding says: {error}") from error
+            raise InvalidRequest(
+                f"the body is not in {name}, as its content-encoding says: {error}"
+            ) from error
     return body
 
 
@@ -138,9 +142,9 @@ class _BrotliStream:
 
     def __init__(self) -> None:
         if sys.implementation.name == "cpython":
-            import brotli
+            import brotli  # type: ignore[import-untyped]
         else:
-            import brotlicffi as brotli
+            import brotlicffi as brotli  # type: ignore[import-not-found]
 
         self._decompressor = brotli.Decompressor()
 

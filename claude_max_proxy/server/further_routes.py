@@ -6,32 +6,25 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import litestar
 from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 
-from claude_max_proxy.dialect import Call, Dialect, Route, Routed
-from claude_max_proxy.server.clients import client_of
+from claude_max_proxy.dialect import Dialect, Route, Routed
+from claude_max_proxy.server.arrival import Arrival, Incoming
 
 
-_Request = litestar.Request[Any, Any, Any]
 _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
-def further_routes(dialect: Dialect) -> list[Any]:
+def further_routes(dialect: Dialect, arrival: Arrival) -> list[Any]:
     """Give the handlers of a dialect's further routes, none for most dialects."""
     routes = dialect.further_routes if isinstance(dialect, Routed) else ()
-    return [_handler(route, dialect) for route in routes]
+    return [_handler(route, dialect, arrival) for route in routes]
 
 
-def _handler(route: Route, dialect: Dialect) -> Any:
-    async def answer(request: _Request) -> Response[bytes]:
-        call = Call(
-            {name: str(value) for name, value in request.path_params.items()},
-            dict(request.query_params.items()),
-            client_of(request),
-            await request.body(),
-        )
+def _handler(route: Route, dialect: Dialect, arrival: Arrival) -> Any:
+    async def answer(request: Incoming) -> Response[bytes]:
+        call = await arrival.call(request)
         return Response(route.answer(call), media_type="application/json")
 
     path = _PARAMETER.sub(r"{\1:str}", route.path)

@@ -47,6 +47,7 @@ few = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 became: Counter[tuple[str, str]] = Counter()
 
 

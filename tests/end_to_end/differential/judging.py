@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -162,7 +162,9 @@ def _ordered(value: Any) -> Any:
         return [[name, _ordered(inner)] for name, inner in value.items()]
     if isinstance(value, list):
         return [_ordered(inner) for inner in value]
-    return (isinstance(value, bool), value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return (type(value).__name__, value)
+    return Decimal(repr(value))  # as it is written: JavaScript writes a large float as a whole number
 
 
 def _doubles(value: Any) -> Any:
@@ -189,8 +191,3 @@ def _renamed(turns: list[Turn], names: dict[str, str]) -> list[Turn]:
 
 def _chat_system(body: Body) -> str:
     return "".join(message["content"] for message in body["messages"] if message["role"] == "system")
-
-
-def parsed(text: str) -> Any:
-    """Read JSON."""
-    return json.loads(text)

@@ -1,0 +1,105 @@
+"""Bodies that came compressed: read as what they are, and never larger than a body may be."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable
+
+import brotli
+import pytest
+from backports import zstd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_max_proxy.errors import BodyTooLarge, InvalidRequest, UnsupportedMediaType
+from claude_max_proxy.server.encodings import codings, unpack
+from tests.server.conftest import Serve, Served
+
+
+def raw_deflate(body: bytes) -> bytes:
+    """Compress without zlib's frame, as some clients do."""
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(body) + compressor.flush()
+
+
+PACK: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
+    "gzip": ("gzip", gzip.compress),
+    "deflate": ("deflate", zlib.compress),
+    "raw deflate": ("deflate", raw_deflate),
+    "br": ("br", brotli.compress),
+    "zstd": ("zstd", zstd.compress),
+}
+BODY = json.dumps({"model": "claude-sonnet-4", "messages": [{"role": "user", "content": "hello"}]}).encode()
+ROUTES = ["/v1/chat/completions", "/v1/messages/count_tokens"]
+
+
+@given(st.binary(max_size=3000), st.lists(st.sampled_from(sorted(PACK)), min_size=1, max_size=4))
+def test_every_coding(body: bytes, names: list[str]) -> None:
+    """Whatever was done to a body is undone, the last thing first."""
+    packed = body
+    for name in names:
+        packed = PACK[name][1](packed)
+    assert unpack(packed, [PACK[name][0] for name in names], 10_000) == body
+
+
+@pytest.mark.parametrize("name", PACK)
+def test_a_bomb(name: str) -> None:
+    """A little that stands for a lot is given up at the limit, not after it."""
+    coding, pack = PACK[name]
+    with pytest.raises(BodyTooLarge):
+        unpack(pack(bytes(50_000_000)), [coding], 1_000_000)
+    with pytest.raises(BodyTooLarge):
+        unpack(pack(pack(bytes(50_000_000))), [coding, coding], 1_000_000)
+
+
+@pytest.mark.parametrize("name", PACK)
+@pytest.mark.parametrize(
+    "spoil", [lambda body: body[:-3], lambda _: b"plain", lambda body: body[:9] + b"x" + body[9:]]
+)
+def test_what_is_broken(name: str, spoil: Callable[[bytes], bytes]) -> None:
+    """What is not what it says it is, is refused as such."""
+    coding, pack = PACK[name]
+    with pytest.raises(InvalidRequest, match=f"not in {coding}"):
+        unpack(spoil(pack(BODY * 5)), [coding], 100_000)
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [("", ()), ("identity", ()), ("GZIP , br", ("gzip", "br")), ("x-gzip", ("gzip",)), (",", ())],
+)
+def test_headers(header: str, found: tuple[str, ...]) -> None:
+    """Names are read as HTTP has it."""
+    assert codings(header) == found
+
+
+@pytest.mark.parametrize("header", ["compress", "gzip, aes128gcm", "gzip, gzip, gzip, gzip, gzip"])
+def test_headers_that_are_refused(header: str) -> None:
+    """What is not understood is named, and so many codings are nobody's."""
+    with pytest.raises(UnsupportedMediaType, match="content-encoding"):
+        codings(header)
+
+
+@pytest.mark.parametrize("name", PACK)
+@pytest.mark.parametrize("route", ROUTES)
+async def test_on_routes(name: str, route: str, served: Served) -> None:
+    """Every route that reads a body reads it."""
+    coding, pack = PACK[name]
+    headers = {"content-encoding": coding, "content-type": "application/json"}
+    response = await served.http.post(route, content=pack(BODY), headers=headers)
+    assert response.status_code == 200, response.text
+
+
+async def test_refusals_on_routes(serve: Serve) -> None:
+    """Each refusal has its status, and says what to do."""
+    served = await serve(server={"max_body_bytes": 10_000})
+    for coding, body, status, told in (
+        ("snappy", BODY, 415, "gzip, deflate, br, zstd"),
+        ("gzip", BODY, 400, "not in gzip"),
+        ("gzip", gzip.compress(b" " * 1_000_000), 413, "max_body_bytes"),
+    ):
+        headers = {"content-encoding": coding, "content-type": "application/json"}
+        response = await served.http.post(ROUTES[0], content=body, headers=headers)
+        assert response.status_code == status
+        assert told in response.json()["error"]["message"]
