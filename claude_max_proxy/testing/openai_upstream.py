@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from claude_max_proxy.testing import openai_events
-from claude_max_proxy.testing.answers import Answer, Reply, Text, fault
+from claude_max_proxy.testing import openai_events, openai_strictness
+from claude_max_proxy.testing.answers import Answer, Fault, Reply, Text, fault
 from claude_max_proxy.testing.delivery import Delivery, Receive, Scope, Send
+from claude_max_proxy.testing.seen import RecordedRequest
 from claude_max_proxy.testing.upstream import ScriptedUpstream, read_body, record_request
 
 
@@ -19,10 +20,10 @@ class ScriptedOpenAI(ScriptedUpstream):
     `embedded` holds every request for embeddings, `requests` every one for a chat completion.
     """
 
-    def __init__(self, *, recording: bool = True, port: int = 0) -> None:
+    def __init__(self, *, recording: bool = True, strict: bool = True, port: int = 0) -> None:
         """Make it ready to serve on this port; 0 takes a free one."""
-        super().__init__(recording=recording, port=port)
-        self.embedded: list[Any] = []
+        super().__init__(recording=recording, strict=strict, port=port)
+        self.embedded: list[RecordedRequest] = []
 
     @property
     def base_url(self) -> str:
@@ -39,19 +40,23 @@ class ScriptedOpenAI(ScriptedUpstream):
         if content is None:
             return
 
+        request = record_request(scope, content)
         match scope["method"], scope["path"]:
             case "POST", "/v1/chat/completions":
-                await self.answer(scope, content, delivery)
+                await self.answer(request, delivery)
             case "POST", "/v1/embeddings":
-                request = record_request(scope, content)
-                self.embedded.append(request)
+                self.keep(request, self.embedded)
                 if self.scripted:
                     await delivery.give(self.scripted.popleft(), {})
                 else:
                     await delivery.give_json(openai_events.embeddings(request.body))
             case _:
-                self.others.append(record_request(scope, content))
+                self.keep(request, self.others)
                 await delivery.give(fault(404, "Not found"), {})
+
+    def judge(self, request: RecordedRequest) -> Fault | None:
+        """The refusal that OpenAI would give; None when it would answer."""
+        return openai_strictness.refusal(request.body)
 
     def choose(self, body: dict[str, Any]) -> Answer:
         """As everywhere, but that results of tools are messages of their own here."""

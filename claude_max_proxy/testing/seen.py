@@ -23,7 +23,7 @@ class RecordedRequest(msgspec.Struct, eq=False):
     (empty if there was none), `size` is the length of the body in bytes and `received_at` the
     time, in seconds of `time.monotonic`, at which all of it was there. `answered` becomes true
     when the answer was sent to its end (a drop or a hang has none), `disconnected` when the client
-    left before that.
+    left before that. `refusal` is what a strict API found wrong with it, empty when nothing was.
     """
 
     method: str
@@ -35,6 +35,7 @@ class RecordedRequest(msgspec.Struct, eq=False):
     received_at: float
     answered: bool = False
     disconnected: bool = False
+    refusal: str = ""
 
 
 def blocks_of(content: object) -> list[dict[str, Any]]:

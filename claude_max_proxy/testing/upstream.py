@@ -1,9 +1,9 @@
 """A scripted Messages API on loopback: what the real CLI talks to in tests, demo and benchmark.
 
-It records every request and answers what it was told to: a queue of answers first, then a function
-of the request, then directives found in the newest user text (`[[tool NAME {json}]]`,
-`[[deltas 5000]]`, `[[status 529]]` …), and otherwise an echo. It needs no account and no network
-beyond loopback.
+It records every request, refuses what the real API refuses, and answers what it was told to: a queue of
+answers first, then a function of the request, then directives found in the newest user text
+(`[[tool NAME {json}]]`, `[[deltas 5000]]`, `[[status 529]]` …), and otherwise an echo. It needs no account
+and no network beyond loopback.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ from typing import Any, Self
 
 import msgspec
 
-from claude_max_proxy.testing.answers import Answer, fault
+from claude_max_proxy.testing import strictness
+from claude_max_proxy.testing.answers import Answer, Fault, fault
 from claude_max_proxy.testing.delivery import Delivery, Receive, Scope, Send
 from claude_max_proxy.testing.directives import answer_for
 from claude_max_proxy.testing.listener import HOST, Listener
 from claude_max_proxy.testing.seen import RecordedRequest
 
 
+MESSAGES = "/v1/messages"
 BYTES_PER_TOKEN = 4
+LARGEST_REQUEST = 32 * 1024 * 1024
+"""Bytes (platform.claude.com/docs, `api/errors`)."""
 
 AnswerFunction = Callable[[dict[str, Any]], Answer | None]
 """Makes an answer of the body of a request, or None to leave it to the directives."""
@@ -33,18 +37,24 @@ AnswerFunction = Callable[[dict[str, Any]], Answer | None]
 class ScriptedUpstream:
     """A Messages API on 127.0.0.1 from `async with` to its end.
 
-    `requests` holds every `POST /v1/messages` in the order in which they came, `others` every
-    request that no CLI should make. `count` is the number of the former and `bytes_received` the
-    size of their bodies. `recording` false keeps only these two numbers, for benchmarks.
+    `requests` holds every `POST /v1/messages` in the order in which they came, `counts` every request
+    to count tokens, `probes` every `HEAD /` and `GET /`, and `others` every request that no CLI should
+    make. `arrivals` holds all of them, and `clear` leaves it alone. `count` is the number of questions
+    to the model and `bytes_received` the size of their bodies. `recording` false keeps only these two
+    numbers, for benchmarks. `strict` false answers also what the real API refuses.
     """
 
-    def __init__(self, *, recording: bool = True, port: int = 0) -> None:
+    def __init__(self, *, recording: bool = True, strict: bool = True, port: int = 0) -> None:
         """Make it ready to serve on this port; 0 takes a free one."""
         self.requests: list[RecordedRequest] = []
+        self.counts: list[RecordedRequest] = []
+        self.probes: list[RecordedRequest] = []
         self.others: list[RecordedRequest] = []
+        self.arrivals: list[RecordedRequest] = []
         self.count = 0
         self.bytes_received = 0
         self._recording = recording
+        self._strict = strict
         self.scripted: deque[Answer] = deque()
         self._function: AnswerFunction | None = None
         self._listener = Listener(self._serve, port)
@@ -90,9 +100,9 @@ class ScriptedUpstream:
         self._function = function
 
     def clear(self) -> None:
-        """Forget what was recorded and what was scripted."""
-        self.requests.clear()
-        self.others.clear()
+        """Forget what was recorded, but for `arrivals`, and what was scripted."""
+        for kept in (self.requests, self.counts, self.probes, self.others):
+            kept.clear()
         self.scripted.clear()
         self._function = None
 
@@ -123,28 +133,52 @@ class ScriptedUpstream:
         content = await read_body(receive)
         if content is None:
             return
+        request = record_request(scope, content)
         match scope["method"], scope["path"]:
             case "HEAD" | "GET", "/":
-                await delivery.give_json({})
+                self.keep(request, self.probes)
+                request.answered = await delivery.give_json({})
             case "POST", "/v1/messages":
-                await self.answer(scope, content, delivery)
+                await self.answer(request, delivery)
             case "POST", "/v1/messages/count_tokens":
-                tokens = max(1, len(content) // BYTES_PER_TOKEN)
-                await delivery.give_json({"input_tokens": tokens})
+                await self._count_tokens(request, delivery)
             case _:
-                request = record_request(scope, content)
-                self.others.append(request)
+                self.keep(request, self.others)
                 request.answered = await delivery.give(fault(404, "Not found"), {})
 
-    async def answer(self, scope: Scope, content: bytes, delivery: Delivery) -> None:
+    def keep(self, request: RecordedRequest, kind: list[RecordedRequest]) -> None:
+        """Record a request among those of its kind."""
+        if self._recording:
+            kind.append(request)
+            self.arrivals.append(request)
+
+    async def answer(self, request: RecordedRequest, delivery: Delivery) -> None:
         """Answer one question to the model, and keep it."""
-        request = record_request(scope, content)
         self.count += 1
         self.bytes_received += request.size
-        if self._recording:
-            self.requests.append(request)
-        request.answered = await delivery.give(self.choose(request.body), request.body)
+        self.keep(request, self.requests)
+        answer = self._refused(request) or self.choose(request.body)
+        request.answered = await delivery.give(answer, request.body)
         request.disconnected = delivery.left
+
+    async def _count_tokens(self, request: RecordedRequest, delivery: Delivery) -> None:
+        self.keep(request, self.counts)
+        refused = self._refused(request)
+        tokens = {"input_tokens": max(1, request.size // BYTES_PER_TOKEN)}
+        request.answered = await (delivery.give(refused, {}) if refused else delivery.give_json(tokens))
+
+    def _refused(self, request: RecordedRequest) -> Fault | None:
+        refused = self.judge(request) if self._strict else None
+        request.refusal = refused.message if refused else ""
+        return refused
+
+    def judge(self, request: RecordedRequest) -> Fault | None:
+        """The refusal that the real API would give; None when it would answer."""
+        if request.size > LARGEST_REQUEST:
+            return fault(413, "Request exceeds the maximum size")
+        # Only a count does without a limit.
+        limit = {} if request.path == MESSAGES else {"max_tokens": 1}
+        return strictness.refusal(limit | request.body, request.headers)
 
     def choose(self, body: dict[str, Any]) -> Answer:
         """What was scripted, else what the function says, else what the directives ask for."""
