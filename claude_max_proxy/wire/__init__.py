@@ -5,7 +5,7 @@ Everything here is pure: bytes and values in, values out.
 
 from claude_max_proxy.wire.conversation import add_result, checked_result
 from claude_max_proxy.wire.decoding import convert, decode
-from claude_max_proxy.wire.documents import IMAGE_TYPES, read_document, read_image
+from claude_max_proxy.wire.documents import inline_document, inline_image, read_document, read_image
 from claude_max_proxy.wire.openai import (
     ANY_OBJECT,
     allow_tools,
@@ -23,7 +23,6 @@ from claude_max_proxy.wire.usage import usage
 
 __all__ = [
     "ANY_OBJECT",
-    "IMAGE_TYPES",
     "Schema",
     "add_result",
     "allow_tools",
@@ -32,6 +31,8 @@ __all__ = [
     "convert",
     "decode",
     "envelope",
+    "inline_document",
+    "inline_image",
     "known_tool",
     "read_document",
     "read_image",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -30,6 +29,8 @@ from claude_max_proxy.testing import (
     fault,
 )
 from claude_max_proxy.testing.listener import Listener
+from tests import pictures
+from tests.pictures import data_url
 
 
 PROXY_TOML = """
@@ -60,7 +61,7 @@ TOOL: Any = {
     "type": "function",
     "function": {"name": "add", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}},
 }
-PNG = "data:image/png;base64," + base64.b64encode(b"png").decode()
+PNG = data_url(pictures.PNG)
 SCHEMA = {
     "type": "object",
     "properties": {"city": {"type": "string"}},
@@ -374,7 +375,7 @@ async def test_what_is_known_of_models(house: House) -> None:
 async def ask_messages(house: House, path: str, **fields: Any) -> httpx.Response:
     """Ask in the Messages API's own words."""
     body = {"model": "a", "max_tokens": 2000, "messages": [{"role": "user", "content": "hi"}], **fields}
-    headers = {"anthropic-beta": "one-2025-01-01,two-2025-01-01"}
+    headers = {"anthropic-beta": "context-management-2025-06-27,two-2025-01-01"}
     async with httpx.AsyncClient(base_url=house.url, timeout=10, trust_env=False) as client:
         return await client.post(path, json=body, headers=headers)
 
@@ -387,7 +388,7 @@ async def test_what_only_the_messages_api_has(house: House) -> None:
     assert answer.json()["content"] == [{"type": "text", "text": "You said: hi"}]
     assert "x-proxy-ignored" not in answer.headers
     request = house.upstreams["a"].requests[0]
-    assert request.headers["anthropic-beta"] == "one-2025-01-01,two-2025-01-01"
+    assert request.headers["anthropic-beta"] == "context-management-2025-06-27,two-2025-01-01"
     assert (request.body["tools"][0]["type"], request.body["top_k"]) == ("web_search_20250305", 5)
     assert request.body["metadata"] == {"user_id": "me"}
 

@@ -23,6 +23,9 @@ from claude_max_proxy.testing import (
 )
 
 
+HEADERS = {"x-api-key": "sk-ant-dummy", "anthropic-version": "2023-06-01"}
+
+
 @pytest.fixture
 async def upstream() -> AsyncIterator[ScriptedUpstream]:
     """A scripted API that is served."""
@@ -33,7 +36,7 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
 @pytest.fixture
 async def client(upstream: ScriptedUpstream) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the scripted API."""
-    async with httpx.AsyncClient(base_url=upstream.url, timeout=5, trust_env=False) as made:
+    async with httpx.AsyncClient(base_url=upstream.url, headers=HEADERS, timeout=5, trust_env=False) as made:
         yield made
 
 
@@ -220,7 +223,7 @@ async def test_pace_and_delay_take_their_time(client: httpx.AsyncClient) -> None
 async def test_without_recording_it_only_counts() -> None:
     """A benchmark's requests leave no record but their number and size."""
     async with ScriptedUpstream(recording=False) as upstream:
-        async with httpx.AsyncClient(base_url=upstream.url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=upstream.url, headers=HEADERS, trust_env=False) as client:
             sizes = [len((await post(client, "x")).request.content) for _ in range(3)]
         assert upstream.requests == []
         assert (upstream.count, upstream.bytes_received) == (3, sum(sizes))
@@ -254,7 +257,7 @@ async def test_it_stops_quickly_with_open_streams() -> None:
     begun = time.monotonic()
     async with ScriptedUpstream() as upstream:
         assert time.monotonic() - begun < 0.1
-        async with httpx.AsyncClient(base_url=upstream.url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=upstream.url, headers=HEADERS, trust_env=False) as client:
             upstream.script(Hang(1), Hang(), Reply((Text("a b"),), pace=60))
             tasks = [asyncio.get_running_loop().create_task(post(client, "x")) for _ in range(3)]
             await asyncio.wait(tasks, timeout=0.2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Sequence
 
 import msgspec
@@ -120,15 +119,10 @@ def _image(block: ImageBlock, path: str) -> Image:
         case FileSource():
             raise _stored(f"{path}.source")
         case Base64Source(media_type=media_type, data=data):
-            if media_type not in wire.IMAGE_TYPES:
-                where = f"{path}.source.media_type"
-                raise InvalidRequest(
-                    f"{where}: images must be PNG, JPEG, GIF or WebP, not {media_type}", param=where
-                )
-            return Image(media_type, data)
+            return wire.inline_image(media_type, data, f"{path}.source.data")
 
 
-def _document(block: DocumentBlock, path: str) -> File:
+def _document(block: DocumentBlock, path: str) -> Image | File:
     name = block.title or ""
     match block.source:
         case UrlSource(url=url):
@@ -151,25 +145,7 @@ def _document(block: DocumentBlock, path: str) -> File:
                 )
             return _plain("\n".join(inner.text for inner in texts if isinstance(inner, TextBlock)), name)
         case Base64Source(media_type=media_type, data=data):
-            return _inline(media_type, data, name, path)
-
-
-def _inline(media_type: str, data: str, name: str, path: str) -> File:
-    if media_type == "application/pdf":
-        return File(media_type, data, name)
-    if media_type != "text/plain":
-        raise InvalidRequest(
-            f"{path}.media_type: documents must be application/pdf or text/plain, not {media_type}",
-            param=f"{path}.media_type",
-            code="unsupported_content",
-        )
-    try:
-        base64.b64decode(data, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as error:
-        raise InvalidRequest(
-            f"{path}.data: not base64 of UTF-8 text: {error}", param=f"{path}.data"
-        ) from error
-    return File(media_type, data, name)
+            return wire.inline_document(media_type.lower(), data, name, f"{path}.data")
 
 
 def _plain(text: str, name: str) -> File:

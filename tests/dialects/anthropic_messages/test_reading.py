@@ -87,19 +87,19 @@ def test_instructions(system: Any, text: str) -> None:
     assert read(system=system).system == text
 
 
-PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBE"}
+PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0x"}
 HELLO = base64.b64encode(b"hello").decode()
 SHOWN: list[tuple[dict[str, Any], list[Any]]] = [
     ({"type": "text", "text": "a", "citations": None}, [Text("a")]),
     (
-        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}},
-        [Image("image/png", "AA==")],
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}},
+        [Image("image/png", "iVBORw0KGgo=")],
     ),
     ({"type": "image", "source": {"type": "url", "url": "https://a/b.png"}}, [Image(url="https://a/b.png")]),
-    ({"type": "document", "source": PDF, "title": "a.pdf"}, [File("application/pdf", "JVBE", "a.pdf")]),
+    ({"type": "document", "source": PDF, "title": "a.pdf"}, [File("application/pdf", "JVBERi0x", "a.pdf")]),
     (
         {"type": "document", "source": PDF, "context": "From 1999."},
-        [Text("From 1999."), File("application/pdf", "JVBE")],
+        [Text("From 1999."), File("application/pdf", "JVBERi0x")],
     ),
     (
         {"type": "document", "source": {"type": "url", "url": "https://a/b.pdf"}},
@@ -189,14 +189,14 @@ MISPLACED: list[tuple[str, dict[str, Any], str]] = [
     (
         "user",
         {"type": "image", "source": {"type": "base64", "media_type": "image/tiff", "data": "A"}},
-        "source.media_type",
+        "source.data",
     ),
     ("user", {"type": "document", "source": {"type": "file", "file_id": "x"}}, "source.file_id"),
     ("user", {"type": "document", "source": {"type": "url", "url": "http://a"}}, "source.url"),
     (
         "user",
         {"type": "document", "source": {"type": "base64", "media_type": "text/rtf", "data": "A"}},
-        "source.media_type",
+        "source.data",
     ),
     (
         "user",

@@ -156,7 +156,7 @@ MESSAGES: dict[str, tuple[list[Any], str, list[Message]]] = {
             }
         ],
         "",
-        [Message("user", [Image("image/png", PIXEL), Image("image/jpeg", PIXEL)])],
+        [Message("user", [Image("image/png", PIXEL), Image("image/png", PIXEL)])],
     ),
     "image by address": (
         [
@@ -175,13 +175,13 @@ MESSAGES: dict[str, tuple[list[Any], str, list[Message]]] = {
                 "content": [
                     {
                         "type": "file",
-                        "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"},
+                        "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0x"},
                     }
                 ],
             }
         ],
         "",
-        [Message("user", [File("application/pdf", "AAAA", "a.pdf")])],
+        [Message("user", [File("application/pdf", "JVBERi0x", "a.pdf")])],
     ),
     "unknown fields": ([{"role": "user", "content": "hi", "cache_control": {"type": "ephemeral"}}], "", [HI]),
 }
@@ -379,7 +379,11 @@ ERRORS: dict[str, tuple[bytes, str | None, str]] = {
     "image as text": (at([{"type": "image_url", "image_url": "x"}]), f"{FIRST}.image_url", "invalid_request"),
     "image of nothing": (image(""), f"{FIRST}.image_url.url", "invalid_request"),
     "image from a disk": (image("file:///etc/passwd"), f"{FIRST}.image_url.url", "invalid_request"),
-    "image that is not base64": (image("data:image/png,AAAA"), f"{FIRST}.image_url.url", "invalid_request"),
+    "image that is not base64": (
+        image("data:image/png;base64,AA!A"),
+        f"{FIRST}.image_url.url",
+        "invalid_request",
+    ),
     "image of another kind": (
         image("data:image/svg+xml;base64,AAAA"),
         f"{FIRST}.image_url.url",
@@ -403,7 +407,7 @@ ERRORS: dict[str, tuple[bytes, str | None, str]] = {
             {
                 "role": "tool",
                 "tool_call_id": "c",
-                "content": [{"type": "file", "file": {"file_data": "data:application/pdf;base64,AA"}}],
+                "content": [{"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0x"}}],
             }
         ),
         f"{FIRST}.type",

@@ -29,7 +29,7 @@ from claude_max_proxy.dialects.openai_responses import OpenAIResponses, Settings
 HI = Message("user", [Text("hi")])
 PIXEL = "iVBORw0KGgo="
 PNG = f"data:image/png;base64,{PIXEL}"
-PDF = "data:application/pdf;base64,AAAA"
+PDF = "data:application/pdf;base64,JVBERi0x"
 OBJECT = {"type": "object", "properties": {"a": {"format": "date"}}, "x-note": 1}
 READ = {"type": "function", "name": "read", "parameters": {"type": "object"}}
 PATCH = {"type": "custom", "name": "patch", "description": "d"}
@@ -160,7 +160,7 @@ INPUT: dict[str, tuple[Any, str, list[Message]]] = {
                 [
                     Image("image/png", PIXEL),
                     Image(url="https://a/b.png"),
-                    File("application/pdf", "AAAA", "a.pdf"),
+                    File("application/pdf", "JVBERi0x", "a.pdf"),
                 ],
             )
         ],
