@@ -37,7 +37,11 @@ CHAT = {
     ],
     "tools": [{"type": "function", "function": FUNCTION, **X}],
     "tool_choice": {"type": "function", "function": {"name": "f", **X}, **X},
-    "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "object", **X}, **X}, **X},
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "n", "schema": {"type": "object", **X}, **X},
+        **X,
+    },
     "stream_options": {"include_usage": True, "include_obfuscation": False, **X},
     "metadata": X,
     **X,

@@ -157,7 +157,7 @@ def test_nonsense(wire: bytes) -> None:
 def test_deltas_are_told_as_they_come() -> None:
     """Nothing waits for the end of its block."""
     reader = AnswerReader("my")
-    assert reader.feed(START) == [Started("m")]
+    assert reader.feed(START) == [Started("m", usage=Usage(1))]
     started = event("content_block_start", content_block={"type": "text", "text": ""})
     assert reader.feed(started) == [PartStarted(0, "text")]
     assert reader.feed(event("content_block_delta", delta={"text": "a"})) == [PartDelta(0, "a")]

@@ -15,6 +15,8 @@ from typing import Any
 
 import httpx
 
+from tests.end_to_end import asking
+
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 20.0
@@ -48,6 +50,8 @@ class RunningProxy:
         """Write `config` as proxy.toml, run the program, and wait until it names its address."""
         for folder in (self.work, self.temporary):
             folder.mkdir(parents=True, exist_ok=True)
+        (self.work / "plugins").mkdir(exist_ok=True)
+        (self.work / "plugins" / "asking.py").write_text(asking.PLUGIN)
         path = self.work / "proxy.toml"
         path.write_text(config)
         self._process = await asyncio.create_subprocess_exec(
