@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.cli.samples import DELTAS, LENGTHS, Results, Samples, measure
 from benchmarks.cli.sides import PEER, PEER_VERSION, ours, peer
-from benchmarks.cli.tools import PARKED, measure_parked, measure_tool_loop
+from benchmarks.cli.tools import PARKED, measure_large, measure_parked, measure_tool_loop
 from benchmarks.cli.upstream import Upstream
 from benchmarks.machine import describe
 from benchmarks.program import INHERITED
@@ -38,6 +38,7 @@ _ROWS = (
 )
 _OWN_ROWS = (
     Row("tool results, beside a plain next turn", "step", "ms", 1e3, 1.5, beside="plain"),
+    Row("OpenClaw's size, beside a new conversation", "large", "ms", 1e3, beside="fresh"),
     *(
         Row(f"replay of {length}, beside a new conversation", f"replay_{length}", "ms", 1e3, beside="fresh")
         for length in LENGTHS
@@ -47,6 +48,7 @@ _OWN_ROWS = (
 _NOTES = """\
 Medians, with the least and the most behind them. Before each sample both sides are left alone until the
 pool is warm again and nothing computes. "Replay of 10" is a history of ten messages that was led elsewhere.
+"OpenClaw's size" is a new conversation with 14 tools of 16 kB in all and instructions of 48 kB.
 "Own CPU" is the proxy process alone, without the CLI; "with the CLI" is all processes below it too. The
 second table is this proxy alone: times are to the first token, memory is what each of {parked} conversations
 added, what is shared counted once. This machine is not quiet: trust the ratios, not the milliseconds."""
@@ -73,6 +75,7 @@ def _run(cli: str, samples: int) -> Results:
             with ours(folder, environment) as a, peer(folder, environment) as b:
                 results = measure([a, b], upstream, samples, _say)
                 measure_tool_loop(a, results[OURS], samples, _say)
+                measure_large(a, results[OURS], samples, _say)
             measure_parked(lambda: ours(folder, environment), results[OURS], _say)
     return results
 

@@ -27,6 +27,7 @@ class Samples(msgspec.Struct):
 
     fresh: list[float] = []
     next_turn: list[float] = []
+    large: list[float] = []
     hi_bytes: list[float] = []
     request_cpu: list[float] = []
     delivered: list[float] = []

@@ -9,11 +9,31 @@ from benchmarks.cli.samples import Samples, check, line
 from benchmarks.cli.sides import Side
 from benchmarks.machine import tree_share
 from benchmarks.table import Say
+from claude_max_proxy.testing import words
 
 
 PARKED = 4
 _LOOK = {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}}
 _TOOLS = [{"type": "function", "function": _LOOK}]
+# As large as OpenClaw's: 14 tools of 16 kB in all, and 48 kB of instructions.
+_INSTRUCTIONS = words(7_900)
+_MANY = [
+    {
+        "type": "function",
+        "function": {
+            "name": f"tool_{number}",
+            "description": words(80),
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    f"p{index}": {"type": "string", "description": words(12)} for index in range(5)
+                },
+                "required": ["p0"],
+            },
+        },
+    }
+    for number in range(14)
+]
 
 
 def measure_tool_loop(side: Side, samples: Samples, rounds: int, say: Say) -> None:
@@ -25,6 +45,17 @@ def measure_tool_loop(side: Side, samples: Samples, rounds: int, say: Say) -> No
         samples.step.append(_next(side, messages, results, "Results: seen"))
         samples.plain.append(_next(side, messages, [{"role": "user", "content": "hi"}], "You said: hi"))
         say(line(number, rounds, side, "tool loop", samples.step, samples.plain))
+
+
+def measure_large(side: Side, samples: Samples, rounds: int, say: Say) -> None:
+    """Measure a new conversation of OpenClaw's size; each has instructions of its own."""
+    for number in range(1, rounds + 1):
+        side.rest()
+        system = {"role": "system", "content": f"{number} {_INSTRUCTIONS}"}
+        answer = ask(side.client, [system, {"role": "user", "content": "hi"}], tools=_MANY)
+        check(answer, "You said: hi", exact=True)
+        samples.large.append(answer.first)
+        say(line(number, rounds, side, "OpenClaw's size", samples.large))
 
 
 def measure_parked(start: Callable[[], Side], samples: Samples, say: Say) -> None:
