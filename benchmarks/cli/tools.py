@@ -16,18 +16,16 @@ PARKED = 4
 _LOOK = {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}}
 _TOOLS = [{"type": "function", "function": _LOOK}]
 # As large as OpenClaw's: 14 tools of 16 kB in all, and 48 kB of instructions.
-_INSTRUCTIONS = words(7_900)
+_INSTRUCTIONS = words(8_200)
 _MANY = [
     {
         "type": "function",
         "function": {
             "name": f"tool_{number}",
-            "description": words(80),
+            "description": words(130),
             "parameters": {
                 "type": "object",
-                "properties": {
-                    f"p{index}": {"type": "string", "description": words(12)} for index in range(5)
-                },
+                "properties": {f"p{at}": {"type": "string", "description": words(15)} for at in range(5)},
                 "required": ["p0"],
             },
         },
