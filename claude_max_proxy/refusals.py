@@ -17,6 +17,7 @@ from claude_max_proxy.request import Request
 
 
 _MODELS = 256
+_TOOL_MARKS = "tools.cache_control"
 # How often one request is asked again, since a provider names one parameter at a time.
 TRIES = 4
 _OF_TOOLS = (
@@ -66,7 +67,7 @@ _SAYS_NO = re.compile(
     r"deprecated|unsupported|not? (?:longer )?support|n't support|not (?:permitted|allowed|available|enabled)"
     r"|not (?:be enabled|valid for|compatible)|incompatible|cannot (?:both )?be|only be set|unset when"
     r"|requires a model|(?:unknown|unrecognized|unexpected) (?:field|parameter|name|argument|keyword|request)"
-    r"|does not match any of the expected"
+    r"|does not match any of the expected|must not come after|maximum of \d+ blocks"
 )
 # How a provider names each; the first one named is the one that is meant. Words of plain English count where
 # they are quoted, or stand where the name of a field does.
@@ -207,6 +208,8 @@ class Refusals:
     def learn(self, model: str, error: UpstreamRefused, body: dict[str, Any]) -> bool:
         """Learn from a refusal of ``body``; say whether it is worth asking again without something."""
         name = refused_parameter(error.message, error.param)
+        if name == "cache_control" and not holds(body, name):
+            name = _TOOL_MARKS  # where the provider counts all marks, and only those on tools are ours
         if name is None or name not in DISPENSABLE or not holds(body, name):
             return False
 

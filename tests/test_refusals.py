@@ -211,3 +211,23 @@ def test_advice() -> None:
     assert 'leave it at "auto"' in error.message
     other = refusal("no")
     assert explained(other) is other
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A maximum of 4 blocks with cache_control may be provided. Found 5.",
+        "system.0.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control "
+        "block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.",
+    ],
+)
+def test_marks_on_tools(text: str) -> None:
+    """All marks are counted together; where only tools hold marks of ours, it is those that go."""
+    learned = Refusals()
+    ours = {"tools": BODY["tools"]}
+    assert learned.learn("m", refusal(text), ours)
+    assert learned.of("m") == {"tools.cache_control"}
+    assert not Refusals().learn("m", refusal(text), {"tools": [{"name": "a"}]})
+    everywhere = Refusals()
+    assert everywhere.learn("m", refusal(text), BODY)
+    assert everywhere.of("m") == {"cache_control"}

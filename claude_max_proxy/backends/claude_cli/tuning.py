@@ -17,7 +17,7 @@ import msgspec
 from claude_max_proxy import BeyondModel, ModelInfo, Request, ToolChoice, refusals
 from claude_max_proxy.backends.claude_cli.exactness import inexact
 from claude_max_proxy.backends.claude_cli.tools import definitions, names_of
-from claude_max_proxy.messages_api import Abilities, ToolNames
+from claude_max_proxy.messages_api import Abilities, Block, ToolNames
 
 
 # A thinking budget has at least this many tokens, and the answer comes after it.
@@ -86,6 +86,8 @@ def tune(
         body["stop_sequences"] = request.stop
     if request.agent is None and (request.tools or request.response_schema is not None):
         body["tools"] = definitions(request, names_of(request))
+        if _drop_marks(body["tools"]):
+            request.ignore("tools.cache_control")
     if request.tools:
         body.update(_tool_choice(request.tool_choice, names_of(request)))
     if off and abilities.thinking != "none":
@@ -100,6 +102,17 @@ def _leave_out(body: dict[str, Any], effort: str | None, refused: Collection[str
     """Take what is refused out of ``body``; give its names."""
     effort_refused = effort is not None and "effort" in refused
     return refusals.strip(body, refused) + (["effort"] if effort_refused else [])
+
+
+def _drop_marks(tools: list[Block]) -> bool:
+    """Leave one mark for the prompt cache, the last; say whether there were more.
+
+    The API takes four in a request, and the CLI sets three.
+    """
+    marked = [tool for tool in tools if "cache_control" in tool]
+    for tool in marked[:-1]:
+        del tool["cache_control"]
+    return len(marked) > 1
 
 
 def _cannot_be_forced(info: ModelInfo) -> BeyondModel:

@@ -290,3 +290,13 @@ def test_a_limit_in_the_middle(before: int | None, after: int | None, body: dict
     earlier = None if before is None else Tuning(max_tokens=before)
     written = Tuning(max_tokens=after).settings(earlier)["env"]["CLAUDE_CODE_EXTRA_BODY"]
     assert json.loads(written or "{}") == body
+
+
+def test_marks_of_the_cache() -> None:
+    """One of the client's marks fits beside the CLI's: the last, which holds for all before it."""
+    mark = {"cache_control": {"type": "ephemeral"}}
+    tools = [Tool("a", fields=mark), Tool("b"), Tool("c", fields=mark), Tool("d")]
+    tuning, ignored = tuned(tools=tools)
+    assert ["cache_control" in tool for tool in tuning.body["tools"]] == [False, False, True, False]
+    assert ignored == ["tools.cache_control"]
+    assert tuned(tools=tools[1:])[1] == []
