@@ -217,8 +217,7 @@ def test_advice() -> None:
     "text",
     [
         "A maximum of 4 blocks with cache_control may be provided. Found 5.",
-        "system.0.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' cache_control "
-        "block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.",
+        "system.0.cache_control.ttl: a ttl='1h' cache_control block must not come after a ttl='5m' one",
     ],
 )
 def test_marks_on_tools(text: str) -> None:
