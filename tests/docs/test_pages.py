@@ -24,6 +24,7 @@ from claude_max_proxy.config import (
     ServerConfig,
     parse,
 )
+from claude_max_proxy.dialects.anthropic_messages import AnthropicMessages
 from claude_max_proxy.dialects.anthropic_messages.parameters import REFUSED as REFUSED_OF_MESSAGES
 from claude_max_proxy.dialects.anthropic_messages.schemas import MessagesRequest
 from claude_max_proxy.dialects.openai_chat.parameters import REFUSED
@@ -164,6 +165,15 @@ def test_parameters_of_messages() -> None:
     assert set(found) == set(MessagesRequest.__struct_fields__)
     assert {name for name, what in found.items() if what == "refused"} == set(REFUSED_OF_MESSAGES)
     for name, what in found.items():
+        if what == "ignored":
+            body = {
+                "model": "m",
+                "max_tokens": 1,
+                "messages": [{"role": "user", "content": "hi"}],
+                name: {"type": "x"},
+            }
+            assert AnthropicMessages().read(msgspec.json.encode(body)).ignored == [name]
+            continue
         extra = EXTRAS.get(name) if what == "hint" else EXTRAS.get(f"anthropic_{name}")
         assert what in {"honoured", "refused"} or (extra is not None and extra.kind == what)
 
