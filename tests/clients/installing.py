@@ -56,6 +56,8 @@ def install(client: Client, say: Say, *, latest: bool = False) -> Installed:
         return _from_npm(folder, _packages(wanted, latest=latest), say, latest=latest)
     if "pip" in wanted:
         return _from_pypi(folder, _packages(wanted, latest=latest), say, latest=latest)
+    if "machine" in wanted:
+        return _from_machine(folder, *wanted["machine"])
     return Installed("", folder, folder)
 
 
@@ -108,6 +110,14 @@ def _from_pypi(folder: Path, packages: dict[str, str], say: Say, *, latest: bool
         _stamp(folder, specifiers)
     ask = f"from importlib.metadata import version; print(version({_bare(next(iter(packages)))!r}))"
     return Installed(_run([str(python), "-c", ask]).strip(), folder, commands)
+
+
+def _from_machine(folder: Path, command: str, option: str) -> Installed:
+    """Take a client that the machine must have: nothing is installed for it."""
+    if shutil.which(command) is None:
+        raise RuntimeError(f"{command} is needed and was not found on PATH")
+    found = re.search(r"\d+(?:\.\d+)*", _run([command, option]))
+    return Installed(found[0] if found else "", folder, folder)
 
 
 def _bare(package: str) -> str:

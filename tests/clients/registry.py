@@ -24,6 +24,7 @@ NAMES = (
     "llm",
     "aider",
     "open-webui",
+    "jdk",
 )
 APART = (
     Client(

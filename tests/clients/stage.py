@@ -26,6 +26,8 @@ NOWHERE = "http://127.0.0.1:9"
 """What a client is told to reach the rest of the world by: nobody listens there."""
 _END = 10.0
 _MARK = "CLAUDE_MAX_PROXY_CLIENT"
+# What runs a program of a client's files, by its ending.
+_RUNS = {".mjs": "node", ".py": "python", ".java": "java"}
 _HARNESSES = ("harness.py", "harness.mjs", "tools.py")
 
 
@@ -188,7 +190,7 @@ class Stage:
     async def ask(self, program: str, what: str, within: float = 240.0, **arguments: Any) -> Any:
         """Let a program of the client's files do something, and give what it makes of it."""
         if program not in self._programs:
-            command = "node" if program.endswith(".mjs") else "python"
+            command = _RUNS[Path(program).suffix]
             self._programs[program] = Program(await self.start(command, program), self.said)
         return await self._programs[program].ask(what, arguments, within)
 

@@ -49,7 +49,7 @@ async def proxies(shared_upstream: ScriptedUpstream) -> AsyncIterator[list[Runni
     """
     started: list[RunningProxy] = []
     yield started
-    if all(proxy.process.returncode == 0 for proxy in started):
+    if all(proxy.told and proxy.process.returncode == 0 for proxy in started):
         asked = [window for proxy in started for window in windows(proxy.work)]
         assert unasked(shared_upstream.arrivals, asked) == []
 

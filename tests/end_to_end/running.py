@@ -29,7 +29,8 @@ class RunningProxy:
     """`claude-max-proxy serve` from :meth:`start` to :meth:`stop`.
 
     `home` is its HOME, its working directory is `home/work`, and both are nobody else's: a process whose
-    environment names `home` is the proxy or was started by it.
+    environment names `home` is the proxy or was started by it. `told` says that it writes down when it was
+    asked, see `asking`.
     """
 
     def __init__(self, home: Path, environment: dict[str, str], temporary: Path | None = None) -> None:
@@ -38,6 +39,7 @@ class RunningProxy:
         self.work = home / "work"
         self.temporary = temporary or home / "tmp"
         self.url = ""
+        self.told = False
         self.printed: list[str] = []
         self.log: list[str] = []
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -50,8 +52,10 @@ class RunningProxy:
         """Write `config` as proxy.toml, run the program, and wait until it names its address."""
         for folder in (self.work, self.temporary):
             folder.mkdir(parents=True, exist_ok=True)
-        (self.work / "plugins").mkdir(exist_ok=True)
-        (self.work / "plugins" / "asking.py").write_text(asking.PLUGIN)
+        if not (self.work / "plugins").exists():
+            (self.work / "plugins").mkdir()
+            (self.work / "plugins" / "asking.py").write_text(asking.PLUGIN)
+            self.told = True
         path = self.work / "proxy.toml"
         path.write_text(config)
         self._process = await asyncio.create_subprocess_exec(
