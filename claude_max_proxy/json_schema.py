@@ -32,7 +32,7 @@ def schema_problem(schema: Any) -> str:
 
 
 def compile_schema(schema: dict[str, Any], path: str) -> jsonschema_rs.Validator:
-    """Give a validator of the draft that ``schema`` names, or of 2020-12.
+    """Return a validator of the draft that ``schema`` names, or of 2020-12.
 
     Raises :class:`InvalidRequest` with ``path`` for what is no schema, or refers to what it does not hold.
     """
@@ -73,7 +73,7 @@ def _refuse(uri: str) -> Any:
 
 
 def _told(error: Exception) -> str:
-    """Give one line of what is wrong, and where."""
+    """Return one line of what is wrong, and where."""
     message = str(getattr(error, "message", "") or error).partition("\n")[0][:_SHOWN]
     where = "".join(f"[{step!r}]" for step in getattr(error, "instance_path", ()))
     return f"{where[:_SHOWN]} {message}".strip()

@@ -1,7 +1,7 @@
 """What providers refuse to take: which parameter an error names, and what was learned of each model. Pure.
 
 A provider that takes a request but for one parameter says so, in prose. Where the answer means the same
-without it, the request is asked once more without it, and so are later ones of that model. A parameter that
+without it, the request is asked again without it, and so are later ones of that model. A parameter that
 cannot be left out stays the client's to change, and the error says how.
 """
 
@@ -142,7 +142,7 @@ def holds(body: dict[str, Any], name: str) -> bool:
 
 
 def strip(body: dict[str, Any], names: Collection[str]) -> list[str]:
-    """Take the parameters out of ``body``, in place; give those that were there."""
+    """Take the parameters out of ``body``, in place; return those that were there."""
     found = []
     for name in sorted(names):
         holders = list(_holders(body, name))
@@ -156,7 +156,7 @@ def strip(body: dict[str, Any], names: Collection[str]) -> list[str]:
 
 
 def _holders(body: dict[str, Any], name: str) -> Iterator[tuple[dict[str, Any], str]]:
-    """Give every place where the parameter stands: the object, and the key in it."""
+    """Return every place where the parameter stands: the object, and the key in it."""
     match name:
         case "cache_control":
             yield from _marks([body.get("system"), body.get("messages"), body])
@@ -202,7 +202,7 @@ class Refusals:
         self._names: OrderedDict[str, frozenset[str]] = OrderedDict()
 
     def of(self, model: str) -> frozenset[str]:
-        """Give what the model refuses."""
+        """Return what the model refuses."""
         return self._names.get(model, frozenset())
 
     def learn(self, model: str, error: UpstreamRefused, body: dict[str, Any]) -> bool:

@@ -42,7 +42,7 @@ class Cutter:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Take more; give what can no longer become part of a stop."""
+        """Take more; return what can no longer become part of a stop."""
         text = self._held + text
         places = [(text.find(stop), stop) for stop in self._stops]
         ends = [(place + len(stop), place, stop) for place, stop in places if place >= 0]
@@ -56,7 +56,7 @@ class Cutter:
         return text[: len(text) - kept]
 
     def rest(self) -> str:
-        """Give what was held back, at the text's end."""
+        """Return what was held back, at the text's end."""
         held, self._held = self._held, ""
         return held
 
@@ -82,7 +82,7 @@ def answer(backend: Backend, request: Request, model: str) -> Events:
 
 
 async def cut(events: Events, stops: Sequence[str]) -> Events:
-    """Give ``events`` up to the first of ``stops`` in a text of theirs; then close them, and finish.
+    """Return ``events`` up to the first of ``stops`` in a text of theirs; then close them, and finish.
 
     Of the tokens is told what was known at the start, and an estimate of what came since.
     """
@@ -117,7 +117,7 @@ class _Cutting:
         return msgspec.structs.replace(self._prompt, output_tokens=output)
 
     def take(self, event: Event) -> list[Event]:
-        """Give what comes of one event."""
+        """Return what comes of one event."""
         match event:
             case Started(usage=Usage() as usage):
                 self._prompt = usage

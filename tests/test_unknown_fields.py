@@ -162,7 +162,7 @@ def test_names_are_bounded() -> None:
 
 
 def structs(info: inspect.Type) -> Iterator[type]:
-    """Give every struct that a type is made of."""
+    """Return every struct that a type is made of."""
     match info:
         case inspect.Metadata(type=inner) | inspect.ListType(item_type=inner):
             yield from structs(inner)

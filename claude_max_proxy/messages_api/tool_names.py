@@ -37,7 +37,7 @@ class ToolNames:
             self.client[mapped] = name
 
     def upstream(self, name: str) -> str:
-        """Give the name that the upstream knows a tool by, also one that is not offered any more."""
+        """Return the name that the upstream knows a tool by, also one that is not offered any more."""
         return self._upstream.get(name) or (name if self._fits(name) else self._mapped(name))
 
     def _fits(self, name: str) -> bool:
@@ -45,7 +45,7 @@ class ToolNames:
         return allowed and name not in self._taken
 
     def _apart(self, name: str) -> str:
-        """Give a name that no other tool of the request has."""
+        """Return a name that no other tool of the request has."""
         if self._fits(name):
             return name
 

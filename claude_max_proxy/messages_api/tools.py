@@ -62,7 +62,7 @@ def check_response_schema(request: Request) -> None:
 
 def _problem(tool: Tool, seen: set[str]) -> str:
     if tool.name in seen:
-        return "stands there twice; give each tool a name of its own"
+        return "stands there twice; return each tool a name of its own"
     if not tool.name:
         return "has no name"
     if len(tool.name) > LONGEST:

@@ -33,7 +33,7 @@ class Arrival:
     def reader(
         self, read: Callable[[bytes], Request], dialect: Dialect | None = None
     ) -> Callable[[Incoming], Any]:
-        """Give what receives on a route: a coroutine function that gives the request and its body.
+        """Return what receives on a route: a coroutine function that gives the request and its body.
 
         ``read`` understands a body. ``dialect`` is whose route it is, if it is one's. Whatever is wrong is
         raised as a :class:`ProxyError`.

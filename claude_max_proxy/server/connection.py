@@ -43,7 +43,7 @@ class Connection(HttpToolsProtocol):
             self._refuse()
 
     def _feed(self, data: bytes) -> None:
-        """Parse; a request that offers another protocol is read anew without its offer."""
+        """Parse; a request that offers another protocol is read again without its offer."""
         rest = memoryview(data)
         while rest:
             try:
@@ -55,7 +55,7 @@ class Connection(HttpToolsProtocol):
                 return
 
     def _read_anew(self) -> None:
-        """Read the head that has just been read once more, by a parser that sees no offer in it."""
+        """Read the head that has just been read again, by a parser that sees no offer in it."""
         method = self.parser.get_method()
         if method == b"CONNECT":  # which is no offer: what follows is for another server
             raise httptools.HttpParserInvalidMethodError("this is no proxy of that kind")

@@ -33,7 +33,7 @@ class Stream(Protocol):
         """What came after its end."""
 
     def decompress(self, data: Any, max_length: int, /) -> bytes:
-        """Give what ``data`` adds, about ``max_length`` bytes at most."""
+        """Return what ``data`` adds, about ``max_length`` bytes at most."""
 
 
 def codings(header: str) -> tuple[str, ...]:

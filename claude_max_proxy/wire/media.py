@@ -42,7 +42,7 @@ _URL_SAFE = str.maketrans("-_", "+/")
 
 
 def canonical(data: str, path: str) -> str:
-    """Give base64 as the standard has it, of whichever way it was written.
+    """Return base64 as the standard has it, of whichever way it was written.
 
     White space, the alphabet for URLs, and missing padding are put right. Raises :class:`InvalidRequest` for
     what is no base64, and for nothing at all.
@@ -68,7 +68,7 @@ def _is_canonical(data: str) -> bool:
 
 
 def kind_of(data: str) -> str:
-    """Give the media type of canonical base64, by its first bytes; empty for one that no model takes."""
+    """Return the media type of canonical base64, by its first bytes; empty for one that no model takes."""
     head = _head(data)
     return next((kind for kind, signature in _SIGNATURES if signature.match(head)), "")
 

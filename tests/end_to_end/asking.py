@@ -33,7 +33,7 @@ Window = tuple[float, float]
 
 
 def windows(work: Path) -> list[Window]:
-    """Give when the requests of the proxy that works in this folder began and ended."""
+    """Return when the requests of the proxy that works in this folder began and ended."""
     path = work / FILE
     lines = path.read_text().splitlines() if path.exists() else []
     pairs = (line.split() for line in lines)

@@ -74,7 +74,7 @@ def expected(content: str | list[Block] | None, failed: bool) -> tuple[list[Bloc
 
 
 def arrived(upstream: ScriptedUpstream, index: int = -1) -> list[tuple[list[Block], bool, list[Block]]]:
-    """Give the results in one of the upstream's requests, in the same form."""
+    """Return the results in one of the upstream's requests, in the same form."""
     found = []
     for message in upstream.requests[index].body["messages"]:
         blocks = [dict(block) for block in message["content"]] if message["role"] == "user" else []
@@ -90,7 +90,7 @@ def arrived(upstream: ScriptedUpstream, index: int = -1) -> list[tuple[list[Bloc
 
 
 async def ask(client: httpx.AsyncClient, model: str, messages: list[Block], **fields: Any) -> Block:
-    """Ask by the Messages API, which can say that a tool failed; give the answer."""
+    """Ask by the Messages API, which can say that a tool failed; return the answer."""
     body = {"model": model, "max_tokens": 4000, "messages": messages, "tools": TOOLS, **fields}
     response = await client.post("/v1/messages", json=body)
     assert response.status_code == 200, response.text
@@ -101,7 +101,7 @@ async def ask(client: httpx.AsyncClient, model: str, messages: list[Block], **fi
 async def called(
     client: httpx.AsyncClient, model: str, upstream: ScriptedUpstream, *said: Said
 ) -> list[Block]:
-    """Have the model call a tool; give the messages so far."""
+    """Have the model call a tool; return the messages so far."""
     upstream.script(Reply((*said, ToolUse("look", {}))), DONE)
     messages: list[Block] = [{"role": "user", "content": "go"}]
     answer = await ask(client, model, messages)
@@ -144,7 +144,7 @@ successes = st.tuples(words | st.none() | st.lists(blocks | large, max_size=4), 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(proxy: RunningProxy) -> AsyncIterator[httpx.AsyncClient]:
-    """Give an HTTP client for the shared proxy."""
+    """Return an HTTP client for the shared proxy."""
     async with proxy.client() as client:
         yield client
 
@@ -219,7 +219,7 @@ async def test_results(
 
 
 def texts(upstream: ScriptedUpstream, index: int = -1) -> list[str]:
-    """Give every text that one of the upstream's requests holds, wherever it stands."""
+    """Return every text that one of the upstream's requests holds, wherever it stands."""
     body = upstream.requests[index].body
     found: list[str] = []
     waiting: list[Any] = [body["messages"], body.get("system", [])]

@@ -71,7 +71,7 @@ class Stage:
 
 
 def _answer(case: Case, body: dict[str, Any]) -> Answer:
-    """Give the answer as the schema's tool, call the tool that the case wants called, or say something."""
+    """Return the answer as the schema's tool, call the tool that the case wants called, or say something."""
     tools = [tool.get("function", tool) for tool in body.get("tools") or []]
     if case.schema is not None:
         return Reply((ToolUse(tools[-1]["name"], {}),)) if tools else Reply((Text("{}"),))
@@ -92,7 +92,7 @@ async def chat_upstream() -> AsyncIterator[ScriptedOpenAI]:
 async def stage(
     start_proxy: StartProxy, shared_upstream: ScriptedUpstream, chat_upstream: ScriptedOpenAI
 ) -> AsyncIterator[Stage]:
-    """Give a stage with one of the CLIs."""
+    """Return a stage with one of the CLIs."""
     more = BACKENDS.format(messages=shared_upstream.url, chat=chat_upstream.base_url)
     proxy = await start_proxy(more=more)
     async with proxy.client() as client:

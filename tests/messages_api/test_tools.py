@@ -11,7 +11,7 @@ from claude_max_proxy.messages_api import check_response_schema, check_tools, wr
 
 
 def schema(**more: Any) -> dict[str, Any]:
-    """Give an object's schema."""
+    """Return an object's schema."""
     return {"type": "object", **more}
 
 

@@ -22,7 +22,7 @@ def names_of(request: Request) -> ToolNames:
 
 
 def answer_tool(request: Request, model: str = "") -> str:
-    """Give the name of the tool whose input is the structured answer; empty where there is none."""
+    """Return the name of the tool whose input is the structured answer; empty where there is none."""
     choice = request.tool_choice
     if (
         request.response_schema is None
@@ -93,5 +93,5 @@ def _native_names(request: Request) -> list[str]:
 
 
 def _place(path: str) -> list[int]:
-    """Give where a tool stood in the client's list; those that a plugin added come first, in their order."""
+    """Return where a tool stood in the client's list; those that a plugin added come first, in their order."""
     return [int(number) for number in _INDEX.findall(path)]

@@ -23,7 +23,7 @@ _LOCAL = tuple(f"#/{name}/" for name in _DEFINITIONS)
 
 
 def accepted(schema: Any) -> Any:
-    """Give a schema that accepts everything that ``schema`` does, and perhaps more."""
+    """Return a schema that accepts everything that ``schema`` does, and perhaps more."""
     if not isinstance(schema, dict):
         return schema is not False
 

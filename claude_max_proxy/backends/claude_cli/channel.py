@@ -88,7 +88,7 @@ class Channel:
     async def read(
         self, timeout: float, doing: str, stall: float | None = None
     ) -> AsyncGenerator[Line, None]:
-        """Give the CLI's lines, but for what is answered here; never ends but by an error."""
+        """Return the CLI's lines, but for what is answered here; never ends but by an error."""
         while True:
             if not self._lines:
                 await self._fill(timeout, doing)

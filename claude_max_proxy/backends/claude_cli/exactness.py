@@ -60,7 +60,7 @@ def _changes(value: Any) -> Iterator[str]:
 
 
 def _rank(name: str) -> tuple[int, int]:
-    """Give a member's place: those that are named like an index of an array come first, by number."""
+    """Return a member's place: those that are named like an index of an array come first, by number."""
     index = (
         name.isascii() and name.isdigit() and (name == "0" or name[0] != "0") and int(name) <= _LARGEST_INDEX
     )

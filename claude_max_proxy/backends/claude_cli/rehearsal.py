@@ -32,7 +32,7 @@ class Rehearsal(msgspec.Struct, frozen=True):
 def rehearsal(
     version: tuple[int, ...], environment: Mapping[str, str], agent: Agent | None = None
 ) -> Rehearsal:
-    """Give the rehearsal for a CLI of this version that runs in ``environment``.
+    """Return the rehearsal for a CLI of this version that runs in ``environment``.
 
     There is none for an older CLI that cannot be led nowhere: another provider's addresses are in other
     settings, and an agent's own settings may say where the provider is.

@@ -114,7 +114,7 @@ def is_sound(arguments: str) -> bool:
 
 
 def told_name(name: str) -> str:
-    """Give the name under which the CLI tells that it has a tool."""
+    """Return the name under which the CLI tells that it has a tool."""
     return _TOLD.get(name, name)
 
 

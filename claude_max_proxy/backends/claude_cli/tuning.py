@@ -165,7 +165,7 @@ def _within(effort: str | None, abilities: Abilities, *, off: bool) -> str | Non
 
 
 def _nearest(wanted: str, allowed: list[str]) -> str:
-    """Give the level of ``allowed`` that is the nearest one below, or else the lowest."""
+    """Return the level of ``allowed`` that is the nearest one below, or else the lowest."""
     lower = [level for level in allowed if _LEVELS.index(level) <= _LEVELS.index(wanted)]
     return lower[-1] if lower else allowed[0]
 
@@ -183,7 +183,7 @@ def _tool_choice(choice: ToolChoice, names: ToolNames) -> dict[str, Any]:
 
 
 def _sampling(request: Request, abilities: Abilities, *, thinking: bool) -> dict[str, Any]:
-    """Give the sampling that the model takes; the rest is named as ignored."""
+    """Return the sampling that the model takes; the rest is named as ignored."""
     given: dict[str, Any] = {
         name: value
         for name, value in (("temperature", request.temperature), ("top_p", request.top_p))

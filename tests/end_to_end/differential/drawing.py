@@ -74,7 +74,7 @@ NUMBERS = st.integers(-(2**60), 2**60) | st.floats(-1e9, 1e9)
 
 
 def _words(inner: st.SearchStrategy[Any]) -> dict[str, st.SearchStrategy[Any]]:
-    """Give every keyword of the drafts, with values that its definition allows."""
+    """Return every keyword of the drafts, with values that its definition allows."""
     listed, named = st.lists(inner, min_size=1, max_size=2), st.dictionaries(PLAIN_NAMES, inner, max_size=2)
     names = st.lists(TEXT, unique=True, max_size=2)
     return {

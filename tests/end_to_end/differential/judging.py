@@ -36,7 +36,7 @@ class Judge:
         self.ignored = [name.strip() for name in ignored.split(",") if name.strip()]
 
     def judge(self) -> str:
-        """Raise AssertionError for what is wrong; give in a word what became of the case."""
+        """Raise AssertionError for what is wrong; return in a word what became of the case."""
         status = self.response.status_code
         if status == 400:
             return self._refused()
@@ -74,7 +74,7 @@ class Judge:
     # --- tools
 
     def _tools(self, body: Body) -> dict[str, str]:
-        """Compare the tools; give the client's names by the upstream's."""
+        """Compare the tools; return the client's names by the upstream's."""
         sent = body.get("tools") or []
         if self.target == "chat":
             sent = [tool["function"] for tool in sent]
@@ -176,7 +176,7 @@ def _doubles(value: Any) -> Any:
 
 
 def _renamed(turns: list[Turn], names: dict[str, str]) -> list[Turn]:
-    """Give tools the client's names again."""
+    """Return tools the client's names again."""
     return [
         (
             role,

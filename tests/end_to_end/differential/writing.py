@@ -40,7 +40,7 @@ def write(case: Case, dialect: str, model: str) -> Body:
 
 
 def called(answer: Body, dialect: str) -> list[tuple[str, Any]]:
-    """Give the calls of a whole answer: the tool's name, and the arguments."""
+    """Return the calls of a whole answer: the tool's name, and the arguments."""
     match dialect:
         case "chat":
             calls = answer["choices"][0]["message"].get("tool_calls") or []
