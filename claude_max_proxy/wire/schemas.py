@@ -9,7 +9,7 @@ from claude_max_proxy.json_schema import compile_schema
 
 
 def checked_schema(schema: dict[str, Any], path: str) -> dict[str, Any]:
-    """Return ``schema`` as it is; raise :class:`InvalidRequest` with ``path`` for one that no answer can have.
+    """Return ``schema`` as it is; raise :class:`InvalidRequest` at ``path`` for one that no answer can have.
 
     An answer is an object, in every API that knows schemas. A schema must be whole: nothing is fetched.
     """

@@ -93,5 +93,5 @@ def _native_names(request: Request) -> list[str]:
 
 
 def _place(path: str) -> list[int]:
-    """Return where a tool stood in the client's list; those that a plugin added come first, in their order."""
+    """Return where a tool stood in the client's list; those that a plugin added come first."""
     return [int(number) for number in _INDEX.findall(path)]
