@@ -42,6 +42,7 @@ from claude_max_proxy.backends.claude_cli.installation import Installation, chec
 from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.once import run_once
 from claude_max_proxy.backends.claude_cli.pool import Pool
+from claude_max_proxy.backends.claude_cli.probe import Trust
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal, rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
@@ -72,6 +73,7 @@ class ClaudeCli:
         self._tasks = Tasks()
         self._watchdog = Watchdog()
         self._refusals = refusals.Refusals()
+        self._trust = Trust(settings)
         self._last_failure = ""
         self._prepared = False
 
@@ -97,12 +99,12 @@ class ClaudeCli:
             problem = "not logged in; run `claude auth login`"
         if not problem and self._prepared and self.installation.logged_in is None:
             problem = f"it does not work: {self._last_failure}"
-        status = "degraded" if problem else "ok" if self._prepared else "starting"
+        status = "degraded" if problem or self._trust.problem else "ok" if self._prepared else "starting"
         if self.installation.problem:
             status = "unavailable"
         facts = {"status": status, **self.installation.health(), "processes": self._pool.counts}
-        if problem:
-            facts["problem"] = problem
+        if problem or self._trust.problem:
+            facts["problem"] = problem or self._trust.problem
         if self._pool.crashes:
             facts["crashes"] = self._pool.crashes
         if self._last_failure:
@@ -115,6 +117,7 @@ class ClaudeCli:
         A parameter that the model refuses is left out, where the answer means the same without it.
         """
         check(request)
+        await self._trust.check(request)
         began = False
         for tries in range(refusals.TRIES + 1):
             tuning = self._tune(request, model)
@@ -275,6 +278,7 @@ class ClaudeCli:
             self.installation.version = check_version(
                 (await run_once(command, "--version", env=self.settings.env, timeout=_VERSION_TIMEOUT)).output
             )
+            self._trust.begin(self.installation.version, command, self._tasks)
             self._pool.start()
             if self.installation.logged_in is None:  # nobody has asked anything yet
                 await self._introduce((self.settings.warm_models or ["sonnet"])[0])
@@ -282,6 +286,7 @@ class ClaudeCli:
             self.installation.problem = error.message
             logger.warning("%s", error.message)
         finally:
+            self._trust.begin("", [], self._tasks)
             self._prepared = True
 
     async def _introduce(self, model: str) -> None:

@@ -17,7 +17,7 @@ from claude_max_proxy.backends.claude_cli.protocol import REHEARSAL, control_req
 
 # A port that nobody can listen on. By https, so that a proxy on the way is told no more than that.
 NOWHERE = "https://127.0.0.1:0"
-_SUMMARY_SINCE = (2, 1, 330)
+_SUMMARY_SINCE = (2, 1, 331)
 _BASE_URL = "ANTHROPIC_BASE_URL"
 _OTHER_PROVIDERS = "CLAUDE_CODE_USE_"
 

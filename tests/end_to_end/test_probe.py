@@ -1,0 +1,81 @@
+"""A CLI that nobody has seen yet is tried before it is trusted with a client's tools."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from claude_max_proxy.backends.claude_cli.probe import tools_arrive
+from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.testing import ScriptedUpstream
+from tests.end_to_end.chatting import answer, ask
+from tests.end_to_end.conftest import StartProxy
+
+
+# A CLI of another version, which does with the body's tools whatever CHANGE says.
+WRAPPER = """#!{python}
+import subprocess, sys, threading
+
+if sys.argv[1:] == ["--version"]:
+    print("9.9.9 (Claude Code)")
+    sys.exit()
+child = subprocess.Popen([{cli!r}, *sys.argv[1:]], stdin=subprocess.PIPE)
+for line in sys.stdin.buffer:
+    {change}
+    child.stdin.write(line)
+    child.stdin.flush()
+child.stdin.close()
+sys.exit(child.wait())
+"""
+FORGETS = r'line = line.replace(rb"{\"tools\":", rb"{\"metadata\":")'
+CHANGES = r'line = line.replace(b"unheard-of", b"date")'
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+
+
+def wrapped(folder: Path, cli: str, change: str = "pass") -> str:
+    """Write the wrapper; give its path."""
+    path = folder / "claude"
+    path.write_text(WRAPPER.format(python=sys.executable, cli=cli, change=change))
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+@pytest.mark.parametrize(("change", "arrive"), [("pass", True), (FORGETS, False), (CHANGES, False)])
+async def test_the_probe(change: str, arrive: bool, cli: str, tmp_path: Path) -> None:
+    """It finds out whether tools arrive, by what was sent."""
+    assert await tools_arrive([wrapped(tmp_path, cli, change)], ClaudeCliSettings()) is arrive
+
+
+async def test_no_cli(tmp_path: Path) -> None:
+    """Of what does not ask, nothing is known."""
+    path = tmp_path / "claude"
+    path.write_text("#!/bin/sh\nexit 1\n")
+    path.chmod(0o700)
+    assert await tools_arrive([str(path)], ClaudeCliSettings()) is None
+
+
+async def test_a_new_version(
+    cli: str, run_proxy: StartProxy, upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    """One that passes is used like any other, and the provider hears nothing of its trial."""
+    proxy = await run_proxy(wrapped(tmp_path, cli))
+    async with proxy.client() as client:
+        assert await answer(client, "hello", tools=[TOOL]) == "You said: hello"
+    assert len(upstream.requests) == 1
+
+
+async def test_a_version_that_changes_tools(
+    cli: str, run_proxy: StartProxy, upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    """One that does not is used without tools, and says so where it is asked with some."""
+    proxy = await run_proxy(wrapped(tmp_path, cli, FORGETS))
+    async with proxy.client() as client:
+        refused = await ask(client, "hello", tools=[TOOL])
+        assert (refused.status_code, refused.json()["error"]["code"]) == (502, "tools_changed")
+        assert "9.9.9" in refused.json()["error"]["message"]
+        assert await answer(client, "hello") == "You said: hello"
+    assert len(upstream.requests) == 1
+    assert "9.9.9" in (await proxy.health())["problem"]
