@@ -20,6 +20,7 @@ from claude_max_proxy import (
     Overloaded,
     ProxyError,
     Request,
+    Tool,
     UpstreamFailed,
     UpstreamRefused,
     distinct_ids,
@@ -50,6 +51,7 @@ from claude_max_proxy.backends.claude_cli.tuning import Tuning, tune
 from claude_max_proxy.backends.claude_cli.turn import Turn
 from claude_max_proxy.backends.claude_cli.validation import check
 from claude_max_proxy.backends.claude_cli.watchdog import Watchdog
+from claude_max_proxy.messages_api import check_tools
 from claude_max_proxy.tasks import Tasks
 
 
@@ -57,6 +59,7 @@ logger = logging.getLogger(__name__)
 
 _BACKOFF = (0.2, 1.0, 3.0)
 _VERSION_TIMEOUT = 20.0
+_ANY_TOOL = Tool("any", parameters={"type": "object"})
 
 
 class ClaudeCli:
@@ -280,6 +283,9 @@ class ClaudeCli:
             )
             self._trust.begin(self.installation.version, command, self._tasks)
             self._pool.start()
+            await asyncio.to_thread(
+                check_tools, [_ANY_TOOL]
+            )  # loads the validator before anybody waits for it
             if self.installation.logged_in is None:  # nobody has asked anything yet
                 await self._introduce((self.settings.warm_models or ["sonnet"])[0])
         except ProxyError as error:

@@ -86,7 +86,7 @@ class Trust:
         self._trial: asyncio.Task[bool | None] | None = None
 
     def begin(self, version: str, command: list[str], tasks: Tasks) -> None:
-        """Take the installed version, and try it if it is not one of those seen; empty where there is none."""
+        """Take the installed version, and try it if it is not one of those seen; empty if there is none."""
         if version and version not in SEEN and self._trial is None:
             self._trial = tasks.start(self._try(version, command), f"claude-probe-{version}")
         self._begun.set()
