@@ -19,7 +19,7 @@ from claude_max_proxy import Request, ToolCall
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 # Most JSON holds neither, which is seen faster than by looking at each value.
-_SUSPECT = re.compile(rb'\d{16}|"\d+"\s*:')
+_SUSPECT = re.compile(rb'[:,\[\s-]\d{16}|"\d+"\s*:|^\d')
 _LARGEST_INDEX = 2**32 - 2
 
 

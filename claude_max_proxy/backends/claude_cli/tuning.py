@@ -82,14 +82,15 @@ def tune(
     off = forced or small or _asked_off(request)
     thinking = not (off or _unasked(request) or abilities.thinking == "none")
     body: dict[str, Any] = {}
+    names = names_of(request)
     if request.stop:
         body["stop_sequences"] = request.stop
     if request.agent is None and (request.tools or request.response_schema is not None):
-        body["tools"] = definitions(request, names_of(request))
+        body["tools"] = definitions(request, names)
         if _drop_marks(body["tools"]):
             request.ignore("tools.cache_control")
     if request.tools:
-        body.update(_tool_choice(request.tool_choice, names_of(request)))
+        body.update(_tool_choice(request.tool_choice, names))
     if off and abilities.thinking != "none":
         body.update(_thinking_off(request, abilities))
     body.update(_sampling(request, abilities, thinking=thinking))
