@@ -17,6 +17,8 @@ from claude_max_proxy.backends.claude_cli.protocol import REHEARSAL, control_req
 
 # A port that nobody can listen on. By https, so that a proxy on the way is told no more than that.
 NOWHERE = "https://127.0.0.1:0"
+# With what is no URL the CLI fails at once, and tries nothing again.
+_NO_URL = "nowhere"
 _SUMMARY_SINCE = (2, 1, 331)
 _BASE_URL = "ANTHROPIC_BASE_URL"
 _OTHER_PROVIDERS = "CLAUDE_CODE_USE_"
@@ -42,7 +44,7 @@ def rehearsal(
     if agent is not None or any(name.startswith(_OTHER_PROVIDERS) for name in environment):
         return Rehearsal()
 
-    return Rehearsal(_lead(NOWHERE) + _context_usage(), _lead(environment.get(_BASE_URL, "")))
+    return Rehearsal(_lead(_NO_URL) + _context_usage(), _lead(environment.get(_BASE_URL, "")))
 
 
 def lead_nowhere() -> bytes:
