@@ -7,10 +7,13 @@ cannot be left out stays the client's to change, and the error says how.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from typing import Any
+
+import msgspec
 
 from claude_max_proxy.errors import UpstreamRefused
 from claude_max_proxy.request import Request
@@ -67,7 +70,7 @@ _SAYS_NO = re.compile(
     r"deprecated|unsupported|not? (?:longer )?support|n't support|not (?:permitted|allowed|available|enabled)"
     r"|not (?:be enabled|valid for|compatible)|incompatible|cannot (?:both )?be|only be set|unset when"
     r"|requires a model|(?:unknown|unrecognized|unexpected) (?:field|parameter|name|argument|keyword|request)"
-    r"|does not match any of the expected|must not come after|maximum of \d+ blocks"
+    r"|does not match any of the expected|must not come after|maximum of \d+ blocks|must be explicitly set"
 )
 # How a provider names each; the first one named is the one that is meant. Words of plain English count where
 # they are quoted, or stand where the name of a field does.
@@ -90,6 +93,9 @@ _WORDS = {
 _NAMED = re.compile("|".join(f"(?P<{name}>{words})" for name, words in _WORDS.items()))
 _TOOL_FIELD = re.compile(rf"\btools[.\[]\d+\]?\S*?\b(?P<field>{'|'.join(_OF_TOOLS)})\b")
 _TOOL = re.compile(r"\btools[.\[]\d+\b")
+# What can be enforced of a schema is less than what can be said in one: this tool cannot be held to its own.
+_NOT_ENFORCED = re.compile(r"\btools[.\[]\d+\]?[\w.]*: for '\w+' type\b")
+_ENFORCED = "tools.strict"
 _PLACE = re.compile(r"(?<!\w)(?:messages|system)[.\[]\d+\]?(?P<rest>[\w.\[\]]*)")
 
 
@@ -115,6 +121,8 @@ def refused_parameter(text: str, param: str | None = None) -> str | None:
 
 def _place(text: str) -> str | None:
     """Find a path into the tools, the messages or the instructions."""
+    if _NOT_ENFORCED.search(text):
+        return _ENFORCED
     if field := _TOOL_FIELD.search(text):
         return f"tools.{field['field']}"
     if _TOOL.search(text):
@@ -199,25 +207,35 @@ class Refusals:
 
     def __init__(self) -> None:
         """Begin with nothing learned."""
-        self._names: OrderedDict[str, frozenset[str]] = OrderedDict()
+        self._names: OrderedDict[Any, frozenset[str]] = OrderedDict()
 
-    def of(self, model: str) -> frozenset[str]:
-        """Return what the model refuses."""
-        return self._names.get(model, frozenset())
+    def of(self, model: str, tools: Any = None) -> frozenset[str]:
+        """Return what the model refuses, of anybody's requests and of those with just these ``tools``."""
+        refused = self._names.get(model, frozenset())
+        return refused | self._names.get(_key(model, tools), frozenset()) if tools else refused
 
-    def learn(self, model: str, error: UpstreamRefused, body: dict[str, Any]) -> bool:
-        """Learn from a refusal of ``body``; say whether it is worth asking again without something."""
+    def learn(self, model: str, error: UpstreamRefused, body: dict[str, Any], tools: Any = None) -> bool:
+        """Learn from a refusal of ``body``; say whether it is worth asking again without something.
+
+        That a schema cannot be enforced says nothing of other ``tools`` than the request's.
+        """
         name = refused_parameter(error.message, error.param)
         if name == "cache_control" and not holds(body, name):
             name = _TOOL_MARKS  # where the provider counts all marks, and only those on tools are ours
         if name is None or name not in DISPENSABLE or not holds(body, name):
             return False
 
-        self._names[model] = self.of(model) | {name}
-        self._names.move_to_end(model)
+        by_tools = tools and _NOT_ENFORCED.search(error.message.lower())
+        key = _key(model, tools) if by_tools else model
+        self._names[key] = self._names.get(key, frozenset()) | {name}
+        self._names.move_to_end(key)
         while len(self._names) > _MODELS:
             self._names.popitem(last=False)
         return True
+
+
+def _key(model: str, tools: Any) -> tuple[str, bytes]:
+    return model, hashlib.blake2b(msgspec.json.encode(tools), digest_size=16).digest()
 
 
 def tell(request: Request, names: Collection[str]) -> None:

@@ -230,3 +230,19 @@ def test_marks_on_tools(text: str) -> None:
     everywhere = Refusals()
     assert everywhere.learn("m", refusal(text), BODY)
     assert everywhere.of("m") == {"cache_control"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tools.1.custom: For 'object' type, 'additionalProperties' must be explicitly set to false",
+        "tools.0.custom: For 'object' type, property 'minProperties' is not supported",
+    ],
+)
+def test_a_schema_that_cannot_be_enforced(text: str) -> None:
+    """It goes without being enforced, and nobody else's tools do."""
+    assert refused_parameter(text) == "tools.strict"
+    refusals = Refusals()
+    assert refusals.learn("m", refusal(text), BODY, ["these"])
+    assert refusals.of("m", ["these"]) == {"tools.strict"}
+    assert refusals.of("m", ["others"]) == refusals.of("m") == set()

@@ -69,7 +69,7 @@ class HttpBackend:
         body, began = compose(), False
         model = str(body["model"])
         for tries in range(TRIES + 1):
-            tell(request, strip(body, self.refusals.of(model)))
+            tell(request, strip(body, self.refusals.of(model, request.tools)))
             try:
                 events = self.upstream.answer(path, _encode(body), reader(), headers)
                 async with aclosing(events):
@@ -78,7 +78,7 @@ class HttpBackend:
                         yield event
                 break
             except UpstreamRefused as error:
-                if began or tries == TRIES or not self.refusals.learn(model, error, body):
+                if began or tries == TRIES or not self.refusals.learn(model, error, body, request.tools):
                     raise explained(error) from error
                 logger.warning(
                     "%s: asking again without what %s refuses: %s", self.name, model, error.message

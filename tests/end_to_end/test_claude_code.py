@@ -86,7 +86,8 @@ async def test_over_itself(
 
     assert await claude(cli, proxy, project, "What is the secret?") == f"It is {SECRET}."
     assert await claude(cli, proxy, project, "--continue", "And again?") == f"It is {SECRET}."
-    assert len(upstream.requests) == 3
+    # To some models 2.1.197 first says its notes in a role that they refuse.
+    assert len([request for request in upstream.requests if not request.refusal]) == 3
     assert await until(lambda: len(proxy.access()) == 3)
     assert [(status, "  live  " in rest) for status, rest in proxy.access()] == [
         (200, False),

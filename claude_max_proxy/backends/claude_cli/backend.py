@@ -132,7 +132,8 @@ class ClaudeCli:
                 break
             except UpstreamRefused as error:
                 name = self._full_name(model)
-                if began or tries == refusals.TRIES or not self._refusals.learn(name, error, tuning.sent):
+                learned = self._refusals.learn(name, error, tuning.sent, request.tools)
+                if began or tries == refusals.TRIES or not learned:
                     raise refusals.explained(error) from error
                 logger.warning("asking again without what %s refuses: %s", name, error.message)
 
@@ -211,7 +212,7 @@ class ClaudeCli:
         return conversation, conversation.ask(messages[-1], turn, tuning)
 
     def _tune(self, request: Request, model: str) -> Tuning:
-        refused = self._refusals.of(self._full_name(model))
+        refused = self._refusals.of(self._full_name(model), request.tools)
         return tune(request, self.describe(model), self.installation.abilities(model), refused)
 
     def _full_name(self, model: str) -> str:

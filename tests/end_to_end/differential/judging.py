@@ -44,8 +44,9 @@ class Judge:
             self._breaks_the_schema()
         else:
             assert status == 200, self.response.text
-        assert len(self.bodies) == 1, "one request, one question upstream"
-        body = self.bodies[0]
+        # A provider that cannot enforce a schema is asked again without.
+        assert len(self.bodies) in ({1, 2} if "tools.strict" in self.ignored else {1}), "one question each"
+        body = self.bodies[-1]
         names = self._tools(body)
         self._schema(body)
         self._conversation(body, names)
@@ -56,7 +57,9 @@ class Judge:
 
     def _refused(self) -> str:
         error = self.response.json()["error"]
-        assert self.bodies == [], "what is refused is not asked"
+        if self.target == "chat" and error["code"] == "upstream_refused":
+            return "refused there"  # whose rules are the server's own
+        assert self.bodies == [], f"what is refused is not asked: {error}"
         param = str(error["param"])
         places = (
             r"tools\[\d+\]|response_format|text\.format|output_config\.format|tool_choice|input|messages|max_"
