@@ -50,7 +50,7 @@ class Upstream:
 async def serve() -> None:
     """Serve until standard input ends; answer each of its lines with the bytes received.
 
-    It looks at no question closely: its own time is not what is measured.
+    It is not strict, since the time to look at a question closely is not what is measured.
     """
     async with ScriptedUpstream(recording=False, strict=False) as upstream:
         print(json.dumps(upstream.environment()), flush=True)

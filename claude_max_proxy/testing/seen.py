@@ -23,7 +23,8 @@ class RecordedRequest(msgspec.Struct, eq=False):
     (empty if there was none), `size` is the length of the body in bytes and `received_at` the
     time, in seconds of `time.monotonic`, at which all of it was there. `answered` becomes true
     when the answer was sent to its end (a drop or a hang has none), `disconnected` when the client
-    left before that. `refusal` is what a strict API found wrong with it, empty when nothing was.
+    left before that. `refusal` is what a strict API found wrong with it, empty when nothing was, and
+    `replied` says that the answer was a reply of the model's, and was sent to its end.
     """
 
     method: str
@@ -36,6 +37,7 @@ class RecordedRequest(msgspec.Struct, eq=False):
     answered: bool = False
     disconnected: bool = False
     refusal: str = ""
+    replied: bool = False
 
 
 def blocks_of(content: object) -> list[dict[str, Any]]:

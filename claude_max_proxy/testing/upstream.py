@@ -18,7 +18,7 @@ from typing import Any, Self
 import msgspec
 
 from claude_max_proxy.testing import strictness
-from claude_max_proxy.testing.answers import Answer, Fault, fault
+from claude_max_proxy.testing.answers import Answer, Fault, Reply, fault
 from claude_max_proxy.testing.delivery import Delivery, Receive, Scope, Send
 from claude_max_proxy.testing.directives import answer_for
 from claude_max_proxy.testing.listener import HOST, Listener
@@ -159,6 +159,7 @@ class ScriptedUpstream:
         self.keep(request, self.requests)
         answer = self._refused(request) or self.choose(request.body)
         request.answered = await delivery.give(answer, request.body)
+        request.replied = request.answered and isinstance(answer, Reply)
         request.disconnected = delivery.left
 
     async def _count_tokens(self, request: RecordedRequest, delivery: Delivery) -> None:

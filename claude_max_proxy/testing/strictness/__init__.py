@@ -25,7 +25,7 @@ from claude_max_proxy.testing.strictness.parameters import (
     check_tokens,
 )
 from claude_max_proxy.testing.strictness.shapes import Betas, check_fields
-from claude_max_proxy.testing.strictness.tool_calls import check_ids, check_pairs
+from claude_max_proxy.testing.strictness.tool_calls import check_ids, check_pairs, check_sides
 from claude_max_proxy.testing.strictness.tools import check_tool_choice, check_tools
 
 
@@ -48,6 +48,7 @@ RULES: tuple[Rule, ...] = (
     check_sampling,
     check_stops,
     check_texts,
+    check_sides,
     check_ids,
     check_pairs,
     check_media,

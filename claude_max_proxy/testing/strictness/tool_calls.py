@@ -2,7 +2,8 @@
 
 Sources: github.com/anthropics/claude-code/issues/5989 (calls without results), /13460 (results without
 calls), /14110 (two results), /20901 (ids that are not unique), /6696 (input that is no object);
-ClawRouter/issues/17 (the pattern of ids); platform.claude.com/docs `agents-and-tools/tool-use/
+ClawRouter/issues/17 (the pattern of ids); tghamm/Anthropic.SDK/issues/128 (results are the user's; that calls
+and thoughts are the model's follows from it); platform.claude.com/docs `agents-and-tools/tool-use/
 handle-tool-calls` (results stand before anything else, with the same error).
 """
 
@@ -20,6 +21,13 @@ from claude_max_proxy.testing.strictness.shapes import Betas, objects
 
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
 _PATTERN = "String should match pattern '^[a-zA-Z0-9_-]+$'"
+_ROLES = {
+    "tool_use": "assistant",
+    "thinking": "assistant",
+    "redacted_thinking": "assistant",
+    "tool_result": "user",
+}
+"""Whose messages alone hold a block of this kind."""
 
 
 class _Turn(msgspec.Struct):
@@ -41,6 +49,15 @@ class _Turn(msgspec.Struct):
                 break
             found.append(block["tool_use_id"])
         return found
+
+
+def check_sides(body: Body, _: Betas) -> Iterator[str]:
+    """Tell of calls and thoughts that are not the model's, and of results that are."""
+    for place, message in enumerate(body["messages"]):
+        for _place, block in objects(message["content"]):
+            tag = block["type"]
+            if _ROLES.get(tag, message["role"]) != message["role"]:
+                yield f"messages.{place}: `{tag}` blocks can only be in `{_ROLES[tag]}` messages"
 
 
 def check_ids(body: Body, _: Betas) -> Iterator[str]:
