@@ -19,7 +19,7 @@ from openai import AsyncOpenAI
 
 from claude_max_proxy.testing import ScriptedUpstream
 from tests.end_to_end.asking import unasked, windows
-from tests.end_to_end.running import RunningProxy, proxy_toml
+from tests.end_to_end.running import STARTED, RunningProxy, proxy_toml
 from tests.end_to_end.working import openai_client
 
 
@@ -36,22 +36,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_upstream() -> AsyncIterator[ScriptedUpstream]:
-    """Serve the scripted API to a module's tests."""
+    """Serve the scripted API to a module's tests; at their end, nothing that nobody asked for has reached it.
+
+    A proxy that was killed could not write down what it was asked, so its module is not looked at.
+    """
+    before = len(STARTED)
     async with ScriptedUpstream() as upstream:
         yield upstream
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def proxies(shared_upstream: ScriptedUpstream) -> AsyncIterator[list[RunningProxy]]:
-    """Collect a module's proxies; at its end, nothing has reached the provider that no client asked for.
-
-    A proxy that was killed could not say what it was asked, so its module is not looked at.
-    """
-    started: list[RunningProxy] = []
-    yield started
-    if all(proxy.told and proxy.process.returncode == 0 for proxy in started):
-        asked = [window for proxy in started for window in windows(proxy.work)]
-        assert unasked(shared_upstream.arrivals, asked) == []
+        proxies = STARTED[before:]
+        if all(proxy.told and proxy.process.returncode == 0 for proxy in proxies):
+            asked = [window for proxy in proxies for window in windows(proxy.work)]
+            assert unasked(upstream.arrivals, asked) == []
 
 
 @pytest.fixture
@@ -66,12 +61,10 @@ async def proxy(
     request: pytest.FixtureRequest,
     cli: str,
     shared_upstream: ScriptedUpstream,
-    proxies: list[RunningProxy],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[RunningProxy]:
     """Run the program for a module's tests; its `PROXY_TOML` is added to the configuration."""
     running = RunningProxy(tmp_path_factory.mktemp("home"), shared_upstream.environment())
-    proxies.append(running)
     try:
         await running.start(proxy_toml(cli, {}, {}) + getattr(request.module, "PROXY_TOML", ""))
         yield running
@@ -95,7 +88,7 @@ async def sdk(proxy: RunningProxy) -> AsyncIterator[AsyncOpenAI]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def run_proxy(
-    upstream: ScriptedUpstream, proxies: list[RunningProxy], tmp_path_factory: pytest.TempPathFactory
+    upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[StartProxy]:
     """Give a function that runs the program with a command and settings of the test's own."""
     started: list[RunningProxy] = []
@@ -113,7 +106,6 @@ async def run_proxy(
         environment = upstream.environment() if environment is None else environment
         running = RunningProxy(home or tmp_path_factory.mktemp("home"), environment, temporary)
         started.append(running)
-        proxies.append(running)
         await running.start(proxy_toml(command, backend, server or {}) + more)
         return running
 

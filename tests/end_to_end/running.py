@@ -25,6 +25,10 @@ _ACCESS = re.compile(r"^[\d:]+ INFO +(?P<status>\d{3})  (?P<rest>.*)")
 _INHERITED = ("PATH", "LANG", "PYTHONPATH")
 
 
+# Every proxy that was started, in order, so that what they were asked can be told at the end.
+STARTED: list[RunningProxy] = []
+
+
 class RunningProxy:
     """`claude-max-proxy serve` from :meth:`start` to :meth:`stop`.
 
@@ -58,6 +62,7 @@ class RunningProxy:
             self.told = True
         path = self.work / "proxy.toml"
         path.write_text(config)
+        STARTED.append(self)
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "claude_max_proxy", "serve", "--config", str(path), "--port", "0"),
             cwd=self.work,
