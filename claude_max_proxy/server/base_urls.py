@@ -40,7 +40,7 @@ class Routes:
 
     def misplaced(self, path: str) -> Misplaced | None:
         """Find the route that was meant by a path behind too long a base URL, if it is such a path."""
-        if path in self._plain or len(path) > _LONGEST:
+        if len(path) > _LONGEST or self._served(path):
             return None
 
         for place in (match.start() for match in re.finditer("/", path[1:])):
@@ -54,9 +54,11 @@ class Routes:
 
     def _is_base(self, path: str) -> bool:
         """Tell whether a path is made of beginnings of routes: otherwise it is another API's."""
-        if not path:
-            return True
-        return any(start in self._beginnings and self._is_base(path[len(start) :]) for start in _starts(path))
+        ends = {0}
+        for end in [*(match.start() for match in re.finditer("/", path[1:] + "/"))]:
+            if any(path[begin : end + 1] in self._beginnings for begin in ends):
+                ends.add(end + 1)
+        return len(path) in ends
 
 
 def _starts(path: str) -> Iterator[str]:
