@@ -11,8 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import litestar
+from litestar.exceptions import InternalServerException
 
 from claude_max_proxy.dialect import Call, Dialect, HeaderReader, Remembering
+from claude_max_proxy.errors import InvalidRequest
 from claude_max_proxy.request import Request
 from claude_max_proxy.server.clients import client_of
 from claude_max_proxy.server.encodings import codings, unpack
@@ -66,7 +68,10 @@ class Arrival:
     async def body(self, incoming: Incoming) -> bytes:
         """Read a body, and unpack it."""
         applied = codings(", ".join(incoming.headers.getall("content-encoding", [])))
-        body = await incoming.body()
+        try:
+            body = await incoming.body()
+        except InternalServerException as error:  # which is Litestar's word for a client that has gone
+            raise InvalidRequest("the client left before its request was complete") from error
         if not (applied and body):
             return body
         return await asyncio.to_thread(unpack, body, applied, self._limit)

@@ -80,3 +80,22 @@ async def test_head_where_there_is_no_get(served: Served) -> None:
     assert response.status_code == 405
     allowed = (await served.http.post("/v1/models", json={})).headers["allow"]
     assert {"GET", "HEAD"} <= {method.strip() for method in allowed.split(",")}
+
+
+async def test_a_client_that_leaves_while_it_asks(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    """It is nobody's failure, and no trace of one is in the log."""
+    heard = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(heard)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"content-type", b"application/json")]
+    path = {"path": "/v1/chat/completions", "raw_path": b"", "query_string": b"", "root_path": ""}
+    scope = {"type": "http", "method": "POST", "http_version": "1.1", "headers": headers, **path}
+    await served.application({**scope, "client": ("127.0.0.1", 1), "state": {}}, receive, send)
+    assert sent[0]["status"] == 400
+    assert not caplog.records
