@@ -56,11 +56,6 @@ def codings(header: str) -> tuple[str, ...]:
     return found
 
 
-def accepted() -> str:
-    """Name the codings that are understood, as a header says it."""
-    return ", ".join(_STREAMS)
-
-
 def unpack(body: bytes, applied: Sequence[str], limit: int) -> bytes:
     """Undo codings, the last one first; the whole takes a while, and no place beyond some of ``limit`` bytes.
 

@@ -9,7 +9,7 @@ from typing import Any
 from openai import AsyncOpenAI
 
 from claude_max_proxy.testing import Reply, ScriptedUpstream, ToolUse
-from tests.end_to_end.comparing import Turn, seen
+from tests.end_to_end.comparing import seen
 from tests.end_to_end.running import RunningProxy
 from tests.end_to_end.working import (
     DONE,
@@ -154,14 +154,6 @@ BUILT_IN = [
 ]
 
 
-def _without_agents_note(turns: list[Turn]) -> list[Turn]:
-    """Leave out what 2.1.197 adds for a tool named Agent, and no switch prevents."""
-    note = "<system-reminder>\nAvailable agent types for the Agent tool:"
-    return [
-        (role, [block for block in blocks if not str(block[1]).startswith(note)]) for role, blocks in turns
-    ]
-
-
 async def test_named_like_the_clis_own(
     sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
@@ -174,7 +166,7 @@ async def test_named_like_the_clis_own(
         assert [call["function"]["name"] for call in heard.calls] == [name]
     await work.step()
 
-    assert work.conversation() == _without_agents_note(seen(upstream))
+    assert work.conversation() == seen(upstream)
     assert await live(proxy, work.model, len(BUILT_IN) + 1) == [False] + [True] * len(BUILT_IN)
     assert [tool["description"] for tool in upstream.requests[-1].body["tools"]] == ["The client's."] * len(
         BUILT_IN

@@ -36,6 +36,8 @@ _OWN_SETTINGS = '{"attribution":{"commit":"","pr":""},"includeCoAuthoredBy":fals
 
 # Set in every child, above anything inherited.
 SEALED = {
+    # With a tool named Agent, even the client's own, the CLI would tell the model of its own agents.
+    "CLAUDE_AGENT_SDK_DISABLE_BUILTIN_AGENTS": "1",
     "CLAUDE_AGENT_SDK_MCP_NO_PREFIX": "1",
     "CLAUDE_CODE_DISABLE_ATTACHMENTS": "1",
     "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
@@ -56,7 +58,8 @@ SEALED = {
     "MAX_MCP_OUTPUT_TOKENS": "1000000000",
 }
 
-# What an agent that may read its own settings is not sealed from.
+# What an agent is not sealed from, and what only one that may read its own settings is not.
+_AGENTS_NEED = frozenset({"CLAUDE_AGENT_SDK_DISABLE_BUILTIN_AGENTS"})
 _SETTINGS_NEED = frozenset({"CLAUDE_CODE_DISABLE_CLAUDE_MDS"})
 _SEALED_AGENT = Agent((), "")
 
@@ -152,11 +155,8 @@ def environment(
         for name, value in inherited.items()
         if name.upper() in _INHERITED or name.upper().startswith(_INHERITED_PREFIXES)
     }
-    sealed = {
-        name: value
-        for name, value in SEALED.items()
-        if not (agent and agent.settings and name in _SETTINGS_NEED)
-    }
+    needed = (_AGENTS_NEED | (_SETTINGS_NEED if agent.settings else frozenset())) if agent else frozenset()
+    sealed = {name: value for name, value in SEALED.items() if name not in needed}
     return {**allowed, **sealed, **own}
 
 

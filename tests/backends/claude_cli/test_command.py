@@ -131,6 +131,13 @@ def test_an_agent_may_read_its_settings() -> None:
     assert name not in environment({}, {}, Agent((), "x", settings=("user",)))
 
 
+def test_an_agent_has_the_clis_own_agents() -> None:
+    """Only where the client's tools are the only ones are there none of the CLI's own agents."""
+    name = "CLAUDE_AGENT_SDK_DISABLE_BUILTIN_AGENTS"
+    assert name in environment({}, {})
+    assert name not in environment({}, {}, Agent(("Agent",), "x"))
+
+
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A temporary directory of the system, of our own."""

@@ -134,13 +134,13 @@ ROOT_WORDS = {
 
 
 @st.composite
-def schemas(draw: st.DrawFn, *, sound: bool = False) -> dict[str, Any]:
-    """Draw a schema whose root is an object; one in sixteen is wrong unless it must be ``sound``."""
+def schemas(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw a schema whose root is an object; one in sixteen is wrong."""
     drawn: dict[str, Any] = {"type": "object"}
     drawn["properties"] = draw(st.dictionaries(PLAIN_NAMES, INNER, max_size=4))
     for word in draw(st.lists(st.sampled_from(sorted(ROOT_WORDS)), max_size=3, unique=True)):
         drawn[word] = draw(ROOT_WORDS[word])
-    if not sound and draw(one_in(16)):
+    if draw(one_in(16)):
         word = draw(st.sampled_from([*WRONG, "anyOf", "$ref", "root", "name"]))
         place = drawn if draw(st.booleans()) else drawn["properties"].setdefault("odd", {})
         if word == "name":
