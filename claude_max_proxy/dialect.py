@@ -16,13 +16,13 @@ class Writer(Protocol):
     """Writes one answer. One per request; it may keep state from event to event."""
 
     def write(self, event: Event) -> bytes:
-        """Give the bytes that this event adds to a streamed answer, none if it adds nothing."""
+        """Return the bytes that this event adds to a streamed answer, none if it adds nothing."""
 
     def keep_alive(self) -> bytes:
-        """Give bytes that show a waiting client that the answer goes on."""
+        """Return bytes that show a waiting client that the answer goes on."""
 
     def whole(self, reply: Reply) -> bytes:
-        """Give the body of a whole answer. ``reply.error`` is never set here."""
+        """Return the body of a whole answer. ``reply.error`` is never set here."""
 
 
 class Dialect(Protocol):
@@ -60,7 +60,7 @@ class StatusWriter(Protocol):
     """What a dialect offers beside, when its API has statuses of its own."""
 
     def status(self, error: ProxyError) -> int:
-        """Give the HTTP status of a failure."""
+        """Return the HTTP status of a failure."""
 
 
 @runtime_checkable
@@ -124,5 +124,5 @@ class Remembering(Protocol):
 
 
 def status_of(error: ProxyError, dialect: Dialect) -> int:
-    """Give the HTTP status that a failure has in a dialect."""
+    """Return the HTTP status that a failure has in a dialect."""
     return dialect.status(error) if isinstance(dialect, StatusWriter) else error.status

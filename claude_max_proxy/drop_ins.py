@@ -72,7 +72,7 @@ class DropIns:
                             self._load(path, before)
 
     def plugins(self) -> list[Plugin]:
-        """Give them as plugins."""
+        """Return them as plugins."""
         broken = [path for path in self.problems if path not in self.files]
         return [
             *(
@@ -102,7 +102,7 @@ class DropIns:
 
 
 def stamp_of(path: Path) -> Stamp:
-    """Give what changes when a file is written: its time, size and inode; zeros when it is not there."""
+    """Return what changes when a file is written: its time, size and inode; zeros when it is not there."""
     try:
         status = path.stat()
     except OSError:

@@ -27,7 +27,7 @@ class Breakers:
         self._open_until: dict[tuple[str, str], float] = {}
 
     def candidates(self, every: Sequence[Target]) -> Sequence[Target]:
-        """Give those to ask, in order: all of ``every`` that are not known to be used up, or the last."""
+        """Return those to ask, in order: all of ``every`` that are not known to be used up, or the last."""
         now = self._clock()
         usable = [one for one in every if self._open_until.get((one.backend, one.model), 0.0) <= now]
         return usable or every[-1:]

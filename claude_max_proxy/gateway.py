@@ -174,7 +174,7 @@ class Gateway:
                 await events.aclose()
 
     def _able(self, request: Request, target: Target) -> list[Target]:
-        """Give the target and its fallbacks, without those that cannot honour what ``request`` carries.
+        """Return the target and its fallbacks, without those that cannot honour what ``request`` carries.
 
         Raises the first one's :class:`InvalidRequest` when there are no others.
         """
@@ -283,6 +283,6 @@ class _Watch:
         return Failed(error)
 
     def close(self) -> Record:
-        """Give the finished record."""
+        """Return the finished record."""
         self.record.total = time.monotonic() - self._began
         return self.record

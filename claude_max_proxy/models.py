@@ -73,7 +73,7 @@ def _resolve(model: str, config: Config, seen: tuple[str, ...], *, alone: bool =
 
 
 def _line_for(model: str, config: Config) -> str | None:
-    """Give the line of ``[models]`` for a name. A pattern is not a name."""
+    """Return the line of ``[models]`` for a name. A pattern is not a name."""
     if "*" in model:
         return None
     if model in config.models:
@@ -125,7 +125,7 @@ def matches(pattern: str, name: str) -> bool:
 
 @lru_cache(maxsize=16)
 def _patterns(names: tuple[str, ...]) -> list[str]:
-    """Give the names that are patterns, the most specific first: the one with the most text of its own."""
+    """Return the names that are patterns, the most specific first: the one with the most text of its own."""
     patterns = [name for name in names if "*" in name]
     return sorted(patterns, key=lambda name: (name.count("*") - len(name), name.count("*"), name))
 

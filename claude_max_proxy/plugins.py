@@ -59,7 +59,7 @@ class Plugins:
         self._implementations = _implementations(self._manager, self._plugins)
 
     def __iter__(self) -> Iterator[Plugin]:
-        """Give the plugins that are in use, in the order they were registered."""
+        """Return the plugins that are in use, in the order they were registered."""
         return iter(self._plugins)
 
     def hooks(self, plugin: Plugin) -> list[str]:
@@ -171,7 +171,7 @@ async def _ask(implementation: Implementation, arguments: dict[str, Any]) -> Any
 
 
 async def _guarded(implementation: Implementation, wrapped: AsyncIterator[Event], inner: Events) -> Events:
-    """Give a plugin's events; what it raises ends the answer, in the plugin's name."""
+    """Yield a plugin's events; what it raises ends the answer, in the plugin's name."""
     async with aclosing(inner):
         try:
             async for event in wrapped:
@@ -186,7 +186,7 @@ async def _guarded(implementation: Implementation, wrapped: AsyncIterator[Event]
 def _implementations(
     manager: pluggy.PluginManager, plugins: Iterable[Plugin]
 ) -> dict[str, list[Implementation]]:
-    """Give every hook's implementations in the order of their calls."""
+    """Return every hook's implementations in the order of their calls."""
     by_module = {id(plugin.module): plugin for plugin in plugins}
     found: dict[str, list[Implementation]] = {}
     for name, caller in vars(manager.hook).items():

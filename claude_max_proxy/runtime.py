@@ -114,7 +114,7 @@ def load_plugins(config: Config) -> Plugins:
 
 
 def plugin_folders(config: Config) -> list[Path]:
-    """Give the drop-in folders; relative ones stand beside ``proxy.toml``."""
+    """Return the drop-in folders; relative ones stand beside ``proxy.toml``."""
     base = config.source.parent if config.source else user_directory()
     return [base / Path(path).expanduser() for path in config.plugins.paths]
 

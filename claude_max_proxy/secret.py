@@ -27,7 +27,7 @@ class Secret:
         return bool(self._text)
 
     def reveal(self) -> str:
-        """Give the text, to whoever sends it."""
+        """Return the text, for whoever sends it."""
         return self._text
 
 
@@ -76,5 +76,5 @@ def _content(place: str, path: str) -> str:
 
 
 def masked(value: str) -> str:
-    """Give what may be shown: where a secret is to be found, but not one that is written out."""
+    """Return what may be shown: where a secret is to be found, but not one that is written out."""
     return value if value.startswith(("env:", "file:")) else MASK

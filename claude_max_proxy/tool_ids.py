@@ -11,7 +11,7 @@ from claude_max_proxy.request import Message, Part, ToolCall, ToolResult
 
 
 def distinct_ids(messages: Sequence[Message], normal: Callable[[str], str]) -> list[Message]:
-    """Give the messages with every call's id made ``normal``, and other than all before it.
+    """Return the messages with every call's id made ``normal``, and other than all before it.
 
     Some servers count calls anew in every answer, so a client's history may hold one id many times, which the
     Messages API refuses. A result belongs to the newest call of its id. The same history always gets the same

@@ -15,7 +15,7 @@ class Echo:
     stop = start
 
     async def answer(self, request: proxy.Request, model: str) -> proxy.Events:
-        """Give the events that every backend gives: a start, parts with their deltas, an end."""
+        """Return the events that every backend yields: a start, parts with their deltas, an end."""
         text = "".join(p.text for m in request.messages[-1:] for p in m.parts if isinstance(p, proxy.Text))
         yield proxy.Started(model)
         yield proxy.PartStarted(0, "text")

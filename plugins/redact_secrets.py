@@ -31,7 +31,7 @@ def rewrite_request(request: proxy.Request, settings: Settings) -> None:
 
 
 def redacted(part: proxy.Part, by: str) -> proxy.Part:
-    """Give a part with its texts replaced."""
+    """Return a part with its texts replaced."""
     if isinstance(part, proxy.ToolResult):
         return msgspec.structs.replace(part, parts=tuple(redacted(inner, by) for inner in part.parts))
 

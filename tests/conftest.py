@@ -20,7 +20,7 @@ def _found(name: str) -> str | RuntimeError:
 
 @pytest.fixture(scope="module", params=installed_cli.names())
 def cli(request: pytest.FixtureRequest) -> str:
-    """Give the path of a real Claude Code CLI; a test that takes it runs once for each."""
+    """Return the path of a real Claude Code CLI; a test that takes it runs once for each."""
     found = _found(request.param)
     if isinstance(found, RuntimeError):
         raise found

@@ -38,7 +38,7 @@ def names() -> list[str]:
 
 
 def command(name: str, say: Say = print) -> str:
-    """Give the path of the CLI of this name, installed first if need be.
+    """Return the path of the CLI of this name, installed first if need be.
 
     Raises RuntimeError when it cannot be had: a test that needs it fails then, it is never skipped.
     """

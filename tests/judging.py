@@ -31,7 +31,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def judge(changes: dict[str, Any], betas: str = "") -> str:
-    """Give the refusal's words for a request with these changes; empty when the API would answer."""
+    """Return what a request with these changes is refused with; empty when it is answered."""
     body = {name: value for name, value in (BASE | changes).items() if value is not None}
     fault = refusal(body, HEADERS | {"anthropic-beta": betas})
     return fault.message if fault else ""

@@ -58,7 +58,7 @@ def references(schema: Any) -> set[str]:
 
 
 def closure(schemas: dict[str, Any]) -> dict[str, Any]:
-    """Give the roots, and all that they refer to, bare."""
+    """Return the roots, and all that they refer to, bare."""
     kept: dict[str, Any] = {}
     wanted = set(ROOTS)
     while wanted:

@@ -88,7 +88,7 @@ def init(path_: str) -> None:
 
 
 def annotated() -> str:
-    """Give the annotated proxy.toml that is shipped: in the package, or at the root of a checkout."""
+    """Return the annotated proxy.toml that is shipped: in the package, or at the root of a checkout."""
     here = Path(__file__).parent
     for path in (here / "proxy.toml", here.parents[1] / "proxy.toml"):
         if path.is_file():

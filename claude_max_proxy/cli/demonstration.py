@@ -203,7 +203,7 @@ class Proxy:
 
 
 def _environment(home: Path, program: str) -> dict[str, str]:
-    """Give an environment in which nothing of the user's is to be found."""
+    """Return an environment in which nothing of the user's is to be found."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     path = os.pathsep.join([str(Path(program).parent), inherited.get("PATH", os.defpath)])
     home_names = ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "XDG_CONFIG_HOME")

@@ -20,13 +20,13 @@ _HOMEBREW = "/opt/homebrew/bin"
 
 
 def serve_command(config: Config) -> list[str]:
-    """Give the command that serves this configuration, with the interpreter that runs now."""
+    """Return the command that serves this configuration, with the interpreter that runs now."""
     command = [sys.executable, "-m", "claude_max_proxy", "serve"]
     return [*command, "--config", str(config.source.resolve())] if config.source else command
 
 
 def search_path(runtime: Runtime) -> str:
-    """Give a PATH for a program that no shell starts: the CLI's folder, Node's, and the usual ones.
+    """Return a PATH for a program that no shell starts: the CLI's folder, Node's, and the usual ones.
 
     It is the same whatever shell it is asked from, as long as the CLI is found.
     """

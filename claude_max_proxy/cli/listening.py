@@ -63,7 +63,7 @@ def bind_unix(path: Path) -> socket.socket:
 
 
 def url_of(listener: socket.socket, config: ServerConfig) -> str:
-    """Give the base URL of a bound listener, as clients write it."""
+    """Return the base URL of a bound listener, as clients write it."""
     if config.unix_socket:
         return "http://localhost"
 
@@ -73,7 +73,7 @@ def url_of(listener: socket.socket, config: ServerConfig) -> str:
 
 
 def local_url(config: ServerConfig) -> str:
-    """Give the URL, without ``/v1``, at which a client on this machine reaches what ``[server]`` says.
+    """Return the URL, without ``/v1``, at which a client on this machine reaches what ``[server]`` says.
 
     Raises :class:`ConfigError` for a Unix socket, which has none, and for a port that is another each time.
     """
@@ -87,7 +87,7 @@ def local_url(config: ServerConfig) -> str:
 
 
 def tls_options(config: ServerConfig) -> dict[str, Any]:
-    """Give uvicorn's options for TLS; raise :class:`ConfigError` for files that cannot serve it."""
+    """Return uvicorn's options for TLS; raise :class:`ConfigError` for files that cannot serve it."""
     if not (config.tls_certificate or config.tls_key):
         return {}
 

@@ -13,7 +13,7 @@ _KEY = re.compile(
 
 
 def line_of(text: str, path: str) -> int | None:
-    """Give the line (from 1) that says ``path``, or the nearest table above it; ``None`` if nothing does."""
+    """Find the line (from 1) that says ``path``, or the nearest table above it; ``None`` if nothing does."""
     wanted = _parts(path)
     best: tuple[int, int] | None = None
     table: list[str] = []

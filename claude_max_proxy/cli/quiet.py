@@ -16,7 +16,7 @@ _POLL = 0.05
 
 
 def unwarmed(config: Config) -> Config:
-    """Give a configuration whose CLIs start only what is asked of them."""
+    """Return a configuration whose CLIs start only what is asked of them."""
     backends = {
         name: {**table, "warm": 0} if table["type"] == "claude-cli" else table
         for name, table in config.backends.items()

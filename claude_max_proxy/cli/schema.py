@@ -12,7 +12,7 @@ from claude_max_proxy.runtime import backend_types
 
 
 def config_schema() -> dict[str, Any]:
-    """Give the schema: the fixed tables, a backend's table by its type, a plugin's policy."""
+    """Return the schema: the fixed tables, a backend's table by its type, a plugin's policy."""
     types = backend_types(Plugins(load_built_ins(), PluginsConfig()))
     structs = [ServerConfig, ModelEntry, PluginPolicy, *(struct for struct, _ in types.values())]
     (server, model, policy, *backends), components = msgspec.json.schema_components(

@@ -14,7 +14,7 @@ _MARGIN = 5.0
 
 
 def http_check(name: str, api: Endpoint, path: str, timeout: float, authority: str = "") -> Check:
-    """Give the check of ``[backends.<name>]``: it gets ``path``, the list of models, which costs nothing.
+    """Return the check of ``[backends.<name>]``: it gets ``path``, the list of models, which costs nothing.
 
     ``authority`` is a file of certificate authorities that it trusts beside the usual ones.
     """

@@ -97,7 +97,7 @@ class HttpUpstream:
             await self._connections.close()
 
     def check(self, path: str) -> Check:
-        """Give a check that gets ``path`` and says whether the API is there and takes the key."""
+        """Return a check that gets ``path`` and says whether the API is there and takes the key."""
         settings = self._settings
         return http_check(self.name, self._endpoint, path, settings.connect_timeout, settings.tls_ca)
 

@@ -103,7 +103,7 @@ def _hang_up() -> None:
 
 
 async def _answer(response: httpx.Response) -> Exchange:
-    """Give the answer, unless it only says that another protocol be spoken."""
+    """Return the answer, unless it only says that another protocol be spoken."""
     exchange = Exchange(response, _BROKEN)
     if exchange.status == 101:
         await exchange.close()

@@ -35,7 +35,7 @@ class Endpoint(msgspec.Struct, frozen=True):
         return f"Endpoint({self.url('')!r})"
 
     def url(self, path: str) -> str:
-        """Give the whole URL of ``path`` below the base URL."""
+        """Return the whole URL of ``path`` below the base URL."""
         query = f"?{self.query}" if self.query else ""
         return f"{self._scheme}://{self.authority}{self.path}{path}{query}"
 

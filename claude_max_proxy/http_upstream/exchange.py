@@ -32,7 +32,7 @@ class Exchange:
         self._broken = broken
 
     async def read(self) -> bytes:
-        """Give more of the body, waiting for some; nothing at its end.
+        """Return more of the body, waiting for some; nothing at its end.
 
         Raises :class:`ConnectionBroken` when it will never be whole.
         """
@@ -45,7 +45,7 @@ class Exchange:
         return b""
 
     async def beginning(self, size: int) -> bytes:
-        """Give the body up to about so many bytes: as much of an error as anybody could want."""
+        """Return the body up to about so many bytes: as much of an error as anybody could want."""
         content = b""
         while len(content) < size and (piece := await self.read()):
             content += piece

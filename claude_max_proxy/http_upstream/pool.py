@@ -38,7 +38,7 @@ newest: ContextVar[Line | None] = ContextVar("newest", default=None)
 
 
 def pooled_by_aiohttp(tls: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
-    """Give a transport with as many connections as are asked for, and without cookies."""
+    """Return a transport with as many connections as are asked for, and without cookies."""
 
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -61,7 +61,7 @@ class _Connector(aiohttp.TCPConnector):
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
-        """Give a connection, but none over which came what nobody asked for."""
+        """Return a connection, but none over which came what nobody asked for."""
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol

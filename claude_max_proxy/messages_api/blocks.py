@@ -81,7 +81,7 @@ def call_input(call: ToolCall) -> dict[str, Any]:
 
 
 def plain_id(call_id: str) -> str:
-    """Give an id that the API takes: whoever made it may have used characters of its own."""
+    """Return an id that the API takes: whoever made it may have used characters of its own."""
     return _NOT_IN_IDS.sub("_", call_id)
 
 

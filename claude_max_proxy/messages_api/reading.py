@@ -113,7 +113,7 @@ class MessageReader:
         return self._part("tool_call", block.id, block.name) + self._input(block)
 
     def _input(self, block: ContentBlock) -> list[Event]:
-        """Give the arguments that came all at once, as other services that speak this API have it."""
+        """Return the arguments that came all at once, as other services that speak this API have it."""
         return self._say(msgspec.json.encode(block.input).decode()) if block.input else []
 
     def _part(self, kind: PartKind, call_id: str = "", name: str = "") -> list[Event]:

@@ -17,7 +17,7 @@ _PARAMETER = re.compile(r"\{(\w+)\}")
 
 
 def further_routes(dialect: Dialect, arrival: Arrival) -> list[Any]:
-    """Give the handlers of a dialect's further routes, none for most dialects."""
+    """Return the handlers of a dialect's further routes, none for most dialects."""
     routes = dialect.further_routes if isinstance(dialect, Routed) else ()
     return [_handler(route, dialect, arrival) for route in routes]
 
@@ -33,7 +33,7 @@ def _handler(route: Route, dialect: Dialect, arrival: Arrival) -> Any:
 
 
 def by_path(dialects: Sequence[Dialect]) -> Callable[[str], Dialect]:
-    """Give a function that tells whose a path is: it is a dialect's route, or stands below one, or nobody's.
+    """Return a function that tells whose a path is: a dialect's, that has it or stands above it, or nobody's.
 
     Nobody's errors are written by the first dialect.
     """

@@ -26,7 +26,7 @@ class Keys:
         }
 
     def identify(self, headers: Mapping[str, str]) -> str:
-        """Give the name of the key that a request carries, in the same time whichever it is.
+        """Return the name of the key that a request carries, in the same time whichever it is.
 
         Raises :class:`InvalidKey` for none and for one that nobody has.
         """

@@ -89,7 +89,7 @@ def _check_body(dialect: Dialect, sample: bytes) -> None:
 
 
 def _refusal(dialect: Dialect, body: bytes) -> ClientError | None:
-    """Give the refusal of a body that is no request, or ``None`` if it is taken."""
+    """Return the refusal of a body that is no request, or ``None`` if it is taken."""
     try:
         request = dialect.read(body)
     except ClientError as error:
@@ -188,7 +188,7 @@ def _check_memory(dialect: Dialect, memory: Remembering, samples: Collection[byt
 
 
 def _attempt(what: str, call: Callable[[Any], Any], argument: Any) -> tuple[Any, ClientError | None]:
-    """Give what a call gives, or its refusal."""
+    """Return what a call returns, or its refusal."""
     try:
         return call(argument), None
     except ClientError as error:

@@ -9,7 +9,7 @@ from claude_max_proxy.request import Image, Message, Part, Text, ToolResult
 
 
 def checked_result(parts: Sequence[Part], path: str) -> tuple[Text | Image, ...]:
-    """Give a tool result's parts, found at ``path``; it may hold text and images, nothing else."""
+    """Return a tool result's parts, found at ``path``; it may hold text and images, nothing else."""
     for index, part in enumerate(parts):
         if not isinstance(part, Text | Image):
             raise InvalidRequest(

@@ -65,7 +65,7 @@ def _checked_text(data: str, path: str) -> str:
 
 
 def _data_url(url: str, path: str) -> tuple[str, str]:
-    """Give the label, in lower case and without parameters, and the base64 of a data URL (RFC 2397)."""
+    """Split a data URL into its label, in lower case and without parameters, and its base64 (RFC 2397)."""
     header = _DATA_URL.match(url)
     if header is None:
         raise InvalidRequest(f"{path} must be a data URL (data:TYPE;base64,DATA) or an https URL", param=path)

@@ -62,7 +62,7 @@ def allow_tools(
 
 
 def known_tool(name: str, names: Collection[str], path: str, said: object = None) -> str:
-    """Give ``name`` if it is one of the ``names``; refuse it, as ``said`` at ``path``, if it is not."""
+    """Return ``name`` if it is one of ``names``; else refuse it, as ``said`` at ``path``."""
     if name not in names:
         shown = name if said is None else said
         raise InvalidRequest(f"{path}: there is no tool named {shown!r}", param=path)

@@ -20,7 +20,7 @@ DEMO = [sys.executable, "-m", "claude_max_proxy", "demo"]
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Give an environment whose temporary folder and home are watched."""
+    """Return an environment whose temporary folder and home are watched."""
     (tmp_path / "home").mkdir()
     (tmp_path / "tmp").mkdir()
     home, temporary = str(tmp_path / "home"), str(tmp_path / "tmp")
@@ -40,7 +40,7 @@ def with_cli(environment: dict[str, str], cli: str, folder: Path) -> dict[str, s
 
 
 def left_behind(folder: Path) -> list[Path]:
-    """Give the files in its temporary folder and its home, once a moment has passed."""
+    """Return the files in its temporary folder and its home, once a moment has passed."""
     return [path for name in ("home", "tmp") for path in (folder / name).iterdir()]
 
 

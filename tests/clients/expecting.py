@@ -34,7 +34,7 @@ def fine(output: Output) -> str:
 
 
 def document(printed: str) -> dict[str, Any]:
-    """Give the JSON object that is in what a command printed, whatever stands before it."""
+    """Return the JSON object that is in what a command printed, whatever stands before it."""
     start = printed.find("{")
     assert start >= 0, f"no JSON was printed: {printed[-_LENGTH:]!r}"
     found: dict[str, Any] = json.JSONDecoder().raw_decode(printed, start)[0]

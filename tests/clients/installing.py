@@ -38,7 +38,7 @@ class Installed:
     commands: Path
 
     def command(self, name: str) -> str:
-        """Give the path of one of its commands, else of the machine's; raise RuntimeError without either.
+        """Return the path of one of its commands, else of the machine's; raise RuntimeError without either.
 
         A path is itself.
         """
@@ -68,7 +68,7 @@ def here(client: Client) -> Installed:
 
 
 def _packages(wanted: dict[str, Any], *, latest: bool) -> dict[str, str]:
-    """Give each package's name and version, an empty one for the newest."""
+    """Return each package's name and version, an empty one for the newest."""
     packages = dict(wanted.get("npm") or wanted["pip"])
     if "node" in wanted:
         packages[_node_package()] = wanted["node"]
@@ -121,7 +121,7 @@ def _from_machine(folder: Path, command: str, option: str) -> Installed:
 
 
 def _bare(package: str) -> str:
-    """Give a package's name without its extras."""
+    """Return a package's name without its extras."""
     return re.sub(r"\[.*", "", package)
 
 

@@ -67,7 +67,7 @@ async def _run(check: Check, stage: Stage) -> Outcome:
 
 
 async def _failure(check: Check, stage: Stage) -> str:
-    """Give what is wrong, as one line; nothing where all is well."""
+    """Return what is wrong, as one line; nothing where all is well."""
     try:
         async with asyncio.timeout(check.within):
             await check.function(stage)

@@ -38,11 +38,11 @@ APART = (
 
 
 def load(name: str) -> Client:
-    """Give one of `NAMES` with its checks."""
+    """Return one of `NAMES` with its checks."""
     client: Client = importlib.import_module(f"tests.clients.{name.replace('-', '_')}").client
     return client
 
 
 def clients() -> list[Client]:
-    """Give them all, with their checks."""
+    """Return them all, with their checks."""
     return [load(name) for name in NAMES]

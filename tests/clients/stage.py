@@ -97,7 +97,7 @@ class Stage:
         self._before = len(self.proxy.access())
 
     def _subscription(self) -> dict[str, str]:
-        """Give the environment of someone with a plan, who is told when it is used up."""
+        """Return the environment of someone with a plan, who is told when it is used up."""
         environment = self.upstream.environment()
         del environment["ANTHROPIC_API_KEY"]
         return {**environment, "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-dummy"}
@@ -119,7 +119,7 @@ class Stage:
         return path
 
     def environment(self, **more: str) -> dict[str, str]:
-        """Give the client's environment: nothing of the machine's but where programs are."""
+        """Return the client's environment: nothing of the machine's but where programs are."""
         path = f"{self.installed.commands}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         own = {"HOME": str(self.home), "TMPDIR": str(self.home / "tmp"), "PATH": path, "LANG": "C.UTF-8"}
         return {
@@ -205,7 +205,7 @@ class Stage:
         return ["  live  " in f"  {rest}  " for _, rest in self.proxy.access()[self._before :]]
 
     def statuses(self) -> list[int]:
-        """Give the status of each of this check's requests that the proxy has finished."""
+        """Return the status of each of this check's requests that the proxy has finished."""
         return [status for status, _ in self.proxy.access()[self._before :]]
 
 

@@ -15,7 +15,7 @@ from claude_max_proxy import (
 
 
 def answer(*parts: tuple[PartStarted, str], reason: FinishReason = "stop", usage: bool = True) -> list[Event]:
-    """Give the events of an answer; a part's text comes in pieces that bars separate."""
+    """Yield the events of an answer; a part's text comes in pieces that bars separate."""
     events: list[Event] = [Started("claude-x")]
     for start, text in parts:
         pieces = [PartDelta(start.index, piece) for piece in text.split("|") if piece]

@@ -35,7 +35,7 @@ def _row(error: type[ProxyError]) -> str:
 
 
 def leaves(error: type[ProxyError]) -> Iterator[type[ProxyError]]:
-    """Give the classes at the ends of the tree, in the order of their definition."""
+    """Return the classes at the ends of the tree, in the order of their definition."""
     below = error.__subclasses__()
     if not below:
         yield error
@@ -49,7 +49,7 @@ def hooks() -> str:
 
 
 def hook_functions() -> dict[str, Callable[..., object]]:
-    """Give the specifications of all hooks, in the order of the page."""
+    """Return the specifications of all hooks, in the order of the page."""
     return {
         name: function
         for name, function in vars(hookspecs).items()
@@ -79,7 +79,7 @@ PARTS: dict[str, Callable[..., str]] = {
 
 
 def filled(text: str) -> str:
-    """Give a page with its generated parts written anew."""
+    """Return a page with its generated parts written anew."""
     for name, write in PARTS.items():
         pattern = re.compile(rf"(<!-- {name}((?: \S+)*) -->\n).*?(<!-- end -->)", re.DOTALL)
         text = pattern.sub(

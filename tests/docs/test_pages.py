@@ -61,7 +61,7 @@ TABLES = {
 
 
 def rows(text: str) -> Iterator[list[str]]:
-    """Give the cells of every table row whose first cell is code."""
+    """Return the cells of every table row whose first cell is code."""
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         if line.startswith("| `"):
@@ -69,14 +69,14 @@ def rows(text: str) -> Iterator[list[str]]:
 
 
 def section(page: str, heading: str) -> str:
-    """Give a section's text, without what stands under the next heading."""
+    """Return a section's text, without what stands under the next heading."""
     _, found, rest = PAGES[page].partition(f"\n{heading}\n")
     assert found, heading
     return re.split(r"^#+ ", rest, flags=re.MULTILINE)[0]
 
 
 def blocks(language: str) -> list[Any]:
-    """Give every block of this language, as a test's parameter."""
+    """Return every block of this language, as a test's parameter."""
     found = []
     for name, text in PAGES.items():
         ours = _CLIENTS_OWN.sub("", text)
@@ -212,7 +212,7 @@ def test_toml_blocks(block: str, tmp_path: Path) -> None:
 
 
 def python_blocks() -> list[str]:
-    """Give the plugins shown."""
+    """Return the plugins shown."""
     return re.findall(r"```python\n(import claude_max_proxy.*?)```", PAGES["writing-plugins.md"], re.DOTALL)
 
 

@@ -30,7 +30,7 @@ def loaded(text: str) -> Config:
 
 
 def backend(config: Config) -> ClaudeCliSettings:
-    """Give the CLI backend's settings."""
+    """Return the CLI backend's settings."""
     table: dict[str, Any] = {**config.backends["claude"]}
     assert table.pop("type") == "claude-cli"
     return convert(table, ClaudeCliSettings, "backends.claude")

@@ -34,7 +34,7 @@ async def answer(client: httpx.AsyncClient, messages: str | list[dict[str, Any]]
 
 
 def chunks(response: httpx.Response) -> list[dict[str, Any]]:
-    """Give the chunks of a complete stream, which must end in `[DONE]`."""
+    """Return the chunks of a complete stream, which must end in `[DONE]`."""
     assert response.headers["content-type"].startswith("text/event-stream"), response.text
     events = [event for event in response.text.split("\n\n") if event]
     assert all(event.startswith("data: ") for event in events)

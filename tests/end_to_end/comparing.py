@@ -20,12 +20,12 @@ _NOTE = "<system-reminder>\nAs you answer the user's questions, you can use the 
 
 
 def seen(upstream: ScriptedUpstream, index: int = -1) -> list[Turn]:
-    """Give the conversation of one of the upstream's requests, without what the CLI added."""
+    """Return the conversation of one of the upstream's requests, without what the CLI added."""
     return seen_in(upstream.requests[index].body)
 
 
 def seen_in(body: dict[str, Any]) -> list[Turn]:
-    """Give the conversation of a request of the Messages API, without what the CLI added."""
+    """Return the conversation of a request of the Messages API, without what the CLI added."""
     numbers: dict[str, int] = {}
     turns = []
     for message in body["messages"]:
@@ -39,12 +39,12 @@ def seen_in(body: dict[str, Any]) -> list[Turn]:
 
 
 def seen_system(upstream: ScriptedUpstream, index: int = -1) -> str:
-    """Give the system prompt of one of the upstream's requests, without what the CLI added."""
+    """Return the system prompt of one of the upstream's requests, without what the CLI added."""
     return system_text(upstream.requests[index].body)
 
 
 def asked(messages: list[dict[str, Any]]) -> list[Turn]:
-    """Give the conversation that a client's chat messages are, instructions left out."""
+    """Return the conversation that a client's chat messages are, instructions left out."""
     numbers: dict[str, int] = {}
     turns: list[Turn] = []
     for message in messages:

@@ -38,20 +38,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 async def shared_upstream() -> AsyncIterator[ScriptedUpstream]:
     """Serve the scripted API to a module's tests; at their end, nothing that nobody asked for has reached it.
 
-    A proxy that was killed could not write down what it was asked, so its module is not looked at.
+    A proxy that was killed could not write down what it was asked, so its module is not looked at. Neither is
+    one without a proxy, where a command of the program's own asks.
     """
     before = len(STARTED)
     async with ScriptedUpstream() as upstream:
         yield upstream
         proxies = STARTED[before:]
-        if all(proxy.told and proxy.process.returncode == 0 for proxy in proxies):
+        if proxies and all(proxy.told and proxy.process.returncode == 0 for proxy in proxies):
             asked = [window for proxy in proxies for window in windows(proxy.work)]
             assert unasked(upstream.arrivals, asked) == []
 
 
 @pytest.fixture
 def upstream(shared_upstream: ScriptedUpstream) -> ScriptedUpstream:
-    """Give the scripted API with nothing recorded and nothing scripted."""
+    """Return the scripted API with nothing recorded and nothing scripted."""
     shared_upstream.clear()
     return shared_upstream
 
@@ -74,14 +75,14 @@ async def proxy(
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def client(proxy: RunningProxy) -> AsyncIterator[httpx.AsyncClient]:
-    """Give an HTTP client for the shared proxy."""
+    """Return an HTTP client for the shared proxy."""
     async with proxy.client() as client:
         yield client
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def sdk(proxy: RunningProxy) -> AsyncIterator[AsyncOpenAI]:
-    """Give the OpenAI SDK's client for the shared proxy."""
+    """Return the OpenAI SDK's client for the shared proxy."""
     async with openai_client(proxy) as client:
         yield client
 
@@ -90,7 +91,7 @@ async def sdk(proxy: RunningProxy) -> AsyncIterator[AsyncOpenAI]:
 async def run_proxy(
     upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[StartProxy]:
-    """Give a function that runs the program with a command and settings of the test's own."""
+    """Return a function that runs the program with a command and settings of the test's own."""
     started: list[RunningProxy] = []
 
     async def run(
@@ -116,5 +117,5 @@ async def run_proxy(
 
 @pytest.fixture
 def start_proxy(cli: str, run_proxy: StartProxy) -> StartProxy:
-    """Give a function that runs the program, with the real CLI, and with settings of the test's own."""
+    """Return a function that runs the program, with the real CLI, and with settings of the test's own."""
     return partial(run_proxy, cli)

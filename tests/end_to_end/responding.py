@@ -50,7 +50,7 @@ async def hear(sdk: AsyncOpenAI, *, streamed: bool, **fields: Any) -> Any:
 
 
 def handed_back(response: Any) -> list[Item]:
-    """Give a response's output as a client sends it along from now on."""
+    """Return a response's output as a client sends it along from now on."""
     return [item.model_dump(exclude_none=True) for item in response.output]
 
 
@@ -68,7 +68,7 @@ def results(items: list[Item]) -> list[Item]:
 
 
 def seen_but_thoughts(upstream: ScriptedUpstream) -> list[Turn]:
-    """Give the conversation of the upstream's last request, without what the model thought."""
+    """Return the conversation of the upstream's last request, without what the model thought."""
     body = upstream.requests[-1].body
     said = [
         {**message, "content": [block for block in message["content"] if block["type"] != "thinking"]}
@@ -114,12 +114,12 @@ class Worker:
         return response
 
     def conversation(self) -> list[Turn]:
-        """Give what was asked last, to be compared with what the upstream saw."""
+        """Return what was asked last, to be compared with what the upstream saw."""
         return asked([message for item in self.asked_last for message in _as_chat(item)])
 
 
 def _as_chat(item: Item) -> list[dict[str, Any]]:
-    """Give an item as chat messages, instructions and thoughts left out."""
+    """Return an item as chat messages, instructions and thoughts left out."""
     match item.get("type", "message"):
         case "message":
             content = item["content"]

@@ -32,7 +32,7 @@ STARTED: list[RunningProxy] = []
 class RunningProxy:
     """`claude-max-proxy serve` from :meth:`start` to :meth:`stop`.
 
-    `home` is its HOME, its working directory is `home/work`, and both are nobody else's: a process whose
+    `home` is its HOME, its working directory is `home/project`, and both are nobody else's: a process whose
     environment names `home` is the proxy or was started by it. `told` says that it writes down when it was
     asked, see `asking`.
     """
@@ -40,7 +40,7 @@ class RunningProxy:
     def __init__(self, home: Path, environment: dict[str, str], temporary: Path | None = None) -> None:
         """Prepare; nothing runs before :meth:`start`. Its temporary files go to `temporary`, or its home."""
         self.home = home
-        self.work = home / "work"
+        self.work = home / "project"
         self.temporary = temporary or home / "tmp"
         self.url = ""
         self.told = False
@@ -91,7 +91,7 @@ class RunningProxy:
         return self.process.pid
 
     def client(self, **options: Any) -> httpx.AsyncClient:
-        """Give an HTTP client for this proxy."""
+        """Return an HTTP client for this proxy."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
         return httpx.AsyncClient(base_url=self.url, timeout=60, limits=limits, trust_env=False, **options)
 
@@ -101,12 +101,12 @@ class RunningProxy:
             return (await client.get("/health")).json()["backends"]["claude"]
 
     def access(self) -> list[tuple[int, str]]:
-        """Give the access log so far: each request's status, and the rest of its line."""
+        """Return the access log so far: each request's status, and the rest of its line."""
         found = (_ACCESS.match(line) for line in self.log)
         return [(int(line["status"]), line["rest"]) for line in found if line]
 
     def descendants(self) -> list[int]:
-        """Give the processes that the proxy started, directly or not, and that have not ended."""
+        """Return the processes that the proxy started, directly or not, and that have not ended."""
         return [pid for pid in _processes() if pid != self.pid and self._is_ours(pid)]
 
     def descriptors(self) -> int:
@@ -137,7 +137,7 @@ class RunningProxy:
         assert self.descendants() == [], "processes outlived the proxy"
 
     def transcript(self) -> str:
-        """Give all that it wrote, for a failure's message."""
+        """Return all that it wrote, for a failure's message."""
         return "\n".join(["--- printed", *self.printed, "--- log", *self.log])
 
     def _announced(self) -> bool:
@@ -171,7 +171,7 @@ async def until(condition: Callable[[], object], within: float = 5.0) -> bool:
 
 
 def read_environment(pid: int) -> list[bytes]:
-    """Give a process's environment as NAME=VALUE; a process that has ended has none."""
+    """Return a process's environment as NAME=VALUE; a process that has ended has none."""
     try:
         return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:

@@ -38,7 +38,7 @@ def project(proxy: RunningProxy) -> str:
 
 
 def wire(upstream: ScriptedUpstream, index: int = -1) -> str:
-    """Give one of the upstream's requests as text."""
+    """Return one of the upstream's requests as text."""
     return json.dumps(upstream.requests[index].body)
 
 

@@ -30,7 +30,7 @@ Message = dict[str, Any]
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def sdk(proxy: RunningProxy) -> AsyncIterator[AsyncAnthropic]:
-    """Give the client, as anybody sets it up."""
+    """Return the client, as anybody sets it up."""
     http = DefaultAsyncHttpxClient(trust_env=False)
     async with AsyncAnthropic(
         base_url=proxy.url, api_key="not-needed", max_retries=0, http_client=http
@@ -52,7 +52,7 @@ async def hear(
 
 
 def assistants(upstream: ScriptedUpstream) -> list[Message]:
-    """Give the content of each of the assistant's messages that the newest request carries."""
+    """Return the content of each of the assistant's messages that the newest request carries."""
     messages = upstream.requests[-1].body["messages"]
     return [block for one in messages if one["role"] == "assistant" for block in one["content"]]
 

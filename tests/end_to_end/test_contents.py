@@ -202,7 +202,7 @@ REPLAYED = {
 async def test_results(
     name: str, client: httpx.AsyncClient, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
-    """What the CLI leaves as it is goes on in place, the rest is replayed; nothing is asked beside."""
+    """What the CLI leaves as it is goes on in place, the rest is replayed; nothing more is asked."""
     content, failed = (IN_PLACE | REPLAYED)[name]
     model = new_model()
     messages = await called(client, model, upstream)

@@ -113,7 +113,7 @@ def histories(draw: st.DrawFn) -> list[Message]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def sdk(proxy: RunningProxy) -> AsyncIterator[AsyncOpenAI]:
-    """Give the OpenAI SDK's client for the shared proxy."""
+    """Return the OpenAI SDK's client for the shared proxy."""
     async with openai_client(proxy) as client:
         yield client
 

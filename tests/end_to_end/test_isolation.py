@@ -31,7 +31,7 @@ SECRETS = {
 
 def _lay_out(home: Path, ran: Path) -> None:
     """Write everything that a CLI of this user, in this directory, could read or run."""
-    work = home / "work"
+    work = home / "project"
     for folder in (home, work):
         dot = folder / ".claude"
         for name in ("CLAUDE.md", "AGENTS.md", "CLAUDE.local.md"):
@@ -66,7 +66,7 @@ def _write(path: Path, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def home(cli: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a home full of canaries; `ran` in it is where anything that runs leaves its mark."""
+    """Return a home full of canaries; `ran` in it is where anything that runs leaves its mark."""
     home = tmp_path_factory.mktemp("canaries")
     _lay_out(home, home / "ran")
     return home
@@ -86,10 +86,10 @@ async def proxy(cli: str, home: Path, shared_upstream: ScriptedUpstream) -> Asyn
 async def test_nothing_leaks(proxy: RunningProxy, home: Path, upstream: ScriptedUpstream) -> None:
     """Memories, skills, agents, styles, hooks, servers, settings and files stay where they are."""
     weather = {"type": "function", "function": {"name": "Bash", "parameters": {"type": "object"}}}
-    file = home / "work" / "secret.txt"
+    file = home / "project" / "secret.txt"
     async with proxy.client() as client:
         await answer(client, "/canary")
-        await answer(client, f"look at @{file} and @secret.txt and @~/work/secret.txt")
+        await answer(client, f"look at @{file} and @secret.txt and @~/project/secret.txt")
         await answer(client, f"[[say fine]] !cat {file}", tools=[weather])
         called = await ask(client, f'[[tool Bash {{"command": "cat {file}"}}]]', tools=[weather])
 

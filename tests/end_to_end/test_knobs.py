@@ -123,7 +123,7 @@ HINTS = "frequency_penalty, presence_penalty, seed, verbosity"
 
 
 def received(upstream: ScriptedUpstream, index: int = -1) -> dict[str, Any]:
-    """Give the settings of one of the upstream's requests; the effort by that name."""
+    """Return the settings of one of the upstream's requests; the effort by that name."""
     body = upstream.requests[index].body
     given = {name: body.get(name) for name in KNOBS}
     if given["temperature"] == 1:  # the default, which the CLI says to some models
@@ -165,7 +165,7 @@ async def ordinary(
     plain: dict[str, Any],
     model: str = "claude-sonnet-4",
 ) -> dict[str, Any]:
-    """Give what the API receives when nothing is asked."""
+    """Return what the API receives when nothing is asked."""
     if model not in plain:
         await answer(client, "hi", model=model)
         plain[model] = received(upstream)

@@ -24,7 +24,7 @@ CACHE = ROOT / ".cache" / "node"
 
 @pytest.fixture(scope="module")
 def packages() -> Path:
-    """Give the folder of Node packages with OpenAI's client, installed on first use."""
+    """Return the folder of Node packages with OpenAI's client, installed on first use."""
     folder = CACHE / "node_modules"
     if not (folder / "openai").is_dir():
         npm = shutil.which("npm")

@@ -20,7 +20,7 @@ TURNS = 10
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def openai(proxy: RunningProxy) -> AsyncIterator[AsyncOpenAI]:
-    """Give the client, as anybody sets it up."""
+    """Return the client, as anybody sets it up."""
     async with AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="not-needed", max_retries=0) as client:
         yield client
 

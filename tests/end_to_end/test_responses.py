@@ -57,7 +57,7 @@ class Person(pydantic.BaseModel):
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def sdk(proxy: RunningProxy) -> AsyncIterator[AsyncOpenAI]:
-    """Give the OpenAI SDK's client for the shared proxy."""
+    """Return the OpenAI SDK's client for the shared proxy."""
     async with openai_client(proxy) as client:
         yield client
 
@@ -72,7 +72,7 @@ async def test_a_tool_loop(
 ) -> None:
     """Each step costs one upstream request and goes on in place, with its items or by the response's id."""
     upstream.script(*STEPS)
-    first = [{"role": "developer", "content": "You work."}, user("/work until it is done")]
+    first = [{"role": "developer", "content": "You work."}, user("/loop until it is done")]
     more = {"store": False, **SHOWN} if form == "items" else SHOWN
     worker = Worker(sdk, new_model(), TOOLS, first, streamed, form == "previous", more)
     for number, expected in enumerate(STEPS, start=1):

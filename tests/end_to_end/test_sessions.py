@@ -18,7 +18,7 @@ PROXY_TOML = '[models]\n"sonnet-*" = "claude/sonnet"\n'
 
 
 def said_in(body: dict[str, Any]) -> str:
-    """Give all that a request of the Messages API holds, as text."""
+    """Return all that a request of the Messages API holds, as text."""
     return json.dumps(body["messages"])
 
 

@@ -52,7 +52,7 @@ TEN_STEPS = (
 
 def worker(sdk: AsyncOpenAI, hand_back: Callable[[Message], Message] = as_heard) -> Worker:
     """Make a client with three tools and something to do."""
-    messages = [{"role": "system", "content": "You work."}, user("/work until it is done")]
+    messages = [{"role": "system", "content": "You work."}, user("/loop until it is done")]
     return Worker(sdk, new_model(), TOOLS, messages, hand_back)
 
 

@@ -26,12 +26,12 @@ _numbers = itertools.count(1)
 
 
 def new_model() -> str:
-    """Give a model's name that nobody asked for yet, so that its lines in the log can be told apart."""
+    """Return a model's name that nobody asked for yet, so that its lines in the log can be told apart."""
     return f"sonnet-{next(_numbers)}"
 
 
 def openai_client(proxy: RunningProxy, **options: Any) -> AsyncOpenAI:
-    """Give the OpenAI SDK's client for this proxy; it never tries again by itself."""
+    """Return the OpenAI SDK's client for this proxy; it never tries again by itself."""
     client = DefaultAsyncHttpxClient(trust_env=False)
     return AsyncOpenAI(
         base_url=f"{proxy.url}/v1", api_key="none", max_retries=0, http_client=client, **options
@@ -76,7 +76,7 @@ class Heard:
 
     @property
     def message(self) -> Message:
-        """Give the reply as the message that the client sends along from now on."""
+        """Return the reply as the message that the client sends along from now on."""
         message: Message = {"role": "assistant", "content": self.text or None}
         return {**message, "tool_calls": self.calls} if self.calls else message
 
@@ -135,7 +135,7 @@ class Worker:
         return heard
 
     def conversation(self) -> list[Turn]:
-        """Give what was asked last, to be compared with what the upstream saw."""
+        """Return what was asked last, to be compared with what the upstream saw."""
         return asked(self.asked_last)
 
 
@@ -190,7 +190,7 @@ def _items(arguments: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def fragments_of(heard: Heard) -> Iterator[list[tuple[int, str | None, str | None, str]]]:
-    """Give the pieces of each call, in the order in which they came."""
+    """Return the pieces of each call, in the order in which they came."""
     for _, pieces in itertools.groupby(heard.fragments, key=lambda fragment: fragment[0]):
         yield list(pieces)
 

@@ -44,7 +44,7 @@ class Echo:
         self.error: ProxyError | None = None
 
     def feed(self, piece: bytes) -> list[Event]:
-        """Give a piece."""
+        """Return a piece."""
         if piece == b"nonsense":
             raise ValueError("nonsense")
         self.ended = piece.endswith(b".")
@@ -54,7 +54,7 @@ class Echo:
         return [PartDelta(0, piece.decode())]
 
     def finish(self) -> list[Event]:
-        """Give the end."""
+        """Return the end."""
         return [Finished("stop")]
 
 

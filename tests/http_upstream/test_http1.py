@@ -28,11 +28,11 @@ class Pieces:
     error: ProxyError | None = None
 
     def feed(self, piece: bytes) -> list[Event]:
-        """Give it as text."""
+        """Return it as text."""
         return [PartDelta(0, str(len(piece)))]
 
     def finish(self) -> list[Event]:
-        """Give nothing."""
+        """Return nothing."""
         return []
 
 

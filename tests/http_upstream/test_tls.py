@@ -45,7 +45,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Certificates:
-    """Give an authority and what it signed."""
+    """Return an authority and what it signed."""
     return certificates(tmp_path)
 
 

@@ -40,5 +40,5 @@ class Chat:
 
 @pytest.fixture
 def configured() -> Callable[[str], Chat]:
-    """Give what makes a configuration of more TOML."""
+    """Return a function that makes a configuration of more TOML."""
     return Chat

@@ -194,7 +194,7 @@ class TestDailyBudget:
 
     @pytest.fixture
     def day(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-        """Give what sets the time."""
+        """Return a function that sets the time."""
 
         def set_to(seconds: float) -> None:
             monkeypatch.setattr(time, "time", lambda: seconds)

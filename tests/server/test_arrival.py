@@ -40,7 +40,7 @@ async def test_keys_hold_everywhere(route: str, serve: Serve) -> None:
 
 
 async def test_headers_reach_a_count(tmp_path: Path) -> None:
-    """What a client asks for in headers goes along with a count, as with an answer."""
+    """What a client asks for in headers is sent with a count, as with an answer."""
     async with ScriptedUpstream() as upstream:
         config = tmp_path / "proxy.toml"
         config.write_text(

@@ -111,7 +111,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 
 def judge(changes: dict[str, Any]) -> str:
-    """Give the refusal's words for a request with these changes; empty when it would be answered."""
+    """Return what a request with these changes is refused with; empty when it is answered."""
     fault = refusal({name: value for name, value in (BASE | changes).items() if value is not None})
     return fault.message if fault else ""
 

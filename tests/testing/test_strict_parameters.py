@@ -257,7 +257,7 @@ HEADER_FIELDS = ("betas", "user_profile_id", "workspace_id")
 
 
 def fields_of(struct: type) -> dict[str, bool]:
-    """Give the fields that the SDK has for something, and which it says are required."""
+    """Return the fields that the SDK knows for a type, and those that it requires."""
     hints = get_type_hints(struct, include_extras=True)
     return {name: get_origin(hint) is Required for name, hint in hints.items() if name not in HEADER_FIELDS}
 

@@ -40,7 +40,7 @@ class AnthropicApi(HttpBackend):
         return info if info.owner else msgspec.structs.replace(info, owner="anthropic")
 
     def check(self) -> Check:
-        """Give the check that it is there and takes the key."""
+        """Return the check that it is there and takes the key."""
         return self.upstream.check("/v1/models")
 
     def answer(self, request: Request, model: str) -> Events:

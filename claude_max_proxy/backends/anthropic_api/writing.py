@@ -86,7 +86,7 @@ def write_count(request: Request, model: str, settings: AnthropicApiSettings) ->
 
 
 def headers(request: Request) -> dict[str, str]:
-    """Give the headers of this request's own: the features on trial that its client asks for."""
+    """Return the headers of this request's own: the features on trial that its client asks for."""
     betas = request.extra.get("anthropic_beta")
     return {"anthropic-beta": ",".join(betas)} if betas else {}
 

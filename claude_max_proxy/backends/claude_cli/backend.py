@@ -221,7 +221,7 @@ class ClaudeCli:
     async def _converse(
         self, conversation: Conversation, events: Events, digest: bytes, owner: Client
     ) -> Events:
-        """Give the events; park the conversation after its last, or end its process on any other way out."""
+        """Yield the events; park the conversation after its last, or end its process on any other way out."""
         folding = Folding()
         first, parked = True, False
         try:

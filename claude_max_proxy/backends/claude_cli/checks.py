@@ -28,7 +28,7 @@ class AuthStatus(msgspec.Struct, rename="camel"):
 
 
 def checks(name: str, settings: ClaudeCliSettings) -> list[Check]:
-    """Give the checks of ``[backends.<name>]``. None of them asks the provider anything."""
+    """Return the checks of ``[backends.<name>]``. None of them asks the provider anything."""
     return [
         Check(f"{name}: CLI", partial(_found, settings)),
         Check(f"{name}: CLI version", partial(_version, settings), _TIMEOUT + _MARGIN),

@@ -129,7 +129,7 @@ def find_command(command: str | list[str]) -> list[str]:
 
 
 def arguments(command: list[str], kind: Kind) -> list[str]:
-    """Give the whole argument list for a process of this kind."""
+    """Return the whole argument list for a process of this kind."""
     if not _MODEL.fullmatch(kind.model):
         raise NotFound(f"{kind.model!r} cannot be a model's name", param="model", code="model_not_found")
 
@@ -149,7 +149,7 @@ def arguments(command: list[str], kind: Kind) -> list[str]:
 def environment(
     inherited: Mapping[str, str], own: Mapping[str, str], agent: Agent | None = None
 ) -> dict[str, str]:
-    """Give the child's environment: an allow-list of ours, what seals it, and ``own`` last."""
+    """Return the child's environment: an allow-list of ours, what seals it, and ``own`` last."""
     allowed = {
         name: value
         for name, value in inherited.items()
@@ -161,7 +161,7 @@ def environment(
 
 
 def working_directory(kind: Kind) -> Path:
-    """Give the directory that a process of this kind works in.
+    """Return the directory that a process of this kind works in.
 
     Raises :class:`BackendUnavailable` for an agent's directory that does not exist.
     """

@@ -40,7 +40,7 @@ class Parking:
         return len(self._places)
 
     def __iter__(self) -> Iterator[Parked]:
-        """Give them, the oldest first."""
+        """Return them, the oldest first."""
         return iter(list(self._places.values()))
 
     def park(

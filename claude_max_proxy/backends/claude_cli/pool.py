@@ -86,7 +86,7 @@ class Pool:
         }
 
     async def lease(self, kind: Kind, client: str) -> CliProcess:
-        """Give a process that nobody has spoken to: a warm one, a new one, or one after a wait.
+        """Return a process that nobody has spoken to: a warm one, a new one, or one after a wait.
 
         Raises :class:`Busy` when the queue is full or the wait too long.
         """

@@ -56,7 +56,7 @@ class Turn(MessageReader):
         return super().close()
 
     def release(self) -> list[Event]:
-        """Give the structured answer that was held back."""
+        """Return the structured answer that was held back."""
         if not (self.structured and self._held):
             return []
 

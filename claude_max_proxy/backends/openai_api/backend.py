@@ -26,7 +26,7 @@ class OpenAIApi(HttpBackend):
         self._settings = settings
 
     def check(self) -> Check:
-        """Give the check that it is there and takes the key."""
+        """Return the check that it is there and takes the key."""
         return self.upstream.check("/models")
 
     def answer(self, request: Request, model: str) -> Events:

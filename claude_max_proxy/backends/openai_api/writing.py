@@ -52,7 +52,7 @@ def compose(request: Request, model: str, settings: OpenAIApiSettings) -> dict[s
 
 
 def _limit(request: Request, model: str, settings: OpenAIApiSettings) -> int | None:
-    """Give the limit of the answer, within what the model can; clients of other models ask for more."""
+    """Return the limit of the answer, within what the model can; clients of other models ask for more."""
     facts = settings.models.get(model)
     most = facts.max_output_tokens if facts else None
     return min(request.max_tokens, most) if request.max_tokens and most else request.max_tokens

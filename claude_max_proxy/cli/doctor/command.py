@@ -125,7 +125,7 @@ def _report(results: list[Result], *, ok: bool) -> str:
 
 
 def _tables(path: Path | None) -> dict[str, Any]:
-    """Give what the file says, as far as it can be read, to know its secrets."""
+    """Return what the file says, as far as it can be read, to know its secrets."""
     try:
         return tomllib.loads(path.read_text("utf-8")) if path else {}
     except (OSError, ValueError, RecursionError):

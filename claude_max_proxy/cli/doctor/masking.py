@@ -27,7 +27,7 @@ class Masking:
         self._home = str(home)
 
     def __call__(self, text: str) -> str:
-        """Give the text without them."""
+        """Return the text without them."""
         if len(self._home) > 1:
             text = re.sub(rf"{re.escape(self._home)}(?=[/\\]|\b)", "~", text)
         for secret in self._secrets:
@@ -36,7 +36,7 @@ class Masking:
 
 
 def _secrets(value: Any, name: str) -> Iterator[str]:
-    """Give the texts under names that may be secrets, but not where those say where one is found."""
+    """Return the texts under names that may be secrets, but not where those say where one is found."""
     match value:
         case dict():
             for key, one in value.items():

@@ -29,7 +29,7 @@ class RoundTrips:
         self._runtime: Runtime | None = None
 
     async def __aenter__(self) -> Self:
-        """Give them."""
+        """Return them."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -37,7 +37,7 @@ class RoundTrips:
         await self._stack.aclose()
 
     def checks(self) -> list[Check]:
-        """Give one check for each meaning that the built-in names have."""
+        """Return one check for each meaning that the built-in names have."""
         names = {to: name for name, to in reversed(DEFAULT_MODELS.items()) if "*" not in name}
         return [
             Check(f"{name}: round trip", partial(self._ask, name), _TIMEOUT, costs=True)

@@ -20,7 +20,7 @@ _PLATFORMS = ("linux", "darwin")
 
 
 def surroundings(runtime: Runtime, path: Path | None, problem: str) -> list[Check]:
-    """Give the checks. ``problem`` is what is wrong with the configuration at ``path``, if anything is."""
+    """Return the checks. ``problem`` is what is wrong with the configuration at ``path``, if anything is."""
 
     async def configuration() -> Finding:
         if problem:

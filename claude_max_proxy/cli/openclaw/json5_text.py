@@ -25,7 +25,7 @@ class Splice(NamedTuple):
 
 
 def read(text: str) -> dict[str, Any]:
-    """Give the value of a JSON5 text.
+    """Return the value of a JSON5 text.
 
     Raises :class:`ConfigError` with the line for a text that is broken, or no object.
     """
@@ -36,7 +36,7 @@ def read(text: str) -> dict[str, Any]:
 
 
 def merge(text: str, wanted: dict[str, Any]) -> str:
-    """Give ``text`` with ``wanted`` in it.
+    """Return ``text`` with ``wanted`` in it.
 
     Objects are merged key by key, lists of objects with an ``id`` element by element, and anything else is
     replaced where it differs. Nothing is removed.

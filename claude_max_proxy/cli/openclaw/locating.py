@@ -11,7 +11,7 @@ _NAMES = ("openclaw", "moltbot", "moldbot", "clawdbot")
 
 
 def find(environment: Mapping[str, str], home: Path) -> Path:
-    """Give the configuration's path, as OpenClaw itself finds it; the newest name's where there is none."""
+    """Return the configuration's path, as OpenClaw itself finds it; the newest name's where there is none."""
     for name in _NAMES:
         if given := environment.get(f"{name.upper()}_CONFIG_PATH", "").strip():
             return _path(given, _home(environment, home))

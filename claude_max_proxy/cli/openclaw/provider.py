@@ -40,7 +40,7 @@ class Proxy(msgspec.Struct, frozen=True):
 
 
 def provider(proxy: Proxy, api: Api, before: dict[str, Any], *, current: bool) -> dict[str, Any]:
-    """Give the provider's block.
+    """Return the provider's block.
 
     ``before`` is the block that is there, from which what the user may have chosen is kept. ``current`` false
     leaves out what old releases do not know.
@@ -70,7 +70,7 @@ def provider(proxy: Proxy, api: Api, before: dict[str, Any], *, current: bool) -
 def configuration(
     name: str, block: dict[str, Any], before: dict[str, Any], *, make_default: bool
 ) -> dict[str, Any]:
-    """Give what is to be merged into OpenClaw's configuration, which is ``before`` now."""
+    """Return what is to be merged into OpenClaw's configuration, which is ``before`` now."""
     wanted: dict[str, Any] = {"models": {"providers": {name: block}}}
     references = [f"{name}/{model['id']}" for model in block["models"]]
     defaults = _object(_object(before.get("agents")).get("defaults"))
@@ -120,7 +120,7 @@ def _model(name: str, info: ModelInfo, before: dict[str, Any], *, current: bool)
 
 
 def _either(known: Any, before: Any, default: Any) -> Any:
-    """Give what the proxy knows, else what was written, else a value that fits."""
+    """Return what the proxy knows, else what was written, else a value that fits."""
     return next(value for value in (known, before, default) if value is not None)
 
 

@@ -29,7 +29,7 @@ class Style(NamedTuple):
         return cls(step, "\r\n" if "\r\n" in text else "\n", quoted)
 
     def indent_of_line(self, text: str, at: int) -> str:
-        """Give the indentation of the line that ``at`` is in."""
+        """Return the indentation of the line that ``at`` is in."""
         line = text[text.rfind("\n", 0, at) + 1 :]
         return line[: len(line) - len(line.lstrip(" \t"))]
 

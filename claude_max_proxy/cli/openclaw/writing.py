@@ -13,7 +13,7 @@ from claude_max_proxy import ConfigError
 
 
 def read(path: Path) -> str:
-    """Give the file's text, or an empty object for none; raise :class:`ConfigError` if it is no text."""
+    """Return the file's text, or an empty object for none; raise :class:`ConfigError` if it is no text."""
     try:
         text = path.read_bytes().decode("utf-8")  # line ends as they are
     except FileNotFoundError:
@@ -24,7 +24,7 @@ def read(path: Path) -> str:
 
 
 def difference(before: str, after: str, path: Path) -> str:
-    """Give the unified diff."""
+    """Return the unified diff."""
     lines = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), str(path), f"{path} (new)"
     )

@@ -21,7 +21,7 @@ _TIMEOUT = 60
 
 
 def manager_for(name: str | None) -> Manager:
-    """Give the manager of this name, or the platform's own."""
+    """Return the manager of this name, or the platform's own."""
     own = {"darwin": "launchd", "win32": "windows"}.get(sys.platform, "systemd")
     return MANAGERS[name or own]()
 

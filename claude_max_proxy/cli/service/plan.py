@@ -93,14 +93,14 @@ def make_plan(config_file: str | None, environment: Mapping[str, str] = os.envir
 
 
 def log_file() -> Path:
-    """Give the log file, for managers that keep no log of their own."""
+    """Return the log file, for managers that keep no log of their own."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Logs" / f"{APPLICATION}.log"
     return user_directory() / f"{APPLICATION}.log"
 
 
 def _environment(runtime: Runtime, environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Give the variables to carry, and say which the service will not have."""
+    """Return the variables to carry, and say which the service will not have."""
     carried = {"PATH": search_path(runtime), "PYTHONUNBUFFERED": "1"}
     missing = [name for name in _SECRETS if environment.get(name)]
     for name in (*_CARRIED, *_PROXIES):

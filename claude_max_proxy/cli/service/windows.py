@@ -72,7 +72,7 @@ class Windows:
 
 
 def _hidden(plan: Plan) -> tuple[str, str]:
-    """Give a command without a window, whose output goes to the log, and its arguments.
+    """Return a command without a window, whose output goes to the log, and its arguments.
 
     A task has no variables of its own, so the shell sets them.
     """

@@ -49,7 +49,7 @@ class AnthropicMessages:
         return msgspec.json.encode(envelope(error))
 
     def status(self, error: ProxyError) -> int:
-        """Give the status that the API has for a failure."""
+        """Return the status that the API has for a failure."""
         return status(error)
 
     def read_count(self, body: bytes) -> Request:

@@ -25,7 +25,7 @@ _TOO_LONG = "prompt is too long"
 
 
 def status(error: ProxyError) -> int:
-    """Give the API's status; it has one of its own for an overload."""
+    """Return the API's status; it has one of its own for an overload."""
     return 529 if isinstance(error, Overloaded) else error.status
 
 

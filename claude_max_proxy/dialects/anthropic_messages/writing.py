@@ -60,7 +60,7 @@ class MessageWriter:
         self._prefix = b""
 
     def write(self, event: Event) -> bytes:
-        """Give the events that this one adds."""
+        """Return the events that this one adds."""
         match event:
             case PartDelta(text=text):
                 return self._delta(text) if text and self._part else b""
@@ -82,11 +82,11 @@ class MessageWriter:
                 return b"event: error\ndata: " + _encode(envelope(error)) + b"\n\n"
 
     def keep_alive(self) -> bytes:
-        """Give a ping."""
+        """Return a ping."""
         return _PING
 
     def whole(self, reply: Reply) -> bytes:
-        """Give a message."""
+        """Return a message."""
         blocks = []
         for part in reply.parts:
             if not isinstance(part, Reasoning):
@@ -98,7 +98,7 @@ class MessageWriter:
         return _encode(self._message(blocks, stop, reply.stop_sequence, reply.usage or Usage()))
 
     def _shown(self, thought: Reasoning) -> Reasoning | None:
-        """Give what is to be seen of a thought, ``None`` for nothing."""
+        """Return what is to be seen of a thought, ``None`` for nothing."""
         text = thought.text if self._thoughts == "all" else ""
         seen = self._thoughts != "none" and (text or thought.signature)
         return Reasoning(text, thought.signature, thought.redacted) if seen else None

@@ -55,7 +55,7 @@ class ChatWriter:
         self._tail = b',"finish_reason":null}]' + null_usage + b"}\n\n"
 
     def write(self, event: Event) -> bytes:
-        """Give the chunks that this event adds."""
+        """Return the chunks that this event adds."""
         match event:
             case PartDelta(text=text):
                 return self._delta(text) if text else b""
@@ -74,11 +74,11 @@ class ChatWriter:
                 return b"data: " + _encode(wire.envelope(error)) + b"\n\n" + DONE
 
     def keep_alive(self) -> bytes:
-        """Give a chunk with an empty delta: clients' watchdogs do not count comments."""
+        """Return a chunk with an empty delta: clients' watchdogs do not count comments."""
         return self._chunk({})
 
     def whole(self, reply: Reply) -> bytes:
-        """Give a chat completion."""
+        """Return a chat completion."""
         body = {
             "id": self._id,
             "object": "chat.completion",

@@ -29,7 +29,7 @@ def read(body: bytes) -> tuple[Request, CompletionRequest]:
 
 
 def prompt_of(asked: CompletionRequest) -> str:
-    """Give the one prompt."""
+    """Return the one prompt."""
     prompts = [asked.prompt] if isinstance(asked.prompt, str) else asked.prompt
     if prompts and not all(isinstance(prompt, str) for prompt in prompts):
         raise InvalidRequest("prompt: tokens cannot be read here; send text", param="prompt")

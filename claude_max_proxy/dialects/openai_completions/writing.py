@@ -43,7 +43,7 @@ class CompletionWriter:
         self._speaking = False
 
     def write(self, event: Event) -> bytes:
-        """Give the chunks that this event adds."""
+        """Return the chunks that this event adds."""
         match event:
             case PartDelta(text=text):
                 return self._chunk(text) if self._speaking and text else b""
@@ -64,11 +64,11 @@ class CompletionWriter:
         return b""
 
     def keep_alive(self) -> bytes:
-        """Give a chunk of no text: clients' watchdogs do not count comments."""
+        """Return a chunk of no text: clients' watchdogs do not count comments."""
         return self._chunk("")
 
     def whole(self, reply: Reply) -> bytes:
-        """Give a completion."""
+        """Return a completion."""
         body = self._head | {"choices": [_choice(self._echo + reply.text, _reason(reply.reason))]}
         if reply.usage is not None:
             body["usage"] = wire.usage(reply.usage)

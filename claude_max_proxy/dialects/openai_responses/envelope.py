@@ -140,7 +140,7 @@ def _echo(asked: ResponseRequest) -> dict[str, Any]:
 
 
 def shown_thoughts(asked: ResponseRequest) -> str | None:
-    """Give the kind of summary that thoughts are shown as, ``None`` for none."""
+    """Return the kind of summary that thoughts are shown as, ``None`` for none."""
     options = asked.reasoning
     kind = (options.summary or options.generate_summary) if options else None
     return None if kind == "none" else kind

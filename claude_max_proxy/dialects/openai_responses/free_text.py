@@ -45,7 +45,7 @@ class Unwrapping:
         return self._more()
 
     def end(self) -> tuple[str, str]:
-        """Give the text that is still missing, and the whole text."""
+        """Return the text that is still missing, and the whole text."""
         given = "".join(self._given)
         whole = _text_of("".join(self._raw), given)
         rest = whole.removeprefix(given) if whole.startswith(given) else ""

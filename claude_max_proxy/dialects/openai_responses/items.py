@@ -68,7 +68,7 @@ class Talk(msgspec.Struct):
 
 
 def as_items(given: str | list[Raw]) -> list[Raw]:
-    """Give ``input`` as items; a text is one user message."""
+    """Return ``input`` as items; a text is one user message."""
     if isinstance(given, str):
         return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": given}]}]
 

@@ -27,7 +27,7 @@ class StoredResponses:
         self.store = store
 
     def routes(self) -> tuple[Route, ...]:
-        """Give the routes, each with and without ``/v1``."""
+        """Return the routes, each with and without ``/v1``."""
         table = (
             Route("GET", "/responses/{id}", self.retrieve, "A stored response"),
             Route("DELETE", "/responses/{id}", self.delete, "Forget a stored response"),
@@ -40,7 +40,7 @@ class StoredResponses:
         )
 
     def retrieve(self, call: Call) -> bytes:
-        """Give a response as it was given."""
+        """Return a response as it was given."""
         if call.query.get("stream", "false").lower() == "true":
             raise InvalidRequest("stream: a stored response comes whole; leave stream out", param="stream")
         return self._find(call).body

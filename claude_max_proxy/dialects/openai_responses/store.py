@@ -61,7 +61,7 @@ class Store:
             self._drop(next(iter(self._responses)))
 
     def get(self, id_: str, key: str) -> Stored | None:
-        """Give a response of this key, and keep it longer than those that nobody asks for."""
+        """Return a response of this key, and keep it longer than those that nobody asks for."""
         found = self._responses.get(id_)
         if found is None or found.key != key:
             return None

@@ -40,7 +40,7 @@ Origins = dict[str, Origin]
 
 
 def flat_name(name: str, namespace: str | None) -> str:
-    """Give the name of a function that stands for a namespace's tool."""
+    """Return the name of a function that stands for a namespace's tool."""
     if not namespace:
         return name
 

@@ -61,7 +61,7 @@ class ResponsesWriter:
         self._free = Unwrapping()
 
     def write(self, event: Event) -> bytes:
-        """Give the events of the stream that this one adds."""
+        """Return the events of the stream that this one adds."""
         match event:
             case PartDelta(text=text):
                 return self._delta(text) if text else b""
@@ -84,7 +84,7 @@ class ResponsesWriter:
         return self._begin() or self._told("response.in_progress", self._envelope.begun())
 
     def whole(self, reply: Reply) -> bytes:
-        """Give a response."""
+        """Return a response."""
         output = [self._items.ended(part) for part in reply.parts]
         _, body = self._envelope.finished(reply.reason, output, reply.usage)
         self._remember(body, output)

@@ -241,7 +241,7 @@ SAMPLING = {"temperature": 0.2, "top_p": 0.5, "extra": {"top_k": 9}}
     ],
 )
 def test_sampling(model: str, fields: dict[str, Any], body: dict[str, Any], ignored: list[str]) -> None:
-    """Sampling goes along without thinking, as far as the model and the CLI take it; the rest is named."""
+    """Sampling is sent without thinking, as far as the model and the CLI take it; the rest is named."""
     tuning, noted = tuned_for(model, **fields)
     assert (tuning.body, noted) == (body, ignored)
 

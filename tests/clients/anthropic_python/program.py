@@ -20,7 +20,7 @@ class Person(BaseModel):
 
 
 def user(content):
-    """Give a conversation of one message."""
+    """Return a conversation of one message."""
     return [{"role": "user", "content": content}]
 
 
@@ -82,7 +82,7 @@ def messages_image(text):
 
 
 def messages_plan_limit(text):
-    """Give the status of the error."""
+    """Return the status of the error."""
     try:
         messages_whole(text)
     except anthropic.RateLimitError as error:

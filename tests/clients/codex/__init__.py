@@ -31,7 +31,7 @@ async def codex(stage: Stage, *arguments: str) -> Output:
 
 
 def said(output: Output) -> str:
-    """Give the last message of its answer."""
+    """Return the last message of its answer."""
     items = [event["item"] for event in events(output) if event["type"] == "item.completed"]
     texts = [item["text"] for item in items if item["type"] == "agent_message"]
     holds(texts, f"it said nothing: {output.printed}")
@@ -39,7 +39,7 @@ def said(output: Output) -> str:
 
 
 def events(output: Output) -> list[dict[str, Any]]:
-    """Give what it reported."""
+    """Return what it reported."""
     fine(output)
     return [json.loads(line) for line in output.printed.splitlines() if line.startswith("{")]
 

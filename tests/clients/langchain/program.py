@@ -73,7 +73,7 @@ def image(text, model=model):
 
 
 def plan_limit(text, model=model):
-    """Give the status of the error."""
+    """Return the status of the error."""
     try:
         model.invoke(text)
     except openai.RateLimitError as error:

@@ -30,7 +30,7 @@ def tool(function):
 
 
 def user(content):
-    """Give a conversation of one message."""
+    """Return a conversation of one message."""
     return [{"role": "user", "content": content}]
 
 
@@ -97,7 +97,7 @@ def image(text):
 
 
 def plan_limit(text):
-    """Give the status of the error."""
+    """Return the status of the error."""
     try:
         whole(text)
     except litellm.RateLimitError as error:

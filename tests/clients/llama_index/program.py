@@ -17,7 +17,7 @@ class Person(BaseModel):
 
 
 def user(text):
-    """Give a conversation of one message."""
+    """Return a conversation of one message."""
     return [ChatMessage(role="user", content=text)]
 
 
@@ -67,7 +67,7 @@ def image(text):
 
 
 def plan_limit(text):
-    """Give the status of the error."""
+    """Return the status of the error."""
     try:
         whole(text)
     except openai.RateLimitError as error:

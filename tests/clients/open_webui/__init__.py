@@ -48,7 +48,7 @@ async def post(stage: Stage, messages: list[dict[str, Any]], **fields: Any) -> h
 
 
 def deltas(response: httpx.Response) -> list[dict[str, Any]]:
-    """Give the deltas of a stream."""
+    """Return the deltas of a stream."""
     lines = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: {")]
     return [choice["delta"] for line in lines for choice in json.loads(line)["choices"]]
 

@@ -76,7 +76,7 @@ async def structured(text, model=chat_model):
 
 
 async def plan_limit(text, model=chat_model):
-    """Give the status of the error."""
+    """Return the status of the error."""
     try:
         await whole(text, model)
     except openai.RateLimitError as error:

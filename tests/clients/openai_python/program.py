@@ -34,7 +34,7 @@ TOOLS = [
 
 
 def user(content):
-    """Give a conversation of one message."""
+    """Return a conversation of one message."""
     return [{"role": "user", "content": content}]
 
 
@@ -100,7 +100,7 @@ def streamed_tools(text):
 
 
 def result(one):
-    """Give the message that answers a call."""
+    """Return the message that answers a call."""
     content = call(one.function.name, one.function.arguments)
     return {"role": "tool", "tool_call_id": one.id, "content": content}
 
@@ -118,7 +118,7 @@ def image(text):
 
 
 def plan_limit(text):
-    """Give the status of the error."""
+    """Return the status of the error."""
     try:
         whole(text)
     except openai.RateLimitError as error:
@@ -189,7 +189,7 @@ def responses_image(text):
 
 
 def responses_plan_limit(text):
-    """Give the status of the error."""
+    """Return the status of the error."""
     try:
         responses_whole(text)
     except openai.RateLimitError as error:

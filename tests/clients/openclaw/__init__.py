@@ -55,12 +55,12 @@ async def say(stage: Stage, session: str, message: str, folder: str = "openclaw"
 
 
 def said(report: dict[str, Any]) -> str:
-    """Give the text that the user sees."""
+    """Return the text that the user sees."""
     return "\n".join(part["text"] for part in report["payloads"])
 
 
 def results(stage: Stage) -> list[str]:
-    """Give the texts of all results of tools in the newest request, in their order."""
+    """Return the texts of all results of tools in the newest request, in their order."""
     blocks = [block for _, turn in conversation(stage.upstream.requests[-1].body) for block in turn]
     contents = [block["content"] for block in blocks if block["type"] == "tool_result"]
     return [

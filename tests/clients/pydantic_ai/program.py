@@ -77,7 +77,7 @@ async def image(text, model=model):
 
 
 async def plan_limit(text, model=model):
-    """Give the status of the error."""
+    """Return the status of the error."""
     try:
         await whole(text, model)
     except ModelHTTPError as error:
