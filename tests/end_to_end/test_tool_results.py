@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai import AsyncOpenAI
 
-from claude_max_proxy.testing import ScriptedUpstream, ToolUse
+from claude_max_proxy.testing import Reply, ScriptedUpstream, ToolUse
 from tests.end_to_end.comparing import asked, seen
 from tests.end_to_end.conftest import StartProxy
 from tests.end_to_end.running import RunningProxy
@@ -128,19 +128,22 @@ async def test_replayed(
     assert len(upstream.requests) == 2
 
 
+@pytest.mark.parametrize("name", ["take", "third"])
 async def test_other_tools_in_the_follow_up(
-    sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream
+    name: str, sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
-    """A follow-up with another tool list is replayed with exactly that list."""
+    """A follow-up with another tool list is asked with just that, in place if the CLI knows its names."""
     model = new_model()
     messages = await called(sdk, model, upstream, LOOK)
     messages.append(result(ids(messages)[0], "found"))
 
-    await hear(sdk, model, messages, tools=[function("take", "Now gives.")])
+    upstream.script(Reply((ToolUse(name, {"x": 1}),)))
+    heard = await hear(sdk, model, messages, tools=[function(name, "Now gives.")])
 
     assert asked(messages) == seen(upstream)
-    assert offered(upstream) == ["take"]
-    assert await live(proxy, model, 2) == [False, False]
+    assert offered(upstream) == [name]
+    assert [call["function"]["name"] for call in heard.calls] == [name]
+    assert await live(proxy, model, 2) == [False, name == "take"]
 
 
 async def test_restart(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:

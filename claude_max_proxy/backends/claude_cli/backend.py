@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -23,32 +22,28 @@ from claude_max_proxy import (
     Tool,
     UpstreamFailed,
     UpstreamRefused,
-    distinct_ids,
     refusals,
 )
 from claude_max_proxy.backends.claude_cli import fingerprint
+from claude_max_proxy.backends.claude_cli.choice import Wanted
 from claude_max_proxy.backends.claude_cli.command import (
     arguments,
     environment,
     find_command,
     working_directory,
 )
-from claude_max_proxy.backends.claude_cli.continuation import (
-    is_plain,
-    results_for,
-    split,
-)
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
 from claude_max_proxy.backends.claude_cli.installation import Installation, check_version
 from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.once import run_once
+from claude_max_proxy.backends.claude_cli.opening import Opening
 from claude_max_proxy.backends.claude_cli.pool import Pool
 from claude_max_proxy.backends.claude_cli.probe import Trust
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal, rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.tuning import Tuning, tune
-from claude_max_proxy.backends.claude_cli.turn import Turn
+from claude_max_proxy.backends.claude_cli.used_models import UsedModels
 from claude_max_proxy.backends.claude_cli.validation import check
 from claude_max_proxy.backends.claude_cli.watchdog import Watchdog
 from claude_max_proxy.messages_api import check_tools
@@ -72,8 +67,9 @@ class ClaudeCli:
         self.name = name
         self.installation = Installation()
         self.settings = settings
-        self._pool = Pool(settings, self._launch, self._rehearsal)
+        self._pool = Pool(settings, self._launch, self._rehearsal, UsedModels(name))
         self._tasks = Tasks()
+        self._opening = Opening(settings, self._pool, self._tasks, self.installation, self._tune)
         self._watchdog = Watchdog()
         self._refusals = refusals.Refusals()
         self._trust = Trust(settings)
@@ -100,7 +96,7 @@ class ClaudeCli:
         problem = self.installation.problem
         if not problem and self.installation.logged_in is False:
             problem = "not logged in; run `claude auth login`"
-        if not problem and self._prepared and self.installation.logged_in is None:
+        if not problem and self._prepared and self.installation.logged_in is None and self._last_failure:
             problem = f"it does not work: {self._last_failure}"
         status = "degraded" if problem or self._trust.problem else "ok" if self._prepared else "starting"
         if self.installation.problem:
@@ -115,7 +111,7 @@ class ClaudeCli:
         return facts
 
     async def answer(self, request: Request, model: str) -> Events:
-        """Answer in place where the conversation is parked, else by a replay into a warm process.
+        """Answer in the process where the request goes on best, a used one or one that is fresh.
 
         A parameter that the model refuses is left out, where the answer means the same without it.
         """
@@ -158,58 +154,14 @@ class ClaudeCli:
 
     async def _attempt(self, request: Request, model: str) -> Events:
         kind = Kind(model, request.agent)
-        root = fingerprint.root(request, kind)
-        history, new = split(request.messages)
-        digest = fingerprint.extend(root, history)
-        conversation = await self._pool.take(digest, request.client) if history else None
-        events = None
-        if conversation is not None:
-            events = await self._continue(conversation, request, new)
-        if conversation is None or events is None:
-            conversation, events = await self._replay(request, kind)
-        digest = fingerprint.extend(digest, new)
-        async with aclosing(self._converse(conversation, events, digest, request.client)) as converse:
+        movable = request.agent is None and await self._trust.rewinds()
+        wanted = Wanted(
+            kind, fingerprint.root(request, kind), request.client, request.messages, movable=movable
+        )
+        conversation, events = await self._opening.open(request, wanted)
+        async with aclosing(self._converse(conversation, events, request.client)) as converse:
             async for event in converse:
                 yield event
-
-    async def _continue(
-        self, conversation: Conversation, request: Request, new: list[Message]
-    ) -> Events | None:
-        """Go on in place, or end the process and give ``None`` when ``new`` is not what it waits for."""
-        model = conversation.process.kind.model
-        turn = Turn(request, live=True, queued=0.0)
-        try:
-            tuning = self._tune(request, model)
-            results = results_for(conversation.pending, new)
-            if results is not None and await conversation.waits_for_results(tuning):
-                return conversation.resume(results, turn, tuning)
-            if is_plain(new) and not conversation.pending:
-                await conversation.replay(new[:-1], self._full_name(model))
-                return conversation.ask(new[-1], turn, tuning)
-        except ProxyError:  # it died while it was parked
-            pass
-        except BaseException:
-            self._pool.discard(conversation.process)
-            raise
-        self._pool.discard(conversation.process)
-        return None
-
-    async def _replay(self, request: Request, kind: Kind) -> tuple[Conversation, Events]:
-        """Lease a process and bring it to where the request is."""
-        messages = distinct_ids(request.messages, fingerprint.normal_id)
-        began = time.monotonic()
-        process = await self._pool.lease(kind, request.client.key or request.client.address)
-        queued = time.monotonic() - began
-        conversation = Conversation(process, self.settings, self.installation.learn_usages)
-        try:
-            self.installation.learn_models(await conversation.bind(request))
-            await conversation.replay(messages[:-1], self._full_name(kind.model))
-            tuning = self._tune(request, kind.model)
-        except BaseException:
-            self._pool.discard(process)
-            raise
-        turn = Turn(request, live=False, queued=queued)
-        return conversation, conversation.ask(messages[-1], turn, tuning)
 
     def _tune(self, request: Request, model: str) -> Tuning:
         refused = self._refusals.of(self._full_name(model), request.tools)
@@ -218,34 +170,34 @@ class ClaudeCli:
     def _full_name(self, model: str) -> str:
         return self.describe(model).name.removesuffix("[1m]")
 
-    async def _converse(
-        self, conversation: Conversation, events: Events, digest: bytes, owner: Client
-    ) -> Events:
-        """Yield the events; park the conversation after its last, or end its process on any other way out."""
+    async def _converse(self, conversation: Conversation, events: Events, owner: Client) -> Events:
+        """Yield the events; keep the conversation after its last, without what failed or broke off."""
+        fresh = conversation.wear.uses == 0
         folding = Folding()
         first, parked = True, False
         try:
             async with aclosing(events):
                 async for event in events:
                     folding.add(event)
-                    if folding.ended:
-                        parked = self._park(conversation, folding, digest, owner)
+                    if folding.ended and conversation.reusable:
+                        parked = True
+                        conversation.answered(Message("assistant", list(folding.reply.parts)))
+                        becoming = None if conversation.settled else conversation.settle()
+                        self._pool.park(conversation, owner, becoming)
                     yield event
-                    if first:
-                        first = False
+                    if first and fresh:
                         self._pool.refill(conversation.process.kind)
+                    first = False
         finally:
             if not parked:
-                self._pool.discard(conversation.process)
+                self._recover(conversation, owner)
 
-    def _park(self, conversation: Conversation, folding: Folding, digest: bytes, owner: Client) -> bool:
-        if not conversation.reusable:
-            return False
-
-        answer = Message("assistant", list(folding.reply.parts))
-        digest = fingerprint.extend(digest, [answer])
-        self._pool.park(conversation, digest, owner, not conversation.settled)
-        return True
+    def _recover(self, conversation: Conversation, owner: Client) -> None:
+        """Keep a conversation as it was before its newest question, where that is safe; or end it."""
+        if conversation.recoverable:
+            self._pool.park(conversation, owner, conversation.recover())
+        else:
+            self._pool.discard(conversation.process)
 
     # --- the installation
 
@@ -265,6 +217,7 @@ class ClaudeCli:
             working_directory(kind),
             kind,
             ended,
+            self._watchdog.descriptor,
         )
         if process.alive:
             self._watchdog.add(process.pid)
@@ -299,9 +252,11 @@ class ClaudeCli:
     async def _introduce(self, model: str) -> None:
         """Ask a process of its own what the CLI offers and who is logged in; nothing goes upstream."""
         try:
-            process = await self._pool.lease(Kind(model), "")
+            process = await self._pool.spare(Kind(model))
         except ProxyError as error:
             self._last_failure = error.message
+            return
+        if process is None:  # whoever asks learns the same
             return
         conversation = Conversation(process, self.settings, self.installation.learn_usages)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
 from claude_max_proxy import ToolResult, UpstreamFailed, UpstreamTimeout
@@ -17,25 +17,31 @@ from claude_max_proxy.messages_api import Block
 
 _CALL_TIMEOUT = 5.0
 
+Hook = Callable[[str], tuple[bytes, dict[str, Any]]]
 Learn = Callable[[dict[str, protocol.ModelUsage]], None]
 
 
 class Channel:
     """Speaks with one process.
 
-    ``tools`` are those that the CLI is told of when it asks. ``there`` are the names of the tools that it
-    said it has, ``None`` before it said so. ``limit`` is the newest that it said of the plan's window; what
-    it says of models goes to ``learn``.
+    ``tools`` are those that the CLI is told of when it asks, and ``listed`` says that it has. ``over``
+    says that it has said its last of the newest turn. ``there`` are the names of the tools that it said it
+    has, ``None`` before it said so. ``on_hook`` returns the lines to send before a hook's answer, and that.
+    ``limit`` is the newest that it said of the plan's window; what it says of models goes to ``learn``.
     """
 
     def __init__(self, process: CliProcess, start_timeout: float, learn: Learn) -> None:
         """Take a process that nobody spoke to; ``start_timeout`` bounds a request of ours, in seconds."""
         self.process = process
         self.tools: list[Block] = []
+        self.listed = False
+        self.over = True
         self.there: list[str] | None = None
+        self.on_hook: Hook = _go_on
         self.limit: RateLimitInfo | None = None
         self.learn = learn
         self._start_timeout = start_timeout
+        self._stepwise = False
         self._lines: deque[Line] = deque()
         self._calls: dict[str, tuple[str, int | str | None]] = {}
 
@@ -65,6 +71,45 @@ class Channel:
             if line.type == "result":
                 return
 
+    async def lists(self) -> None:
+        """Wait until the CLI has asked for the tools."""
+        while not self.listed:
+            if not self._lines:
+                await self._fill(self._start_timeout, "asking for the tools")
+            line = self._lines.popleft()
+            if line.type == "control_request" and line.request:
+                await self._serve(line.request_id, line.request)
+
+    async def rewind(self, lines: Sequence[str]) -> None:
+        """Take back the user's ``lines``, the newest first, with all that came of them.
+
+        A turn that is not over is interrupted. Raises :class:`UpstreamFailed` unless the CLI says that it
+        did, and that the turn is over.
+        """
+        rewound = False
+        if len(lines) == 1 or not self._stepwise:
+            rewound = await self._rewind([(lines[-1], lines[0])])
+        if not rewound and len(lines) > 1:
+            self._stepwise = True  # older CLIs go back a line at a time
+            rewound = await self._rewind([(line, line) for line in lines])
+        if not (rewound and self.over):
+            raise UpstreamFailed("the Claude Code CLI did not take back what was said")
+        self._calls.clear()
+        self.on_hook = _go_on
+
+    async def _rewind(self, steps: Sequence[tuple[str, str]]) -> bool:
+        """Ask for all ``steps`` at once, each from the newest line to its target; say whether all went."""
+        requests = [protocol.rewind(target, newest) for target, newest in steps]
+        await self.process.send(b"".join(line for _, line in requests))
+        waiting, rewound = {request_id for request_id, _ in requests}, True
+        async for heard in self.read(self._start_timeout, "taking back what was said"):
+            if heard.response and heard.response.request_id in waiting:
+                waiting.discard(heard.response.request_id)
+                rewound = rewound and protocol.is_rewound(heard.response)
+                if not waiting:
+                    break
+        return rewound
+
     async def called(self, calls: set[str]) -> bool:
         """Wait until the CLI has made all of these calls, by their ids; say whether it waits for the results.
 
@@ -77,6 +122,7 @@ class Channel:
             if line.type == "control_request" and line.request:
                 await self._serve(line.request_id, line.request)
             elif line.type in {"user", "stream_event", "result"}:
+                self.over = self.over or line.type == "result"
                 return False
         return True
 
@@ -95,6 +141,9 @@ class Channel:
             line = self._lines.popleft()
             if line.type == "stream_event":
                 timeout = stall or timeout
+                yield line
+            elif line.type == "result":
+                self.over = True
                 yield line
             elif line.type == "control_request" and line.request:
                 await self._serve(line.request_id, line.request)
@@ -126,7 +175,10 @@ class Channel:
 
     async def _serve(self, request_id: str, request: ControlRequest) -> None:
         message = request.message
-        if request.subtype != "mcp_message" or message is None:
+        if request.subtype == "hook_callback":
+            lines, answer = self.on_hook(request.callback_id)
+            await self.process.send(lines + protocol.hook_response(request_id, answer))
+        elif request.subtype != "mcp_message" or message is None:
             await self.process.send(protocol.refusal(request_id, "not supported"))
         elif message.method == "tools/call" and message.params:
             tool_use_id = message.params.tool_use_id
@@ -134,3 +186,8 @@ class Channel:
         else:
             result = serve(message, self.tools)
             await self.process.send(protocol.mcp_response(request_id, message.id, result))
+            self.listed = self.listed or message.method == "tools/list"
+
+
+def _go_on(hook: str) -> tuple[bytes, dict[str, Any]]:  # noqa: ARG001  # all alike
+    return b"", {}

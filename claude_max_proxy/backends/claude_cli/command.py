@@ -14,10 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from claude_max_proxy import Agent, BackendUnavailable, NotFound
+from claude_max_proxy.backends.claude_cli.fence import NO_FENCE
 from claude_max_proxy.backends.claude_cli.kind import Kind
 
 
-MCP_SERVER = "c"
+# The CLI asks for the tools of a server that it does not know, so they take turns.
+MCP_SERVERS = ("c", "d")
+
+_OURS = tuple(f"mcp__{server}" for server in MCP_SERVERS)
 
 # Each flag keeps something of the machine, or of the CLI's own, out of the conversation.
 ARGUMENTS = (
@@ -31,11 +35,16 @@ ARGUMENTS = (
     "--disable-slash-commands",
 )
 
+# Newer CLIs would let other sessions of the user's speak to ours.
+_APART = '{"crossSessionInbound":"refuse"}'
 # With a tool named Bash, even the client's own, newer CLIs would tell the model how to sign commits.
-_OWN_SETTINGS = '{"attribution":{"commit":"","pr":""},"includeCoAuthoredBy":false}'
+_OWN_SETTINGS = (
+    '{"attribution":{"commit":"","pr":""},"includeCoAuthoredBy":false,"crossSessionInbound":"refuse"}'
+)
 
 # Set in every child, above anything inherited.
 SEALED = {
+    "BUN_GC_TIMER_DISABLE": "1",  # an idle process need not collect what it does not make
     # With a tool named Agent, even the client's own, the CLI would tell the model of its own agents.
     "CLAUDE_AGENT_SDK_DISABLE_BUILTIN_AGENTS": "1",
     "CLAUDE_AGENT_SDK_MCP_NO_PREFIX": "1",
@@ -51,7 +60,7 @@ SEALED = {
     "CLAUDE_CODE_NO_MODEL_FALLBACK": "1",
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_AUTOUPDATER": "1",
-    "CLAUDE_CODE_BLOCKING_LIMIT_OVERRIDE": "1000000000",  # the CLI guesses tokens, the provider counts them
+    **NO_FENCE,
     "DISABLE_AUTO_COMPACT": "1",
     "ENABLE_TOOL_SEARCH": "false",
     # Beyond it, the CLI lets the provider count a result that holds images, and cuts it off.
@@ -139,9 +148,9 @@ def arguments(command: list[str], kind: Kind) -> list[str]:
         *ARGUMENTS,
         *("--tools", ",".join(agent.tools)),
         *("--setting-sources", ",".join(agent.settings)),
-        *(() if kind.agent else ("--settings", _OWN_SETTINGS)),
+        *("--settings", _APART if kind.agent else _OWN_SETTINGS),
         *("--permission-mode", agent.permission_mode),
-        *("--allowedTools", ",".join((f"mcp__{MCP_SERVER}", *(agent.allow or agent.tools)))),
+        *("--allowedTools", ",".join((*_OURS, *(agent.allow or agent.tools)))),
         *("--model", kind.model),
     ]
 

@@ -1,24 +1,10 @@
-"""Whether a request goes on where a parked conversation waits, and with what. Pure."""
+"""Whether what is new in a request answers the tool calls that wait for results. Pure."""
 
 from __future__ import annotations
 
 from claude_max_proxy import Message, Text, ToolResult
 from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
 from claude_max_proxy.backends.claude_cli.tools import fits_in_band
-
-
-def split(messages: list[Message]) -> tuple[list[Message], list[Message]]:
-    """Split after the assistant's last message: what a parked conversation knows, and what is new."""
-    for index in range(len(messages) - 1, -1, -1):
-        if messages[index].role == "assistant":
-            return messages[: index + 1], messages[index + 1 :]
-
-    return [], messages
-
-
-def is_plain(new: list[Message]) -> bool:
-    """Tell whether ``new`` is just what users say next."""
-    return not any(isinstance(part, ToolResult) for message in new for part in message.parts)
 
 
 def results_for(pending: dict[str, str], new: list[Message]) -> dict[str, ToolResult] | None:

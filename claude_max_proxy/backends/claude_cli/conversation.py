@@ -1,54 +1,46 @@
-"""One conversation in one process: bound to a client's request, replayed, asked, and continued in place."""
+"""One process and the conversation in it: bound, taken back, appended to, asked, and asked again."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+import asyncio
+import logging
+import uuid
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from claude_max_proxy import (
-    Event,
-    Events,
-    Finished,
-    Message,
-    ProxyError,
-    Request,
-    ToolResult,
-    UpstreamError,
-    UpstreamFailed,
-)
+import msgspec
+
+from claude_max_proxy import Events, Finished, Message, ProxyError, Request, ToolResult, distinct_ids
 from claude_max_proxy.backends.claude_cli import protocol
 from claude_max_proxy.backends.claude_cli.accepted_schema import accepted
+from claude_max_proxy.backends.claude_cli.answering import Answer
 from claude_max_proxy.backends.claude_cli.channel import Channel, Learn
-from claude_max_proxy.backends.claude_cli.command import MCP_SERVER
-from claude_max_proxy.backends.claude_cli.failures import failure
+from claude_max_proxy.backends.claude_cli.command import MCP_SERVERS
+from claude_max_proxy.backends.claude_cli.fence import HOOKS, Fence
+from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
 from claude_max_proxy.backends.claude_cli.process import CliProcess
-from claude_max_proxy.backends.claude_cli.protocol import Initialized, Line
-from claude_max_proxy.backends.claude_cli.rehearsal import lead_nowhere
+from claude_max_proxy.backends.claude_cli.protocol import Initialized
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
-from claude_max_proxy.backends.claude_cli.tools import (
-    STRUCTURED_OUTPUT,
-    listed,
-    names_of,
-    told_name,
-)
-from claude_max_proxy.backends.claude_cli.translation import history_lines, user_line
+from claude_max_proxy.backends.claude_cli.tools import STRUCTURED_OUTPUT, listed, names_of
+from claude_max_proxy.backends.claude_cli.transcript import Entry, Plan, entry
+from claude_max_proxy.backends.claude_cli.translation import beginning, history_lines, user_line
 from claude_max_proxy.backends.claude_cli.tuning import Tuning
 from claude_max_proxy.backends.claude_cli.turn import Turn
-from claude_max_proxy.messages_api import StreamEvent, ToolNames, is_blank
+from claude_max_proxy.backends.claude_cli.wear import Wear
+from claude_max_proxy.messages_api import ToolNames, is_blank
 
+
+logger = logging.getLogger(__name__)
 
 _SETTLE_TIMEOUT = 10.0
-# The CLI let the model try a few times, and no answer followed the schema.
-_NEVER_RIGHT = "error_max_structured_output_retries"
 
 
 class Conversation:
-    """Speaks with one process. ``reusable`` says whether its transcript is still what the client knows.
+    """Speaks with one process, whose transcript is ``entries``, on top of what binds it, ``root``.
 
-    ``settled`` says that its turn is over, also for the CLI; ``pending`` maps the tool calls that wait for
-    results, by the ids that the client knows, to the upstream's.
-    What the CLI says of models goes to ``learn``.
+    ``reusable`` says that its newest answer is what the client knows, and ``settled`` that its turn is over,
+    also for the CLI. ``pending`` maps the tool calls that wait for results, by the ids that the client knows,
+    to the upstream's. Only a ``movable`` one can be taken back. What is said of models goes to ``learn``.
     """
 
     def __init__(
@@ -56,58 +48,97 @@ class Conversation:
         process: CliProcess,
         settings: ClaudeCliSettings,
         learn: Learn,
+        root: bytes = b"",
+        *,
+        movable: bool = False,
     ) -> None:
         """Take a process that nobody has spoken to."""
         self.process = process
+        self.root = root
+        self.movable = movable
+        self.entries: list[Entry] = []
+        self.wear = Wear(process.pid)
         self.reusable = False
         self.settled = False
+        self.pending: dict[str, str] = {}
         self._channel = Channel(process, settings.start_timeout, learn)
         self._settings = settings
         self._tuning = Tuning()
         self._began_with = Tuning()
         self._names = ToolNames()
-        self._needed: set[str] = set()
-        self.pending: dict[str, str] = {}
+        self._known: set[str] = set()
+        self._needed: dict[str, str] = {}
+        self._servers = 0
+        self._asked: int | None = None
+        self._ending = False
 
     async def bind(self, request: Request) -> Initialized:
-        """Tell the process who it is: instructions, tools, schema. Once per process."""
+        """Tell the process who it is: instructions, schema, the first tools. Once per process."""
         await self._channel.rehearsed()
-        self._names = names_of(request)
-        self._channel.tools = listed(request, self._names)
-        self._needed = set(self._names.client)
+        self._serve(request)
         system = [] if is_blank(request.system) else [request.system]
         # An agent keeps the CLI's own instructions, and the client's come after them.
         field = "appendSystemPrompt" if request.agent else "systemPrompt"
         fields: dict[str, Any] = {field: request.system if request.agent else system}
         if request.tools:
-            fields["sdkMcpServers"] = [MCP_SERVER]
+            fields["sdkMcpServers"] = [MCP_SERVERS[0]]
+            self._known = set(self._names.client)
         if request.response_schema is not None:
             fields["jsonSchema"] = accepted(request.response_schema)
-            self._needed.add(STRUCTURED_OUTPUT)
+        if self.movable:
+            fields["hooks"] = HOOKS
         response = await self._channel.control("initialize", **fields)
+        if self.movable:
+            await self.process.send(beginning())
         return protocol.decode_initialized(response.response)
+
+    async def follow(self, plan: Plan, request: Request, model: str) -> Message:
+        """Go to where the request goes on, append what is missing, and return its last message, to be asked.
+
+        ``model`` is the full name of the process's.
+        """
+        self._asked = None
+        if plan.lines:
+            await self._take_back(self._cut(plan.keep))
+        self._serve(request)
+        if not self._known.issuperset(self._names.client):
+            await self._add_tools()
+        messages = distinct_ids(request.messages, normal_id)
+        await self.replay(messages[plan.start : -1], model)
+        return messages[-1]
 
     async def replay(self, messages: Sequence[Message], model: str) -> None:
         """Append history without asking ``model``. The CLI queues user lines, so each is waited for."""
         for message in messages:
-            line_ = history_lines(message, self._names, model)
-            if line_ is None:
+            name = str(uuid.uuid4())
+            line = history_lines(message, self._names, model, name)
+            if line is None:
                 continue
-            await self.process.send(line_)
+            await self.process.send(line)
             if message.role == "user":
                 await self._channel.appended()
+            self._append(message, name if message.role == "user" else "")
 
-    async def ask(self, message: Message, turn: Turn, tuning: Tuning) -> Events:
-        """Ask, and give the answer's events."""
+    async def ask(self, message: Message, turn: Turn, tuning: Tuning, limit: int | None = None) -> Events:
+        """Ask, and return the answer's events; the model can answer with ``limit`` tokens at most."""
         settings = self._tune(tuning)
         self._began_with = tuning
-        await self.process.send(settings + user_line(message, self._names, ask=True))
-        async for event in self._answer(turn):
+        self.wear.use()
+        self._asked = len(self.entries)
+        self._ending = False
+        self._channel.over = False
+        name = str(uuid.uuid4())
+        self._append(message, name)
+        await self.process.send(settings + user_line(message, self._names, ask=True, name=name))
+        async for event in self._answer(turn, tuning.max_tokens or limit):
             yield event
 
-    async def waits_for_results(self, tuning: Tuning) -> bool:
-        """Tell whether every parked call can be answered, and the turn can go on as ``tuning`` asks."""
-        if not tuning.may_follow(self._began_with):
+    async def waits_for_results(self, request: Request, tuning: Tuning) -> bool:
+        """Tell whether every open call can be answered, and the turn can go on as it is asked now.
+
+        In the middle of a turn the CLI learns of no further tools.
+        """
+        if not (tuning.may_follow(self._began_with) and self._known.issuperset(names_of(request).client)):
             return False
 
         try:
@@ -115,14 +146,23 @@ class Conversation:
         except ProxyError:
             return False
 
-    async def resume(self, results: dict[str, ToolResult], turn: Turn, tuning: Tuning) -> Events:
-        """Hand over the results that the parked calls wait for, by the upstream's ids, and go on."""
+    async def resume(
+        self, results: dict[str, ToolResult], request: Request, plan: Plan, turn: Turn, tuning: Tuning
+    ) -> Events:
+        """Hand over the results that the open calls wait for, by the upstream's ids, and go on."""
+        self._serve(request)
         settings = self._tune(tuning, self._began_with)
-        self.pending = {}
+        self.pending, self._channel.over, self._ending = {}, False, False
+        for message in request.messages[plan.start :]:
+            self._append(message)
         answers = [self._channel.returned(tool_use_id, result) for tool_use_id, result in results.items()]
         await self.process.send(settings + b"".join(answers))
-        async for event in self._answer(turn):
+        async for event in self._answer(turn, tuning.max_tokens):
             yield event
+
+    def answered(self, message: Message) -> None:
+        """Take the answer, as the client heard it, into the transcript."""
+        self._append(message)
 
     async def settle(self) -> bool:
         """After an ordinary answer, wait until the CLI is ready for the next; say whether it is."""
@@ -135,94 +175,91 @@ class Conversation:
             pass
         return False
 
-    # --- the answer
+    @property
+    def recoverable(self) -> bool:
+        """Whether the newest question may be taken back."""
+        return self._asked is not None and self.movable and self.process.alive and not self.process.killed
 
-    async def _answer(self, turn: Turn) -> Events:
-        self.reusable = self.settled = False
-        limits = (self._settings.first_event_timeout, self._settings.stall_timeout)
-        async for line in self._channel.read(limits[0], "waiting for the answer", stall=limits[1]):
-            if line.type == "stream_event" and line.event and not line.parent_tool_use_id:
-                for event in self._events(line.event, turn):
-                    yield event
-                if turn.stray and line.event.type == "content_block_start":
-                    await self._seal()
-                if self._ended(line.event, turn):
-                    for event in self._finish(turn):
-                        yield event
-                    return
-            elif line.type == "result":
-                self._check(line, turn)
-                for event in self._finish(turn):
-                    yield event
-                return
-            elif line.response and line.response.subtype == "error":
-                raise UpstreamFailed(f"the Claude Code CLI refused a setting: {line.response.error}")
+    def recover(self) -> Coroutine[Any, Any, bool]:
+        """Take back the newest question with all that came of it, wherever the CLI is with it.
 
-    def _check_tools(self) -> None:
-        """Make sure that the CLI has every tool of this turn: it leaves some out, and says nothing."""
-        there = self._channel.there or []
-        if missing := [name for name in self._needed if told_name(name) not in there]:
-            self.process.kill()
-            names = ", ".join(repr(self._names.client.get(name, name)) for name in sorted(missing))
-            raise UpstreamError(f"the Claude Code CLI does not take the tools {names}", code="tools_missing")
+        The transcript is at once what it will be; what this returns says later whether that came true.
+        """
+        assert self._asked is not None
+        return self._recover(self._cut(self._asked))
 
-    def _check(self, result: Line, turn: Turn) -> None:
-        """Take a result: of a structured answer or an agent's work it is the end, of any other a failure."""
-        self._channel.learn(result.model_usage)
-        if result.subtype == _NEVER_RIGHT:
-            raise _not_as_asked()
-        if result.is_error or not turn.goes_on:
-            raise failure(result, self._channel.limit, time.time())
-        if turn.structured and (not turn.holds_answer or bytes(result.structured_output) == b"null"):
-            raise _not_as_asked()
+    # --- what it does
+
+    def _append(self, message: Message, name: str = "") -> None:
+        before = self.entries[-1].digest if self.entries else self.root
+        self.entries.append(entry(before, message, name))
+
+    def _serve(self, request: Request) -> None:
+        """Take the request's tools as those that the CLI may be told of, and that it needs."""
+        self._names = names_of(request)
+        self._channel.tools = listed(request, self._names)
+        self._needed = dict(self._names.client)
+        if request.response_schema is not None:
+            self._needed[STRUCTURED_OUTPUT] = STRUCTURED_OUTPUT
+
+    async def _add_tools(self) -> None:
+        """Let the CLI ask for this request's tools, as it does only of a server that it does not know."""
+        self._servers += 1
+        server = MCP_SERVERS[self._servers % len(MCP_SERVERS)]
+        self._channel.listed = False
+        await self._channel.control("mcp_set_servers", servers={server: {"type": "sdk", "name": server}})
+        await self._channel.lists()
+        self._known = set(self._names.client)
+
+    def _cut(self, keep: int) -> list[str]:
+        """Leave the first ``keep`` entries, and return the lines to take back for that, the newest first."""
+        lines = [entry.line for entry in reversed(self.entries[keep:]) if entry.line]
+        del self.entries[keep:]
+        self.pending = {}
+        return lines
+
+    async def _take_back(self, lines: Sequence[str]) -> None:
+        """Take back the ``lines``; raise if that did not work."""
+        await self._channel.rewind(lines)
         self.settled = True
 
-    def _events(self, event: StreamEvent, turn: Turn) -> list[Event]:
-        if event.type == "message_start":
-            self._check_tools()
-        if event.type == "message_start" and turn.answered and not turn.agent:
-            # The CLI asks again by itself; what was sent cannot be taken back.
-            self.process.kill()
-            if turn.structured:
-                raise _not_as_asked()
-            raise UpstreamFailed("the connection to the provider broke in the middle of the answer")
-        return turn.read(event)
+    async def _recover(self, lines: Sequence[str]) -> bool:
+        try:
+            async with asyncio.timeout(_SETTLE_TIMEOUT):
+                if self._ending and not self._channel.over:
+                    await self.settle()  # interrupted at its end, a CLI was seen to crash
+                await self._take_back(lines)
+        except (ProxyError, TimeoutError) as error:
+            logger.info("a used process is not used again: %s", error)
+            return False
+        return True
 
-    def _ended(self, event: StreamEvent, turn: Turn) -> bool:
-        mute = turn.silent and bool(turn.stop_reason) and not turn.goes_on
-        over = turn.stop_reason in protocol.FINAL or turn.stray or mute
-        if event.type == "message_delta" and over:
-            self.process.kill()  # it would answer a stray call or a silence by itself, and ask again
-            return True
+    async def _answer(self, turn: Turn, limit: int | None) -> Events:
+        self.reusable = self.settled = False
+        self.process.fenced = False
+        answer = Answer(self._channel, turn, self._needed, self._settings)
+        if self.movable:
+            answer.guard(Fence(limit))
+        async for event in answer.events():
+            if isinstance(event, Finished):
+                self._finish(turn)
+            yield event
 
-        # Without a reason the message was cut off: the result that follows says why.
-        return event.type == "message_stop" and bool(turn.stop_reason) and not turn.goes_on
-
-    async def _seal(self) -> None:
-        """Lead what the CLI asks next nowhere: it would answer a stray call by itself, and ask again.
-
-        Its end comes with the end of the message, and might come too late; after this it cannot.
-        """
-        await self.process.send(lead_nowhere())
-
-    def _finish(self, turn: Turn) -> list[Event]:
-        events = [*turn.close(), *turn.release()]
+    def _finish(self, turn: Turn) -> None:
+        """Note what is known before whoever hears of the end asks for more."""
+        self._ending = True
+        self.settled = self._channel.over
         self.reusable = turn.reason in {"stop", "tool_calls"} and not (turn.stray or turn.silent)
         if turn.ids:
             self.pending, self.settled = dict(turn.ids), True
-        return [*events, turn.usage, Finished(turn.reason, turn.stop_sequence)]
 
     def _tune(self, tuning: Tuning, before: Tuning | None = None) -> bytes:
         """Write the change of settings, nothing if there is none. The CLI takes it before what follows."""
-        if tuning == self._tuning:
+        if self.movable and self._known and "tools" not in tuning.body:  # those of a request before
+            tuning = msgspec.structs.replace(tuning, body={**tuning.body, "tools": []})
+        if tuning == self._tuning and not self.process.fenced:
             return b""
 
         self._tuning = tuning
         _, line = protocol.control_request("apply_flag_settings", settings=tuning.settings(before))
         return line
-
-
-def _not_as_asked() -> UpstreamError:
-    return UpstreamError(
-        "the model's answer does not follow the schema of response_format", code="invalid_output"
-    )

@@ -36,18 +36,28 @@ _NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]")
 
 
 def root(request: Request, kind: Kind) -> bytes:
-    """Digest what a process is told before the first message."""
-    tools = [msgspec.structs.replace(tool, fields=_lasting(tool.fields)) for tool in request.tools]
-    return _digest(b"", [kind, request.system, tools, request.response_schema, request.response_format])
+    """Digest what binds a process: what it is told before the first message, and cannot be told again.
+
+    The API gets tools in its body with each request, so they bind only an agent, which the CLI tells of them.
+    """
+    bound = [kind, request.system, request.response_schema]
+    if request.agent is not None:
+        tools = [msgspec.structs.replace(tool, fields=_lasting(tool.fields)) for tool in request.tools]
+        bound += [tools, request.response_format]
+    return _digest(b"", bound)
 
 
 def extend(digest: bytes, messages: Sequence[Message]) -> bytes:
     """Digest ``messages`` on top of everything before them."""
     for message in messages:
-        meaning = _assistant(message) if message.role == "assistant" else _user(message)
-        if any(meaning) and not message.ephemeral:
-            digest = _digest(digest, [message.role, meaning])
+        if lasts(message):
+            digest = _digest(digest, [message.role, _content(message)])
     return digest
+
+
+def lasts(message: Message) -> bool:
+    """Tell whether a message is part of what a conversation is."""
+    return any(_content(message)) and not message.ephemeral
 
 
 def normal_id(call_id: str) -> str:
@@ -62,6 +72,10 @@ def _digest(before: bytes, value: Any) -> bytes:
 def _lasting(fields: dict[str, Any]) -> dict[str, Any]:
     """Leave out marks of the prompt cache, which may move and mean nothing."""
     return {name: value for name, value in fields.items() if name != "cache_control"}
+
+
+def _content(message: Message) -> list[Any]:
+    return _assistant(message) if message.role == "assistant" else _user(message)
 
 
 def _user(message: Message) -> list[Any]:

@@ -1,8 +1,9 @@
-"""The processes of one backend: warm ones per kind, a bound on all, a fair queue for what is over it.
+"""The processes of one backend: a bound on all, and a fair queue for what is over it.
 
-A process is *warm* (spawned, spoken to by nobody), *leased* (answering), *parked* (waiting to be continued)
-or *ending*. All four count against the bound until the process is gone. Warm and parked ones give way to
-whoever needs the place: the longest parked first, then a warm one of another kind.
+A process is *warm* (spawned, spoken to by nobody), *busy* (answering), *parked* (holding a conversation that
+nobody asks anything now) or *ending*. All four count against the bound until the process is gone. A request
+goes to the process in which it goes on best. Parked and warm ones give way to whoever needs the place: the
+longest parked first, then a warm one of another kind.
 """
 
 from __future__ import annotations
@@ -10,17 +11,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from claude_max_proxy import BackendUnavailable, Busy, Client, ProxyError
+from claude_max_proxy.backends.claude_cli import choice
+from claude_max_proxy.backends.claude_cli.choice import Wanted
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
-from claude_max_proxy.backends.claude_cli.fair_queue import FairQueue
+from claude_max_proxy.backends.claude_cli.fair_queue import FairQueue, Wait
+from claude_max_proxy.backends.claude_cli.keeping import Keeping, Kept
 from claude_max_proxy.backends.claude_cli.kind import Kind
-from claude_max_proxy.backends.claude_cli.parking import Parked, Parking
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.backends.claude_cli.transcript import Plan
+from claude_max_proxy.backends.claude_cli.used_models import UsedModels
+from claude_max_proxy.backends.claude_cli.warm import Warm
 from claude_max_proxy.tasks import Tasks
 
 
@@ -28,8 +34,9 @@ logger = logging.getLogger(__name__)
 
 Launch = Callable[[Kind, Callable[[CliProcess], None]], Awaitable[CliProcess]]
 _RETRY_AFTER = 10
-_LONGEST_BACKOFF = 60.0
 _MAINTENANCE = 5.0
+_FIRST_MODEL = "sonnet"
+_PAUSED_AFTER = 2.0
 REFILL_DELAY = 0.3
 
 
@@ -37,10 +44,14 @@ class Pool:
     """Owns every process of a backend, from spawn to exit."""
 
     def __init__(
-        self, settings: ClaudeCliSettings, launch: Launch, rehearsal: Callable[[Kind], Rehearsal]
+        self,
+        settings: ClaudeCliSettings,
+        launch: Launch,
+        rehearsal: Callable[[Kind], Rehearsal],
+        memory: UsedModels,
     ) -> None:
         """Use ``launch(kind, on_exit)`` to start processes, and ``rehearsal(kind)`` to warm them."""
-        self.parking = Parking()
+        self._memory = memory
         self.crashes = 0
         self._settings = settings
         self._launch = launch
@@ -48,91 +59,100 @@ class Pool:
         self._tasks = Tasks()
         self._all: set[CliProcess] = set()
         self._ending: set[CliProcess] = set()
-        self._warm: dict[Kind, deque[tuple[CliProcess, float]]] = defaultdict(deque)
-        self._used: dict[Kind, float] = {}
-        self._backoff: dict[Kind, tuple[float, float]] = {}
-        self._queue = FairQueue(settings.queue_size)
+        self._keeping = Keeping()
+        self._warm = Warm()
+        self._queue: FairQueue[Wanted, Kept | None] = FairQueue(settings.queue_size)
         self._reserved = 0
         self._warming: set[Kind] = set()
+        self._always = [Kind(model) for model in settings.warm_models]
+        self._last: Kind | None = None
+        self._asked_at = time.monotonic()
         self._stopping = False
 
     def start(self) -> None:
-        """Warm the configured models and keep house, in the background."""
-        now = time.monotonic()
-        self._used.update(dict.fromkeys(map(Kind, self._settings.warm_models), now))
+        """Warm the configured models, or the one used last, and keep house, in the background."""
+        if not self._always and (model := self._memory.last_used(_FIRST_MODEL)):
+            self._last = Kind(model)
+        self._warm.use([self._last] if self._last else [])
         self._tasks.start(self._keep_house(), "claude-pool")
 
     async def stop(self) -> None:
         """End every process, at once and together."""
         self._stopping = True
         await self._tasks.close()
-        for wait in iter(self._queue.next, None):
-            wait.set_exception(_stopping())
+        for wait in list(self._queue):
+            self._queue.remove(wait)
+            wait.given.set_exception(_stopping())
         await asyncio.gather(*(process.end() for process in list(self._all)))
 
     @property
     def counts(self) -> dict[str, int]:
         """How many processes there are of each kind, and how many requests wait."""
-        waiting = [process for ready in self._warm.values() for process, _ in ready]
+        waiting = self._warm.processes
         warm = sum(process.rehearsed.is_set() for process in waiting)
-        busy = len(self._all) - len(waiting) - len(self.parking) - len(self._ending)
+        busy = len(self._all) - len(waiting) - len(self._keeping) - len(self._ending)
         return {
             "starting": len(waiting) - warm,
             "warm": warm,
             "busy": busy,
-            "parked": len(self.parking),
+            "parked": len(self._keeping),
             "ending": len(self._ending),
             "queued": len(self._queue),
         }
 
-    async def lease(self, kind: Kind, client: str) -> CliProcess:
-        """Return a process that nobody has spoken to: a warm one, a new one, or one after a wait.
+    async def obtain(self, wanted: Wanted) -> tuple[Conversation, Plan] | CliProcess:
+        """Return the conversation in which the request goes on best, or a process that nobody has spoken to.
 
         Raises :class:`Busy` when the queue is full or the wait too long.
         """
-        while self._warm[kind]:
-            process, _ = self._warm[kind].popleft()
-            if process.alive:
-                return process
+        self._asked_at = time.monotonic()
+        while True:
+            found = self._find(wanted, self._price(wanted.kind))
+            if found is None:
+                if process := self._warm.take(wanted.kind):
+                    return process
+                found = await self._place(wanted)
+            if found is None:
+                return await self._spawn(wanted.kind)
+            if not await self._is_ready(found):
+                continue
+            if (plan := found.plan(wanted)) is None:  # it has become another since it was chosen
+                self._keeping.put_back(found)
+                continue
+            self._warm.use([wanted.kind])
+            self._last = wanted.kind
+            return found.conversation, plan
 
+    async def spare(self, kind: Kind) -> CliProcess | None:
+        """Return a process that nobody has spoken to, unless that takes it, or its place, from somebody."""
         if len(self._queue) or not self._has_room():
-            await self._wait(client)
-        else:
-            self._reserved += 1
+            return None
+        self._reserved += 1
         return await self._spawn(kind)
 
     def refill(self, kind: Kind) -> None:
-        """Warm a successor of a leased process that has begun to answer: its kind is one that works.
+        """Warm a successor of a process that has begun to answer: its kind is one that works.
 
         Not at once: starting a process takes a core, which the answer needs, most of all one that comes in a
         single burst.
         """
-        self._used[kind] = time.monotonic()
-        self._backoff.pop(kind, None)
+        self._warm.use([kind])
+        self._warm.works(kind)
+        self._last = kind
+        if kind.agent is None:
+            self._memory.use(kind.model)
         if not self._stopping:
             self._tasks.start(self._warm_later(kind), f"claude-warm-{kind.model}")
 
-    def park(self, conversation: Conversation, fingerprint: bytes, owner: Client, settle: bool) -> None:
-        """Keep a conversation for its continuation; ``settle`` waits for the end of its turn behind it."""
-        ready = self._tasks.start(conversation.settle(), "claude-settle") if settle else None
-        self.parking.park(conversation, fingerprint, owner, ready)
-        self._make_room_for_queue()
-
-    async def take(self, fingerprint: bytes, client: Client) -> Conversation | None:
-        """Take the parked conversation that is exactly this, the client's own first, if fit to go on."""
-        while parked := self.parking.take(fingerprint, client):
-            conversation = parked.conversation
-            try:
-                ready = parked.ready is None or await parked.ready
-            except BaseException:  # the client left meanwhile
-                self.discard(conversation.process)
-                raise
-            if ready and conversation.process.alive:
-                self._used[conversation.process.kind] = time.monotonic()
-                return conversation
-            self.discard(conversation.process)
-
-        return None
+    def park(
+        self, conversation: Conversation, owner: Client, becoming: Coroutine[Any, Any, bool] | None = None
+    ) -> None:
+        """Keep a conversation that is ready once ``becoming`` says so; it is ended if that says otherwise."""
+        ready = self._tasks.start(becoming, "claude-settle") if becoming is not None else None
+        kept = self._keeping.keep(conversation, owner, ready)
+        if ready is not None:
+            ready.add_done_callback(lambda done: self._settled(kept, done))
+        self._serve_queue()
 
     def discard(self, process: CliProcess, *, idle: bool = False) -> None:
         """End a process in the background: at once, or by an orderly exit when it has nothing to do."""
@@ -140,28 +160,69 @@ class Pool:
             self._ending.add(process)
             self._tasks.start(process.end(idle=idle), f"claude-end-{process.pid}")
 
+    # --- what is kept
+
+    def _find(self, wanted: Wanted, fresh: float) -> Kept | None:
+        return self._keeping.take(wanted, fresh)
+
+    def _price(self, kind: Kind) -> float:
+        """Return what a fresh process costs now."""
+        if self._warm.count(kind):
+            return choice.READY
+        if self._has_room() and not len(self._queue):
+            return choice.STARTED
+        return self._price_of_room()
+
+    def _price_of_room(self) -> float:
+        """Return what a fresh process costs where another must end: too much if that is in a tool loop."""
+        spare = self._warm.processes or self._keeping.without_open_calls
+        return choice.CROWDED if spare else choice.FULL
+
+    async def _is_ready(self, kept: Kept) -> bool:
+        """Wait for the end of what a conversation was doing; say whether it can go on, or end its process."""
+        process = kept.conversation.process
+        try:
+            ready = kept.ready is None or await asyncio.shield(kept.ready)
+        except BaseException:  # the client left meanwhile
+            if kept.ready is None or kept.ready.done() or self._stopping:
+                self.discard(process)
+            else:
+                self._keeping.put_back(kept)
+            raise
+        if ready and process.alive:
+            return True
+
+        self.discard(process)
+        return False
+
+    def _settled(self, kept: Kept, done: asyncio.Task[bool]) -> None:
+        """End at once what will never be ready, if it still waits."""
+        if not self._stopping and kept in self._keeping and (done.cancelled() or not done.result()):
+            self._keeping.take_process(kept.conversation.process)
+            self.discard(kept.conversation.process)
+
     # --- places
 
     def _has_room(self) -> bool:
         return len(self._all) + self._reserved < self._settings.max_processes
 
-    async def _wait(self, client: str) -> None:
+    async def _place(self, wanted: Wanted) -> Kept | None:
+        """Reserve a place for a new process, at once or after a wait, which may end with something better."""
+        if not len(self._queue) and self._has_room():
+            self._reserved += 1
+            return None
         if self._queue.full:
             raise Busy(
                 f"all {self._settings.max_processes} processes are busy and the queue is full",
                 retry_after=_RETRY_AFTER,
             )
-        wait = self._queue.add(client)
-        self._make_room_for_queue()
+        wait = self._queue.add(wanted.client.key or wanted.client.address, wanted)
+        self._serve_queue()
         try:
             async with asyncio.timeout(self._settings.queue_timeout):
-                await wait
+                return await asyncio.shield(wait.given)
         except BaseException as error:
-            self._queue.remove(client, wait)
-            if (
-                wait.done() and not wait.cancelled() and not wait.exception()
-            ):  # the place came in the same instant
-                self._release()
+            self._leave(wait)
             if not isinstance(error, TimeoutError):
                 raise
             raise Busy(
@@ -169,35 +230,43 @@ class Pool:
                 retry_after=_RETRY_AFTER,
             ) from error
 
-    def _make_room_for_queue(self) -> None:
-        """Let go of as many idle processes as requests wait beyond what is ending already."""
-        for _ in range(len(self._queue) - len(self._ending)):
-            if not self._evict():
-                break
-        self._serve_queue()
-
-    def _evict(self) -> bool:
-        parked = self.parking.take_oldest()
-        if parked:
-            self._end_parked(parked)
-            return True
-
-        for ready in self._warm.values():
-            if ready:
-                self.discard(ready.popleft()[0], idle=True)
-                return True
-
-        return False
-
-    def _end_parked(self, parked: Parked) -> None:
-        if parked.ready is not None:
-            parked.ready.cancel()
-        self.discard(parked.conversation.process, idle=not parked.conversation.pending)
+    def _leave(self, wait: Wait[Wanted, Kept | None]) -> None:
+        """End a wait, and give back what came in the same instant."""
+        self._queue.remove(wait)
+        if not wait.given.done():
+            wait.given.cancel()
+        elif not wait.given.cancelled() and not wait.given.exception():
+            found = wait.given.result()
+            if found is None:
+                self._release()
+            else:
+                self._keeping.put_back(found)
+                self._serve_queue()
 
     def _serve_queue(self) -> None:
-        while self._has_room() and (wait := self._queue.next()):
-            self._reserved += 1
-            wait.set_result(None)
+        """Give what is there to those who wait: what goes on best, else room, for which idle ones must go."""
+        leaving = len(self._ending)
+        for wait in list(self._queue):
+            if found := self._find(wait.asked, self._price_of_room()):
+                self._queue.give(wait, found)
+            elif self._has_room():
+                self._reserved += 1
+                self._queue.give(wait, None)
+            elif leaving:
+                leaving -= 1
+            else:
+                self._evict()
+
+    def _evict(self) -> None:
+        if kept := self._keeping.take_oldest():
+            self._end_kept(kept)
+        elif process := self._warm.take_any():
+            self.discard(process, idle=True)
+
+    def _end_kept(self, kept: Kept) -> None:
+        if kept.ready is not None:
+            kept.ready.cancel()
+        self.discard(kept.conversation.process, idle=not kept.conversation.pending)
 
     def _release(self) -> None:
         self._reserved -= 1
@@ -221,11 +290,9 @@ class Pool:
         expected = process in self._ending or process.killed
         self._all.discard(process)
         self._ending.discard(process)
-        for ready in self._warm.values():
-            for entry in [entry for entry in ready if entry[0] is process]:
-                ready.remove(entry)
-                self._back_off(process.kind)
-        self.parking.take_process(process)
+        if self._warm.lose(process):
+            self._warm.back_off(process.kind)
+        self._keeping.take_process(process)
         if not self._stopping:
             self._tasks.start(process.end(), f"claude-reap-{process.pid}")
         if not (expected or self._stopping):
@@ -238,63 +305,59 @@ class Pool:
         await self._warm_up(kind)
 
     async def _warm_up(self, kind: Kind) -> None:
-        backoff, _ = self._backoff.get(kind, (0.0, 0.0))
-        if kind in self._warming or backoff > time.monotonic():
+        if kind in self._warming or not self._warm.may_start(kind):
             return
 
         self._warming.add(kind)
         try:
-            while len(self._warm[kind]) < self._settings.warm and not self._stopping:
-                if not self._has_room() and not await self._make_room_for_warm():
+            while self._warm.count(kind) < self._settings.warm and not self._stopping:
+                if len(self._queue) or not self._has_room():
                     return
                 self._reserved += 1
                 process = await self._spawn(kind)
                 await process.rehearse(self._rehearsal(kind))
-                self._warm[kind].append((process, time.monotonic()))
+                self._warm.add(process)
         except ProxyError as error:
-            self._back_off(kind)
+            self._warm.back_off(kind)
             logger.warning("no process for %r could be warmed: %s", kind.model, error)
         finally:
             self._warming.discard(kind)
 
-    async def _make_room_for_warm(self) -> bool:
-        """A warm process is worth more than the longest parked conversation, but not than the only one."""
-        if len(self._queue) or len(self.parking) < 2:
-            return False
-
-        parked = self.parking.take_oldest()
-        assert parked is not None
-        self._end_parked(parked)
-        await parked.conversation.process.exits_within(5.0)
-        return self._has_room()
-
-    def _back_off(self, kind: Kind) -> None:
-        _, last = self._backoff.get(kind, (0.0, 0.5))
-        pause = min(last * 2, _LONGEST_BACKOFF)
-        self._backoff[kind] = (time.monotonic() + pause, pause)
-
     async def _keep_house(self) -> None:
-        """Warm what was used lately, renew what is old, end what nobody continued."""
+        """Warm what was used lately, renew what is old, end what nobody needs, and stop what is idle."""
         while True:
-            now = time.monotonic()
-            for parked in self.parking.take_older_than(self._settings.idle_timeout):
-                self._end_parked(parked)
-            for ready in self._warm.values():
-                while ready and ready[0][1] < now - self._settings.warm_timeout:
-                    self.discard(ready.popleft()[0], idle=True)
-            for kind, used in list(self._used.items()):
-                if used > now - self._settings.warm_timeout:
-                    await self._warm_up(kind)
-                else:
-                    del self._used[kind]
-            self._forget()
+            for kept in self._keeping.take_older_than(self._settings.idle_timeout):
+                self._end_kept(kept)
+            for process in self._warm.take_older_than(self._settings.warm_timeout):
+                self.discard(process, idle=True)
+            resting = time.monotonic() - self._asked_at > self._settings.rest_timeout
+            if resting:
+                self._shrink()
+            for kind in self._wanted_warm(resting=resting):
+                await self._warm_up(kind)
+            for process in [*self._keeping.idle(_PAUSED_AFTER), *self._warm.idle(_PAUSED_AFTER)]:
+                process.pause()
             await asyncio.sleep(_MAINTENANCE)
 
-    def _forget(self) -> None:
-        """Drop what is known of kinds that nobody uses: their names are the clients' choice."""
-        for known in (self._warm, self._backoff):
-            for kind in [kind for kind in known if kind not in self._used and not self._warm.get(kind)]:
-                del known[kind]
+    def _wanted_warm(self, *, resting: bool) -> list[Kind]:
+        """Return the kinds to have warm processes of: at rest, of the last one, if there are no others."""
+        used = self._warm.used_within(self._settings.rest_timeout)
+        if resting:
+            used = [] if self._all or self._last is None else [self._last]
+        return list(dict.fromkeys([*self._always, *used]))
+
+    def _shrink(self) -> None:
+        """Leave one process, the one used last, and those that are always to be warm."""
+        newest = next(reversed(list(self._keeping)), None)
+        for kept in self._keeping:
+            if kept is not newest:
+                self._keeping.take_process(kept.conversation.process)
+                self._end_kept(kept)
+        spare = None if newest else self._last
+        for process in self._warm.processes:
+            if process.kind != spare and process.kind not in self._always:
+                self._warm.lose(process)
+                self.discard(process, idle=True)
 
 
 def _stopping() -> BackendUnavailable:

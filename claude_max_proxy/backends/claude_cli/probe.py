@@ -1,8 +1,9 @@
-"""Whether a CLI of an unknown version still hands on tools as they are, tried on a listener of our own.
+"""What a CLI of an unknown version does with tools and used processes, tried on a listener of our own.
 
 What the proxy builds on, the CLI promises nobody. So a version that the tests have not seen is asked one
-question with unusual tools before it is trusted with a client's, and what it sends is compared with what it
-was given. It talks to a port of this machine then, with a key that is none, and cannot see the user's login.
+question with unusual tools before it is trusted with a client's, and others in the same process. What it
+sends is compared with what it was given. It talks to a port of this machine then, with a key that is none,
+and cannot see the user's login.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.tools import definitions, names_of
+from claude_max_proxy.backends.claude_cli.transcript import Plan
 from claude_max_proxy.backends.claude_cli.tuning import tune
 from claude_max_proxy.backends.claude_cli.turn import Turn
 from claude_max_proxy.messages_api import Abilities
@@ -34,7 +36,7 @@ from claude_max_proxy.tasks import Tasks
 logger = logging.getLogger(__name__)
 
 # The versions that the tests run with.
-SEEN = frozenset({"2.1.197", "2.1.331"})
+SEEN = frozenset({"2.1.197", "2.1.331", "2.1.332"})
 _MODEL = "claude-sonnet-4-5"
 _TIMEOUT = 30.0
 _LARGEST = 1_000_000
@@ -49,6 +51,8 @@ _TOOLS = [
     ),
     Tool("alpha", None, {"type": "object", "properties": {"x": {"x-note": [1], "format": "unheard-of"}}}),
 ]
+_OTHER_TOOLS = [Tool("gamma", "other", {"type": "object"})]
+_CANARY = "what is said first"
 _EVENTS: tuple[dict[str, Any], ...] = (
     {
         "type": "message_start",
@@ -82,11 +86,20 @@ class Trust:
         """Know nothing yet."""
         self.problem = ""
         self._settings = settings
+        self._rewinds = False
         self._begun = asyncio.Event()
-        self._trial: asyncio.Task[bool | None] | None = None
+        self._trial: asyncio.Task[None] | None = None
+
+    async def rewinds(self) -> bool:
+        """Tell whether a used process may take another conversation: where the tests, or a trial, saw it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.start_timeout):
+                await self._begun.wait()
+        return self._rewinds
 
     def begin(self, version: str, command: list[str], tasks: Tasks) -> None:
         """Take the installed version, and try it if it is not one of those seen; empty if there is none."""
+        self._rewinds = self._rewinds or version in SEEN
         if version and version not in SEEN and self._trial is None:
             self._trial = tasks.start(self._try(version, command), f"claude-probe-{version}")
         self._begun.set()
@@ -104,36 +117,59 @@ class Trust:
         if self.problem:
             raise UpstreamError(self.problem, code="tools_changed")
 
-    async def _try(self, version: str, command: list[str]) -> bool | None:
-        arrived = await tools_arrive(command, self._settings)
-        if arrived is False:
+    async def _try(self, version: str, command: list[str]) -> None:
+        found = await try_out(command, self._settings)
+        self._rewinds = found.rewinds
+        if found.tools_arrive is False:
             seen = ", ".join(sorted(SEEN))
             self.problem = (
                 f"the Claude Code CLI {version} changes tools on their way to the model, so none can be "
                 f"offered; these versions do not: {seen}"
             )
             logger.warning("%s", self.problem)
-        return arrived
+        if found.tools_arrive is not None and not found.rewinds:
+            logger.info("each process of the Claude Code CLI %s serves one conversation only", version)
 
 
-async def tools_arrive(command: list[str], settings: ClaudeCliSettings) -> bool | None:
-    """Tell whether tools reach the API as they are; ``None`` where the CLI did not even ask."""
-    request = Request(_MODEL, tools=list(_TOOLS), messages=[Message("user", [Text("hello")])])
+class Findings(msgspec.Struct, frozen=True):
+    """What a CLI did in its trial: ``None`` where it did not even ask."""
+
+    tools_arrive: bool | None = None
+    rewinds: bool = False
+
+
+async def try_out(command: list[str], settings: ClaudeCliSettings) -> Findings:
+    """Ask a CLI, take that back, ask something else, take that back, and ask the first again.
+
+    Tools arrive if the API is told of them as they are. Processes may be used again if the last question
+    arrives just as the first, and nothing of it in between.
+    """
+    first = _asking(_CANARY, _TOOLS)
+    requests = [first, _asking("something else", _OTHER_TOOLS), first]
     seen: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="claude-max-probe-", ignore_cleanup_errors=True) as home:
         async with _listener(seen) as url:
             own = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "none", "CLAUDE_CONFIG_DIR": home}
             given = {**environment(os.environ, settings.env), **own}
-            await _ask(command, settings, request, _without_secrets(given))
+            await _ask(command, settings, requests, _without_secrets(given))
     if not seen:
-        return None
-    return msgspec.json.encode(seen[0].get("tools")) == msgspec.json.encode(
-        definitions(request, names_of(request))
-    )
+        return Findings()
+    wanted = definitions(first, names_of(first))
+    arrive = msgspec.json.encode(seen[0].get("tools")) == msgspec.json.encode(wanted)
+    written = [msgspec.json.encode(body) for body in seen]
+    again = len(seen) == len(requests) and written[0] == written[2] and _CANARY.encode() not in written[1]
+    return Findings(arrive, again)
+
+
+def _asking(text: str, tools: list[Tool]) -> Request:
+    return Request(_MODEL, tools=list(tools), messages=[Message("user", [Text(text)])])
 
 
 async def _ask(
-    command: list[str], settings: ClaudeCliSettings, request: Request, environment: Mapping[str, str]
+    command: list[str],
+    settings: ClaudeCliSettings,
+    requests: list[Request],
+    environment: Mapping[str, str],
 ) -> None:
     kind = Kind(_MODEL)
     process = None
@@ -142,18 +178,27 @@ async def _ask(
             process = await CliProcess.spawn(
                 arguments(command, kind), environment, private_directory(), kind, lambda _: None
             )
-            conversation = Conversation(process, settings, lambda _: None)
-            await conversation.bind(request)
-            tuning = tune(request, ModelInfo(_MODEL), Abilities())
-            turn = Turn(request, live=False, queued=0.0)
-            async with aclosing(conversation.ask(request.messages[-1], turn, tuning)) as events:
-                async for _ in events:
-                    pass
+            conversation = Conversation(process, settings, lambda _: None, movable=True)
+            await conversation.bind(requests[0])
+            for request in requests:
+                await _ask_once(conversation, request)
     except (ProxyError, TimeoutError):
         pass  # what it sent before is what counts
     finally:
         if process is not None:
             await process.end()
+
+
+async def _ask_once(conversation: Conversation, request: Request) -> None:
+    """Ask in an empty transcript, and wait for the end of the turn."""
+    lines = tuple(entry.line for entry in reversed(conversation.entries) if entry.line)
+    asked = await conversation.follow(Plan(0, lines), request, _MODEL)
+    turn = Turn(request, live=False, queued=0.0)
+    tuning = tune(request, ModelInfo(_MODEL), Abilities())
+    async with aclosing(conversation.ask(asked, turn, tuning)) as events:
+        async for _ in events:
+            pass
+    await conversation.settle()
 
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from claude_max_proxy.backends.claude_cli.framing import LineFramer
 from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.protocol import Garbage, Line, decode, is_final, is_rehearsed
 from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal
+from claude_max_proxy.backends.claude_cli.watchdog import watch
 from claude_max_proxy.tasks import Tasks
 
 
@@ -42,7 +43,9 @@ Batch = list[Line] | None
 class CliProcess:
     """A running CLI. ``inbox`` holds its lines, batch by batch, and ``None`` once it said its last.
 
-    ``killed`` says that its end was our doing. ``rehearsed`` is set but for the time in which it rehearses.
+    ``killed`` says that its end was our doing, and ``fenced`` that it cannot ask anything by itself where an
+    answer ends for good. One that is ``paused`` wakes when it is spoken to. ``rehearsed`` is set but for the
+    time in which it rehearses.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, kind: Kind) -> None:
@@ -53,6 +56,8 @@ class CliProcess:
         self.rehearsed = asyncio.Event()
         self.rehearsed.set()
         self.killed = False
+        self.fenced = False
+        self.paused = False
         self._rehearsal = Rehearsal()
         self._process = process
         self._tasks = Tasks()
@@ -70,8 +75,13 @@ class CliProcess:
         directory: Path,
         kind: Kind,
         on_exit: Callable[[CliProcess], None],
+        announce: int | None = None,
     ) -> CliProcess:
-        """Start the CLI; raise :class:`BackendUnavailable` when the system cannot."""
+        """Start the CLI; raise :class:`BackendUnavailable` when the system cannot.
+
+        ``announce`` is a descriptor to which the child writes its number before it is the CLI, as the
+        watchdog reads it: whenever the proxy dies, there is nothing that is not watched.
+        """
         linux = sys.platform == "linux"
         try:
             process = await asyncio.create_subprocess_exec(
@@ -83,7 +93,7 @@ class CliProcess:
                 cwd=directory,
                 limit=_UNREAD,
                 start_new_session=os.name == "posix",
-                preexec_fn=_die_with(os.getpid()) if linux else None,
+                preexec_fn=_prepare(os.getpid(), announce) if linux else None,
             )
         except OSError as error:
             raise BackendUnavailable(
@@ -114,6 +124,7 @@ class CliProcess:
         """Write to its standard input; raise :class:`UpstreamFailed` when it does not take it."""
         stdin = self._process.stdin
         assert stdin is not None
+        self._wake()
         try:
             stdin.write(lines)
             async with asyncio.timeout(_SEND_TIMEOUT):
@@ -131,6 +142,16 @@ class CliProcess:
             self._rehearsal = rehearsal
             await self.send(rehearsal.begin)
 
+    def pause(self) -> None:
+        """Stop it where it is, so that it takes no time of the machine's until it is spoken to again.
+
+        It must have nothing to do. Whoever dies meanwhile takes it along: the signal that ends it needs no
+        waking. Windows has nothing like it.
+        """
+        if os.name == "posix" and self.alive and not self.paused:
+            self.paused = True
+            self._signal(signal.SIGSTOP)
+
     def kill(self) -> None:
         """End it this instant, with everything it started."""
         self.killed = True
@@ -142,6 +163,7 @@ class CliProcess:
         Any other hears the signal first: when its input closes, it gives up the calls that it waits for, and
         asks the model once more.
         """
+        self._wake()
         if idle:
             self._close_input()
         if not (idle and await self.exits_within(_GRACE)):
@@ -159,6 +181,11 @@ class CliProcess:
             async with asyncio.timeout(seconds):
                 await self.exited.wait()
         return self.exited.is_set()
+
+    def _wake(self) -> None:
+        if self.paused:
+            self.paused = False
+            self._signal(signal.SIGCONT)
 
     def _close_input(self) -> None:
         with contextlib.suppress(OSError, RuntimeError):
@@ -182,7 +209,7 @@ class CliProcess:
         try:
             while chunk := await stdout.read(_CHUNK):
                 lines = [line for raw in framer.feed(chunk) if (line := self._decode(raw))]
-                if any(map(is_final, lines)):
+                if any(map(is_final, lines)) and not self.fenced:
                     self.kill()  # here, for whoever reads the inbox may be late
                 if not self.rehearsed.is_set() and any(map(is_rehearsed, lines)):
                     await self.send(self._rehearsal.end)
@@ -236,12 +263,15 @@ class CliProcess:
         on_exit(self)
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def _prepare(parent: int, announce: int | None) -> Callable[[], None]:
     """Make the kernel kill the child when the proxy dies, unless it has died already."""
     prctl = ctypes.CDLL(None).prctl
 
     def prepare() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if announce is not None:
+            with contextlib.suppress(OSError):
+                os.write(announce, watch(os.getpid()))
         if os.getppid() != parent:
             os._exit(1)
 

@@ -45,6 +45,7 @@ class ControlRequest(msgspec.Struct):
     subtype: str = ""
     server_name: str = ""
     message: RpcMessage | None = None
+    callback_id: str = ""
 
 
 class ControlResponse(msgspec.Struct):
@@ -90,6 +91,12 @@ class Line(msgspec.Struct):
     claude_code_version: str = ""
     attempt: int = 0
     tools: list[str] | None = None
+
+
+class Rewound(msgspec.Struct):
+    """The answer to ``rewind_conversation``."""
+
+    rewound: bool = False
 
 
 class ContextUsage(msgspec.Struct):
@@ -148,6 +155,7 @@ class Initialized(msgspec.Struct):
 
 _line_decoder = msgspec.json.Decoder(Line)
 _head_decoder = msgspec.json.Decoder(dict[str, Any])
+_rewound_decoder = msgspec.json.Decoder(Rewound)
 _context_decoder = msgspec.json.Decoder(ContextUsage)
 _initialized_decoder = msgspec.json.Decoder(Initialized)
 _known = frozenset({"stream_event", "control_request", "control_response", "result", "assistant"})
@@ -195,6 +203,31 @@ def control_request(subtype: str, **fields: Any) -> tuple[str, bytes]:
     request_id = f"proxy-{next(_ids)}"
     body = {"subtype": subtype, **fields}
     return request_id, line("control_request", request_id=request_id, request=body)
+
+
+def rewind(target: str, newest: str) -> tuple[str, bytes]:
+    """Write the request to take back all from the user's line ``target`` on; ``newest`` is the last one."""
+    return control_request(
+        "rewind_conversation",
+        target_message_uuid=target,
+        last_seen_user_message_uuid=newest,
+        interrupt_if_running=True,
+    )
+
+
+def is_rewound(response: ControlResponse) -> bool:
+    """Tell whether it did: only what it says in so many words counts."""
+    try:
+        return response.subtype == "success" and _rewound_decoder.decode(response.response).rewound
+    except msgspec.MsgspecError:
+        return False
+
+
+def hook_response(request_id: str, answer: dict[str, Any]) -> bytes:
+    """Write the answer to a hook."""
+    return line(
+        "control_response", response={"subtype": "success", "request_id": request_id, "response": answer}
+    )
 
 
 def mcp_response(request_id: str, rpc_id: int | str | None, result: dict[str, Any]) -> bytes:

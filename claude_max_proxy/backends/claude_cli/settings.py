@@ -17,7 +17,8 @@ class ClaudeCliSettings(Settings, frozen=True):
     """How to run the CLI. Times are in seconds.
 
     ``command`` is the program, or a list with arguments that come before ours. ``warm`` processes are kept
-    ready for each of ``warm_models`` and for every model used lately, and renewed after ``warm_timeout``.
+    ready for each of ``warm_models``, always, and for every model used lately, and renewed after
+    ``warm_timeout``. After ``rest_timeout`` without a request one process is left, of the model used last.
     ``max_processes`` bounds all of them, busy, warm and parked; ``idle_timeout`` ends a conversation that
     nobody continued. A request waits at most ``queue_timeout`` among at most ``queue_size`` others.
     ``start_timeout`` bounds the CLI's start, ``first_event_timeout`` the wait for the upstream's first word,
@@ -27,8 +28,9 @@ class ClaudeCliSettings(Settings, frozen=True):
 
     command: str | list[str] = "claude"
     warm: Count = 1
-    warm_models: list[str] = msgspec.field(default_factory=lambda: ["opus", "sonnet", "haiku"])
+    warm_models: list[str] = msgspec.field(default_factory=list)
     warm_timeout: Seconds = 1800.0
+    rest_timeout: Seconds = 300.0
     max_processes: Annotated[int, msgspec.Meta(ge=1)] = 8
     idle_timeout: Seconds = 1800.0
     queue_size: Count = 64

@@ -16,6 +16,7 @@ import msgspec
 
 from claude_max_proxy import BeyondModel, ModelInfo, Request, ToolChoice, refusals
 from claude_max_proxy.backends.claude_cli.exactness import inexact
+from claude_max_proxy.backends.claude_cli.fence import NO_FENCE
 from claude_max_proxy.backends.claude_cli.tools import definitions, names_of
 from claude_max_proxy.messages_api import Abilities, Block, ToolNames
 
@@ -62,6 +63,7 @@ class Tuning(msgspec.Struct, frozen=True):
             "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "" if self.max_tokens is None else str(self.max_tokens),
             "CLAUDE_CODE_DISABLE_THINKING": "" if self.thinking else "1",
             "CLAUDE_CODE_EXTRA_BODY": msgspec.json.encode(body).decode() if body else "",
+            **NO_FENCE,
         }
         return {"effortLevel": self.effort, "env": environment}
 

@@ -53,13 +53,21 @@ class Watchdog:
                 start_new_session=True,
             )
 
+    @property
+    def descriptor(self) -> int | None:
+        """Where a child may say by itself that it has begun; ``None`` without a shell."""
+        if self._process is None or self._process.stdin is None:
+            return None
+        pipe = self._process.stdin.transport.get_extra_info("pipe")
+        return None if pipe is None else int(pipe.fileno())
+
     def add(self, group: int) -> None:
-        """Watch a process group that has begun."""
-        self._tell("+", group)
+        """Watch a process group that has begun; to hear of one twice does no harm."""
+        self._tell(watch(group))
 
     def remove(self, group: int) -> None:
         """Watch it no longer: it has ended, and its number may be another's soon."""
-        self._tell("-", group)
+        self._tell(f"- {group}\n".encode())
 
     async def stop(self) -> None:
         """End the shell; whatever is still watched is killed."""
@@ -75,7 +83,12 @@ class Watchdog:
             self._process.kill()
         self._process = None
 
-    def _tell(self, sign: str, group: int) -> None:
+    def _tell(self, line: bytes) -> None:
         if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError, RuntimeError):
-                self._process.stdin.write(f"{sign} {group}\n".encode())
+                self._process.stdin.write(line)
+
+
+def watch(group: int) -> bytes:
+    """Write the line that has a process group watched."""
+    return f"+ {group}\n".encode()

@@ -72,10 +72,15 @@ def test_a_sealed_process() -> None:
     """Without an agent the CLI has no tools, no settings, and may call the client's tools alone."""
     given = arguments(["claude"], Kind("opus"))
     pairs = dict(pairwise(given))
-    assert (pairs["--tools"], pairs["--setting-sources"], pairs["--allowedTools"]) == ("", "", "mcp__c")
+    assert (pairs["--tools"], pairs["--setting-sources"], pairs["--allowedTools"]) == (
+        "",
+        "",
+        "mcp__c,mcp__d",
+    )
     assert pairs["--permission-mode"] == "dontAsk"
     assert {"--no-session-persistence", "--strict-mcp-config", "--disable-slash-commands"} <= set(given)
     assert json.loads(pairs["--settings"])["attribution"] == {"commit": "", "pr": ""}
+    assert json.loads(pairs["--settings"])["crossSessionInbound"] == "refuse"
 
 
 def test_an_agent() -> None:
@@ -83,9 +88,9 @@ def test_an_agent() -> None:
     agent = Agent(("Read", "Bash"), "work", ("Read",), "acceptEdits", ("project",))
     given = arguments(["claude"], Kind("opus", agent))
     pairs = dict(pairwise(given))
-    assert (pairs["--tools"], pairs["--allowedTools"]) == ("Read,Bash", "mcp__c,Read")
+    assert (pairs["--tools"], pairs["--allowedTools"]) == ("Read,Bash", "mcp__c,mcp__d,Read")
     assert (pairs["--setting-sources"], pairs["--permission-mode"]) == ("project", "acceptEdits")
-    assert "--settings" not in pairs
+    assert json.loads(pairs["--settings"]) == {"crossSessionInbound": "refuse"}
 
 
 INHERITED = {

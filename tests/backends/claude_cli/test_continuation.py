@@ -1,11 +1,11 @@
-"""Whether a request goes on where a parked conversation waits."""
+"""Whether what is new in a request answers the tool calls that wait for results."""
 
 from __future__ import annotations
 
 import pytest
 
 from claude_max_proxy import Image, Message, Part, Text, ToolCall, ToolResult
-from claude_max_proxy.backends.claude_cli.continuation import is_plain, results_for, split
+from claude_max_proxy.backends.claude_cli.continuation import results_for
 from claude_max_proxy.backends.claude_cli.tools import MAX_RESULT_CHARACTERS
 
 
@@ -23,36 +23,6 @@ def result(call: str, text: str = "found") -> ToolResult:
 def user(*parts: Part, ephemeral: bool = False) -> Message:
     """A user's message."""
     return Message("user", list(parts), ephemeral)
-
-
-@pytest.mark.parametrize(
-    ("messages", "known"),
-    [
-        ([], 0),
-        ([ASKED], 0),
-        ([ASKED, ANSWERED], 2),
-        ([ASKED, ANSWERED, ASKED], 2),
-        ([ASKED, CALLED, user(result("call1")), ANSWERED, ASKED, ASKED], 4),
-        ([ANSWERED], 1),
-    ],
-)
-def test_what_is_new(messages: list[Message], known: int) -> None:
-    """What comes after the assistant's last message is new; all before it is known, in order."""
-    assert split(messages) == (messages[:known], messages[known:])
-
-
-@pytest.mark.parametrize(
-    ("new", "plain"),
-    [
-        ([], True),
-        ([ASKED, user(Text("x"), Image("image/png", "AA"))], True),
-        ([user(result("c"))], False),
-        ([ASKED, user(Text("x"), result("c"))], False),
-    ],
-)
-def test_what_users_just_say(new: list[Message], plain: bool) -> None:
-    """A message with a tool's result is not just what a user says."""
-    assert is_plain(new) is plain
 
 
 def test_results_that_answer_all() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from claude_max_proxy import (
+    Agent,
     File,
     Image,
     Message,
@@ -190,27 +191,33 @@ def test_no_two_alike() -> None:
     assert len({of(messages) for messages in VARIANTS}) == len(VARIANTS)
 
 
-def test_every_way_to_begin_is_its_own() -> None:
-    """A process's kind, instructions, tools and schema are part of what a conversation is."""
+AGENT = Agent(("Read",), "work")
+
+
+def test_what_binds_a_process() -> None:
+    """A process's kind, instructions and schema are told once, an agent's tools, too."""
+    bound = Kind("opus", AGENT)
     requests = [
         (Request("m"), KIND),
         (Request("m"), Kind("sonnet")),
         (Request("m", system="s"), KIND),
-        (Request("m", tools=[Tool("a")]), KIND),
-        (Request("m", tools=[Tool("a", "d")]), KIND),
-        (Request("m", tools=[Tool("a", parameters={"x": 1})]), KIND),
-        (Request("m", tools=[Tool("a"), Tool("b")]), KIND),
-        (Request("m", tools=[Tool("b"), Tool("a")]), KIND),
         (Request("m", response_schema={}), KIND),
         (Request("m", response_schema={"x": 1}), KIND),
+        (Request("m", agent=AGENT), bound),
+        (Request("m", agent=AGENT, tools=[Tool("a")]), bound),
+        (Request("m", agent=AGENT, tools=[Tool("a", "d")]), bound),
+        (Request("m", agent=AGENT, tools=[Tool("a"), Tool("b")]), bound),
+        (Request("m", agent=AGENT, tools=[Tool("b"), Tool("a")]), bound),
     ]
     assert len({root(request, kind) for request, kind in requests}) == len(requests)
 
 
-def test_what_does_not_shape_a_process() -> None:
-    """The client's name for the model, and how schemas are spelled, are no difference."""
-    one = Request("opus", tools=[Tool("a", parameters={"x": 1, "y": 2})], stream=True)
-    two = Request("claude-opus-4", tools=[Tool("a", parameters={"y": 2, "x": 1})])
+def test_what_does_not_bind_a_process() -> None:
+    """The client's name for the model, its tools, and how schemas are spelled, are no difference."""
+    one = Request(
+        "opus", tools=[Tool("a", parameters={"x": 1})], stream=True, response_schema={"x": 1, "y": 2}
+    )
+    two = Request("claude-opus-4", response_schema={"y": 2, "x": 1})
     assert root(one, KIND) == root(two, KIND)
 
 

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from claude_max_proxy import BackendUnavailable, Busy, Client
+from claude_max_proxy.backends.claude_cli import pool as pool_module
+from claude_max_proxy.backends.claude_cli.choice import Wanted
 from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.pool import REFILL_DELAY, Pool
 from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.backends.claude_cli.used_models import UsedModels
+from claude_max_proxy.backends.claude_cli.wear import Wear
+from tests.backends.claude_cli.test_transcript import message, transcript
+from tests.end_to_end.running import until
 
 
 OPUS, SONNET, HAIKU = Kind("opus"), Kind("sonnet"), Kind("haiku")
@@ -29,6 +39,7 @@ class FakeProcess:
         self.pid = next(_pids)
         self.alive = True
         self.killed = False
+        self.paused = False
         self.exited = asyncio.Event()
         self.rehearsed = asyncio.Event()
         self._on_exit = on_exit
@@ -37,6 +48,9 @@ class FakeProcess:
     async def rehearse(self, rehearsal: Rehearsal) -> None:
         """Be done with it at once."""
         self.rehearsed.set()
+
+    def pause(self) -> None:
+        self.paused = True
 
     def die(self) -> None:
         if self.alive:
@@ -64,16 +78,21 @@ class FakeProcess:
 
 
 class FakeConversation:
-    """A conversation in a process, settled with ``ready``."""
+    """A conversation in a process, which holds `words`."""
 
-    def __init__(self, process: Any, *, ready: bool = True, pending: bool = False) -> None:
+    def __init__(self, process: Any, words: str = "u1 a1", *, pending: bool = False) -> None:
         self.process = process
+        self.root = b"root"
+        self.entries = transcript(*words.split())
+        self.movable = True
         self.pending = {"a": "b"} if pending else {}
-        self._ready = ready
+        self.wear = Wear(process.pid)
 
-    async def settle(self) -> bool:
-        await asyncio.sleep(0)
-        return self._ready
+
+async def says(ready: bool) -> bool:
+    """Say it a moment later."""
+    await asyncio.sleep(0)
+    return ready
 
 
 class Launcher:
@@ -95,16 +114,22 @@ class Launcher:
         return process
 
     @property
+    def paused(self) -> list[Any]:
+        """Those that live, and are stopped."""
+        return [process for process in self.processes if process.alive and process.paused]
+
+    @property
     def most(self) -> int:
         """How many are alive."""
         return sum(process.alive for process in self.processes)
 
 
 @asynccontextmanager
-async def pool(**settings: Any) -> AsyncIterator[tuple[Any, Launcher]]:
+async def pool(memory: UsedModels | None = None, **settings: Any) -> AsyncIterator[tuple[Any, Launcher]]:
     """A pool and what it launches; everything is over afterwards."""
     launch = Launcher()
-    used = Pool(ClaudeCliSettings(**{"warm_models": [], **settings}), launch, lambda _: Rehearsal())
+    memory = memory or UsedModels("claude", Path(os.devnull))
+    used = Pool(ClaudeCliSettings(**{"warm": 0, **settings}), launch, lambda _: Rehearsal(), memory)
     try:
         yield used, launch
     finally:
@@ -124,6 +149,11 @@ def started(work: Any) -> asyncio.Task[Any]:
     return asyncio.get_running_loop().create_task(work)
 
 
+def wanted(kind: Kind, client: str = "me", words: str = "u9", root: bytes = b"root") -> Wanted:
+    """What a request of a client wants."""
+    return Wanted(kind, root, Client(address=client), [message(word) for word in words.split()])
+
+
 def counts(**given: int) -> dict[str, int]:
     """How a pool stands, the rest being nothing."""
     return {"starting": 0, "warm": 0, "busy": 0, "parked": 0, "ending": 0, "queued": 0, **given}
@@ -132,7 +162,7 @@ def counts(**given: int) -> dict[str, int]:
 async def test_a_cold_start() -> None:
     """Without a warm process one is started."""
     async with pool() as (used, launch):
-        process = await used.lease(OPUS, "me")
+        process = await used.obtain(wanted(OPUS))
         assert launch.processes == [process]
         assert used.counts == counts(busy=1)
 
@@ -143,7 +173,7 @@ async def test_warm_ones_are_there_before_they_are_needed() -> None:
         used.start()
         await settled()
         assert used.counts == counts(warm=4)
-        process = await used.lease(OPUS, "me")
+        process = await used.obtain(wanted(OPUS))
         assert process in launch.processes[:4]
         assert used.counts == counts(warm=3, busy=1)
         used.refill(OPUS)
@@ -155,33 +185,35 @@ async def test_warm_ones_are_there_before_they_are_needed() -> None:
 
 async def test_a_warm_one_that_died() -> None:
     """A warm process that has ended is not given; it is counted, and another is started."""
-    async with pool(warm_models=["opus"]) as (used, launch):
+    async with pool(warm_models=["opus"], warm=1) as (used, launch):
         used.start()
         await settled()
         launch.processes[0].die()
-        process = await used.lease(OPUS, "me")
+        process = await used.obtain(wanted(OPUS))
         assert process.alive
         assert used.crashes == 1
 
 
 async def test_another_kind_is_not_given() -> None:
     """A warm process stands in only for its own kind."""
-    async with pool(warm_models=["haiku"]) as (used, _):
+    async with pool(warm_models=["haiku"], warm=1) as (used, _):
         used.start()
         await settled()
-        assert (await used.lease(OPUS, "me")).kind == OPUS
+        assert (await used.obtain(wanted(OPUS))).kind == OPUS
 
 
 async def test_there_are_never_too_many() -> None:
     """However many ask, only so many processes live; every one is served in the end."""
-    async with pool(max_processes=3, warm_models=["opus"]) as (used, launch):
+    async with pool(max_processes=3, warm_models=["opus"], warm=1) as (used, launch):
         used.start()
         launch.linger = 0.001
         peak = 0
 
         async def ask(number: int) -> None:
             nonlocal peak
-            process = await used.lease(OPUS if number % 2 else HAIKU, f"client-{number % 5}")
+            process = await used.obtain(
+                wanted(OPUS if number % 2 else HAIKU, f"client-{number % 5}", root=bytes([number]))
+            )
             peak = max(peak, launch.most)
             await asyncio.sleep(0.001)
             used.refill(process.kind)
@@ -195,12 +227,12 @@ async def test_there_are_never_too_many() -> None:
 async def test_the_queue_is_bounded() -> None:
     """When the queue is full the answer is a 429 with the time to wait."""
     async with pool(max_processes=1, queue_size=1) as (used, _):
-        process = await used.lease(OPUS, "me")
-        waiting = started(used.lease(OPUS, "me"))
+        process = await used.obtain(wanted(OPUS))
+        waiting = started(used.obtain(wanted(OPUS)))
         await settled()
         assert used.counts == counts(busy=1, queued=1)
         with pytest.raises(Busy, match="queue is full") as caught:
-            await used.lease(OPUS, "you")
+            await used.obtain(wanted(OPUS, "you"))
         assert (caught.value.status, caught.value.retry_after) == (429, 10)
         used.discard(process)
         assert (await waiting).alive
@@ -209,20 +241,20 @@ async def test_the_queue_is_bounded() -> None:
 async def test_the_wait_is_bounded() -> None:
     """Who waits too long gets a 429, and takes no place with it."""
     async with pool(max_processes=1, queue_timeout=0.01) as (used, _):
-        process = await used.lease(OPUS, "me")
+        process = await used.obtain(wanted(OPUS))
         with pytest.raises(Busy, match=r"within 0\.01 s"):
-            await used.lease(OPUS, "me")
+            await used.obtain(wanted(OPUS))
         used.discard(process)
         await settled()
         assert used.counts == counts()
-        assert (await used.lease(OPUS, "me")).alive
+        assert (await used.obtain(wanted(OPUS))).alive
 
 
 async def test_who_leaves_the_queue() -> None:
     """A client that hangs up while it waits takes no place with it."""
     async with pool(max_processes=1) as (used, _):
-        process = await used.lease(OPUS, "me")
-        first, second = started(used.lease(OPUS, "a")), started(used.lease(OPUS, "b"))
+        process = await used.obtain(wanted(OPUS))
+        first, second = started(used.obtain(wanted(OPUS, "a"))), started(used.obtain(wanted(OPUS, "b")))
         await settled()
         first.cancel()
         await settled()
@@ -234,11 +266,11 @@ async def test_who_leaves_the_queue() -> None:
 async def test_the_queue_is_fair() -> None:
     """A client with one request does not wait for all of another's."""
     async with pool(max_processes=1) as (used, _):
-        process = await used.lease(OPUS, "greedy")
+        process = await used.obtain(wanted(OPUS, "greedy"))
         served = []
 
         async def ask(client: str) -> None:
-            given = await used.lease(OPUS, client)
+            given = await used.obtain(wanted(OPUS, client))
             served.append(client)
             used.discard(given)
 
@@ -253,7 +285,7 @@ async def test_a_start_that_fails() -> None:
     """A process that cannot be started is an error, and its place is free again for who waits."""
     async with pool(max_processes=1) as (used, launch):
         launch.failures, launch.delay = 1, 0.01
-        first, second = started(used.lease(OPUS, "a")), started(used.lease(OPUS, "b"))
+        first, second = started(used.obtain(wanted(OPUS, "a"))), started(used.obtain(wanted(OPUS, "b")))
         with pytest.raises(BackendUnavailable):
             await first
         async with asyncio.timeout(1):
@@ -262,79 +294,123 @@ async def test_a_start_that_fails() -> None:
 
 async def test_warming_that_fails() -> None:
     """A process that cannot be warmed is not tried again at once, and a lease still tries."""
-    async with pool(warm_models=["opus"]) as (used, launch):
+    async with pool(warm_models=["opus"], warm=1) as (used, launch):
         launch.failures = 1
         used.start()
         await settled()
         assert (launch.processes, used.counts) == ([], counts())
-        assert (await used.lease(OPUS, "me")).alive
+        assert (await used.obtain(wanted(OPUS))).alive
 
 
 async def test_idle_ones_give_way() -> None:
     """A warm process of another kind ends for who needs its place."""
-    async with pool(max_processes=1, warm_models=["haiku"]) as (used, launch):
+    async with pool(max_processes=1, warm_models=["haiku"], warm=1) as (used, launch):
         used.start()
         await settled()
-        process = await used.lease(OPUS, "me")
+        process = await used.obtain(wanted(OPUS))
         assert process.kind == OPUS
         assert not launch.processes[0].alive
         assert used.crashes == 0
 
 
-async def test_a_conversation_is_parked_and_taken() -> None:
-    """A parked conversation is found by its fingerprint, once its turn has settled."""
+async def test_a_conversation_is_kept_and_taken() -> None:
+    """A kept conversation is found by what it holds, once its turn has settled."""
     async with pool() as (used, _):
-        conversation = FakeConversation(await used.lease(OPUS, "me"))
-        used.park(conversation, b"x", Client(), settle=True)
+        conversation = FakeConversation(await used.obtain(wanted(OPUS)))
+        used.park(conversation, Client(), says(True))
         assert used.counts == counts(parked=1)
-        assert await used.take(b"y", Client()) is None
-        assert await used.take(b"x", Client()) is conversation
+        found, plan = await used.obtain(wanted(OPUS, words="u1 a1 u2"))
+        assert (found, plan.keep, plan.lines) == (conversation, 2, ())
         assert used.counts == counts(busy=1)
-        assert await used.take(b"x", Client()) is None
+
+
+async def test_a_used_process_takes_another_conversation() -> None:
+    """What shares nothing but its instructions goes to a used process, with all in it taken back."""
+    async with pool() as (used, launch):
+        conversation = FakeConversation(await used.obtain(wanted(OPUS)))
+        used.park(conversation, Client())
+        found, plan = await used.obtain(wanted(OPUS))
+        assert (found, plan.keep, plan.lines) == (conversation, 0, ("u1",))
+        assert len(launch.processes) == 1
+        used.park(conversation, Client())
+        assert (await used.obtain(wanted(OPUS, root=b"others"))) is launch.processes[1]
 
 
 @pytest.mark.parametrize("why", ["not ready", "dead"])
 async def test_a_conversation_that_cannot_go_on(why: str) -> None:
-    """A conversation whose turn did not settle, or whose process died, is not given."""
+    """A conversation whose turn did not settle, or whose process died, is not given, and its process ends."""
     async with pool() as (used, launch):
-        conversation = FakeConversation(await used.lease(OPUS, "me"), ready=why != "not ready")
-        used.park(conversation, b"x", Client(), settle=True)
+        conversation = FakeConversation(await used.obtain(wanted(OPUS)))
+        used.park(conversation, Client(), says(why != "not ready"))
         await settled()
         if why == "dead":
             launch.processes[0].die()
-        assert await used.take(b"x", Client()) is None
+        assert (await used.obtain(wanted(OPUS, words="u1 a1 u2"))) is launch.processes[1]
         await settled()
-        assert used.counts == counts()
+        assert used.counts == counts(busy=1)
+
+
+async def test_one_that_turns_out_not_to_be_ready() -> None:
+    """Who took a conversation before it was ready gets another process if it never is."""
+    async with pool() as (used, launch):
+        conversation = FakeConversation(await used.obtain(wanted(OPUS)))
+        used.park(conversation, Client(), says(False))
+        assert (await used.obtain(wanted(OPUS, words="u1 a1 u2"))) is launch.processes[1]
 
 
 async def test_the_oldest_conversation_gives_way() -> None:
-    """Who needs a place takes that of the conversation parked longest ago."""
+    """Who needs a place takes that of the conversation kept longest."""
     async with pool(max_processes=2) as (used, _):
-        first = FakeConversation(await used.lease(OPUS, "me"))
-        second = FakeConversation(await used.lease(OPUS, "me"))
-        used.park(first, b"1", Client(), settle=False)
-        used.park(second, b"2", Client(), settle=False)
-        assert (await used.lease(SONNET, "you")).kind == SONNET
+        first = FakeConversation(await used.obtain(wanted(OPUS)), "u1 a1")
+        second = FakeConversation(await used.obtain(wanted(OPUS)), "u2 a2")
+        used.park(first, Client())
+        used.park(second, Client())
+        assert (await used.obtain(wanted(SONNET, "you", root=b"other"))).kind == SONNET
         assert not first.process.alive
-        assert await used.take(b"2", Client()) is second
+        assert (await used.obtain(wanted(OPUS, words="u2 a2 u3")))[0] is second
 
 
-async def test_parking_serves_the_queue() -> None:
-    """A conversation that is parked while others wait gives its place to them."""
+async def test_keeping_serves_the_queue() -> None:
+    """A conversation that is kept while others wait gives its place to them where it is of no use."""
     async with pool(max_processes=1) as (used, _):
-        conversation = FakeConversation(await used.lease(OPUS, "me"))
-        waiting = started(used.lease(HAIKU, "you"))
+        conversation = FakeConversation(await used.obtain(wanted(OPUS)))
+        waiting = started(used.obtain(wanted(HAIKU, "you", root=b"other")))
         await settled()
-        used.park(conversation, b"1", Client(), settle=False)
+        used.park(conversation, Client())
         async with asyncio.timeout(1):
             assert (await waiting).kind == HAIKU
+
+
+async def test_who_waits_gets_a_used_process() -> None:
+    """Those who wait take over what is kept, one after the other, and nothing is started for them."""
+    async with pool(max_processes=1) as (used, launch):
+        conversation = FakeConversation(await used.obtain(wanted(OPUS)))
+        waiting = [started(used.obtain(wanted(OPUS, name))) for name in ("a", "b", "c")]
+        await settled()
+        for wait in waiting:
+            used.park(conversation, Client())
+            async with asyncio.timeout(1):
+                assert (await wait)[0] is conversation
+        assert len(launch.processes) == 1
+
+
+async def test_who_leaves_in_the_instant_of_being_served() -> None:
+    """What was given to a client that hangs up in the same instant is there for the next."""
+    async with pool(max_processes=1) as (used, _):
+        conversation = FakeConversation(await used.obtain(wanted(OPUS)))
+        first, second = started(used.obtain(wanted(OPUS, "a"))), started(used.obtain(wanted(OPUS, "b")))
+        await settled()
+        used.park(conversation, Client())
+        first.cancel()
+        async with asyncio.timeout(1):
+            assert (await second)[0] is conversation
 
 
 async def test_a_busy_one_that_died() -> None:
     """A process that ends by itself while it is used is counted and frees its place."""
     async with pool(max_processes=1) as (used, launch):
-        await used.lease(OPUS, "me")
-        waiting = started(used.lease(OPUS, "you"))
+        await used.obtain(wanted(OPUS))
+        waiting = started(used.obtain(wanted(OPUS, "you")))
         await settled()
         launch.processes[0].die()
         assert (await waiting).alive
@@ -344,23 +420,60 @@ async def test_a_busy_one_that_died() -> None:
 async def test_one_that_was_killed_is_no_crash() -> None:
     """A process that we ended is not counted as one that ended by itself."""
     async with pool() as (used, _):
-        (await used.lease(OPUS, "me")).kill()
-        used.discard(await used.lease(OPUS, "me"))
+        (await used.obtain(wanted(OPUS))).kill()
+        used.discard(await used.obtain(wanted(OPUS)))
         await settled()
         assert used.crashes == 0
         assert used.counts == counts()
 
 
-async def test_the_end() -> None:
-    """Stopping ends every process, whatever it does, and lets nobody wait."""
-    async with pool(max_processes=2, warm_models=["opus"]) as (used, launch):
+async def test_the_model_used_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process for the model that was used last is warm from the start, after days without use none is."""
+    memory = UsedModels("claude", tmp_path)
+    async with pool(memory, warm=1) as (used, launch):
         used.start()
         await settled()
-        await used.lease(HAIKU, "me")
-        conversation = FakeConversation(await used.lease(OPUS, "me"))
-        used.park(conversation, b"x", Client(), settle=False)
+        assert [process.kind for process in launch.processes] == [SONNET]
+        used.refill(HAIKU)
+    assert json.loads((tmp_path / "claude" / "used-models.json").read_text()).keys() == {"haiku"}
+    async with pool(UsedModels("claude", tmp_path), warm=1) as (used, launch):
+        used.start()
+        await settled()
+        assert [process.kind for process in launch.processes] == [HAIKU]
+    now = time.time()
+    monkeypatch.setattr("claude_max_proxy.backends.claude_cli.used_models.time.time", lambda: now + 4 * 86400)
+    async with pool(UsedModels("claude", tmp_path), warm=1) as (used, launch):
+        used.start()
+        await settled()
+        assert launch.processes == []
+
+
+async def test_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When nobody has asked for a while one process is left, the one used last, and it is stopped."""
+    monkeypatch.setattr(pool_module, "_MAINTENANCE", 0.01)
+    monkeypatch.setattr(pool_module, "_PAUSED_AFTER", 0.05)
+    async with pool(warm=1, rest_timeout=0.2) as (used, launch):
+        used.start()
+        for number, kind in enumerate([OPUS, HAIKU, HAIKU]):
+            asked = await used.obtain(wanted(kind, root=bytes([number])))
+            used.refill(kind)
+            used.park(FakeConversation(asked), Client(), says(True))
+        assert await until(lambda: launch.most == 1 and launch.paused)
+        assert used.counts == counts(parked=1)
+        assert launch.paused == [process for process in launch.processes if process.alive]
+        assert launch.paused[0].kind == HAIKU
+
+
+async def test_the_end() -> None:
+    """Stopping ends every process, whatever it does, and lets nobody wait."""
+    async with pool(max_processes=2, warm_models=["opus"], warm=1) as (used, launch):
+        used.start()
+        await settled()
+        await used.obtain(wanted(HAIKU, "me"))
+        conversation = FakeConversation(await used.obtain(wanted(OPUS)))
+        used.park(conversation, Client())
         launch.delay = 30
-        waiting = started(used.lease(SONNET, "you"))
+        waiting = started(used.obtain(wanted(SONNET, "you")))
         await settled()
         await used.stop()
         assert launch.most == 0

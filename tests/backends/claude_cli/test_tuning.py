@@ -45,6 +45,7 @@ def test_nothing_is_asked() -> None:
             "CLAUDE_CODE_MAX_OUTPUT_TOKENS": "",
             "CLAUDE_CODE_DISABLE_THINKING": "",
             "CLAUDE_CODE_EXTRA_BODY": "",
+            "CLAUDE_CODE_BLOCKING_LIMIT_OVERRIDE": "1000000000",
         },
     }
 

@@ -1,0 +1,55 @@
+"""How worn a process is: one is not used for ever, since what it does with age nobody has seen."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+
+_MOST_USES = 500
+_LONGEST = 8 * 3600.0
+_GROWTH = 1.5
+_SETTLED_AFTER = 20  # turns, in which it takes what it needs
+
+
+class Wear:
+    """One process's. The CLI may keep the date of its start, so a new day makes it unfit for what is new."""
+
+    def __init__(self, pid: int) -> None:
+        """Begin with a process that was just started."""
+        self.uses = 0
+        self._pid = pid
+        self._born = time.monotonic()
+        self._day = time.localtime()[:3]
+        self._memory = 0
+
+    def use(self) -> None:
+        """Count a turn."""
+        self.uses += 1
+
+    @property
+    def is_another_day(self) -> bool:
+        """Whether the date has changed since it was started."""
+        return time.localtime()[:3] != self._day
+
+    @property
+    def is_out(self) -> bool:
+        """Whether it has done enough: by its turns, its age, or the memory that it has come to take."""
+        if self.uses >= _MOST_USES or time.monotonic() - self._born > _LONGEST:
+            return True
+
+        if self.uses < _SETTLED_AFTER:
+            return False
+        memory = resident_memory(self._pid)
+        self._memory = self._memory or memory
+        return memory > self._memory * _GROWTH
+
+
+def resident_memory(pid: int) -> int:
+    """Return a process's resident memory in bytes, 0 where the system does not tell it in ``/proc``."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+    except (OSError, IndexError):
+        return 0
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,57 @@
+"""How worn a process is."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import pytest
+
+from claude_max_proxy.backends.claude_cli import wear
+from claude_max_proxy.backends.claude_cli.wear import Wear, resident_memory
+
+
+def test_uses() -> None:
+    """A process does so many turns."""
+    worn = Wear(os.getpid())
+    for _ in range(499):
+        worn.use()
+    assert not worn.is_out
+    worn.use()
+    assert worn.is_out
+
+
+def test_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was started in the morning is not used in the evening."""
+    worn, now = Wear(os.getpid()), time.monotonic()
+    monkeypatch.setattr(wear.time, "monotonic", lambda: now + 7.9 * 3600)
+    assert not worn.is_out
+    monkeypatch.setattr(wear.time, "monotonic", lambda: now + 8.1 * 3600)
+    assert worn.is_out
+
+
+def test_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a process takes after some turns is the measure of what it may come to take."""
+    taken = iter([100, 150, 151])
+    monkeypatch.setattr(wear, "resident_memory", lambda _: next(taken))
+    worn = Wear(1)
+    assert not worn.is_out
+    for _ in range(20):
+        worn.use()
+    assert [worn.is_out for _ in range(3)] == [False, False, True]
+
+
+def test_another_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At midnight, by the clock on the wall, the day is another."""
+    days = iter([(2026, 11, 25), (2026, 11, 25), (2026, 11, 26)])
+    monkeypatch.setattr(wear.time, "localtime", lambda: next(days))
+    worn = Wear(1)
+    assert [worn.is_another_day, worn.is_another_day] == [False, True]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it in a file")
+def test_what_a_process_takes() -> None:
+    """This process takes some megabytes, and one that is not there takes nothing."""
+    assert resident_memory(os.getpid()) > 10_000_000
+    assert resident_memory(2**30) == 0
