@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import Events, Finished, Message, ProxyError, Request, ToolResult, distinct_ids
+from claude_max_proxy import Events, Finished, Message, ProxyError, Request, distinct_ids
 from claude_max_proxy.backends.claude_cli import protocol
 from claude_max_proxy.backends.claude_cli.accepted_schema import accepted
 from claude_max_proxy.backends.claude_cli.answering import Answer
@@ -147,9 +147,10 @@ class Conversation:
             return False
 
     async def resume(
-        self, results: dict[str, ToolResult], request: Request, plan: Plan, turn: Turn, tuning: Tuning
+        self, plan: Plan, request: Request, turn: Turn, tuning: Tuning, limit: int | None = None
     ) -> Events:
         """Hand over the results that the open calls wait for, by the upstream's ids, and go on."""
+        results = plan.results or {}
         self._serve(request)
         settings = self._tune(tuning, self._began_with)
         self.pending, self._channel.over, self._ending = {}, False, False
@@ -157,7 +158,7 @@ class Conversation:
             self._append(message)
         answers = [self._channel.returned(tool_use_id, result) for tool_use_id, result in results.items()]
         await self.process.send(settings + b"".join(answers))
-        async for event in self._answer(turn, tuning.max_tokens):
+        async for event in self._answer(turn, tuning.max_tokens or limit):
             yield event
 
     def answered(self, message: Message) -> None:
@@ -239,7 +240,7 @@ class Conversation:
         self.process.fenced = False
         answer = Answer(self._channel, turn, self._needed, self._settings)
         if self.movable:
-            answer.guard(Fence(limit))
+            answer.guard(Fence(limit, closes=not turn.goes_on))
         async for event in answer.events():
             if isinstance(event, Finished):
                 self._finish(turn)

@@ -20,7 +20,7 @@ HOOKS: dict[str, list[dict[str, Any]]] = {
     "MessageDisplay": [{"hookCallbackIds": [AFTER_TEXT]}],
     "PostToolBatch": [{"hookCallbackIds": [AFTER_CALLS]}],
 }
-# The longest answer of the model that answers at most so much, in tokens, is not limited any lower.
+# Every model can answer with so many tokens.
 _SMALLEST_LIMIT = 4096
 _LIMIT = "CLAUDE_CODE_BLOCKING_LIMIT_OVERRIDE"
 # The CLI guesses tokens, the provider counts them.
@@ -33,8 +33,12 @@ _STOP: dict[str, Any] = {"continue": False, "stopReason": "the call cannot be an
 class Fence:
     """One answer's. ``closed`` says that the CLI was told to ask nothing more."""
 
-    def __init__(self, limit: int | None) -> None:
-        """Guard an answer of at most ``limit`` tokens, as many as the model can if ``None``."""
+    def __init__(self, limit: int | None, *, closes: bool = True) -> None:
+        """Guard an answer of at most ``limit`` tokens, as many as the model can if ``None``.
+
+        It never ``closes`` where the CLI is to ask again, as it is when an answer does not follow its schema.
+        """
+        self._closes = closes
         self.closed = False
         self._limit = limit or _SMALLEST_LIMIT
         self._size = 0
@@ -53,7 +57,7 @@ class Fence:
         """Return the lines to send before the hook's answer, and that; ``stray`` says that a call is."""
         if hook == AFTER_CALLS and (stray or self.closed):
             return b"", _STOP
-        if hook == AFTER_TEXT and self.is_near and not self.closed:
+        if hook == AFTER_TEXT and self._closes and self.is_near and not self.closed:
             self.closed = True
             return close(), {}
         return b"", {}

@@ -76,7 +76,7 @@ class Opening:
                 return conversation.ask(asked, turn, tuning, self._longest(model))
             waiting = conversation.waits_for_results(request, tuning)
             if await self._undisturbed(conversation, request, waiting):
-                return conversation.resume(plan.results, request, plan, turn, tuning)
+                return conversation.resume(plan, request, turn, tuning, self._longest(model))
         except ProxyError as error:  # it died, or did not do as it was told
             logger.info("a used process is not used again: %s", error.message)
         self._pool.discard(conversation.process)

@@ -21,6 +21,7 @@ from claude_max_proxy.backends.claude_cli.conversation import Conversation
 from claude_max_proxy.backends.claude_cli.fair_queue import FairQueue, Wait
 from claude_max_proxy.backends.claude_cli.keeping import Keeping, Kept
 from claude_max_proxy.backends.claude_cli.kind import Kind
+from claude_max_proxy.backends.claude_cli.memory import MemoryBudget, read_size
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
@@ -37,6 +38,7 @@ _RETRY_AFTER = 10
 _MAINTENANCE = 5.0
 _FIRST_MODEL = "sonnet"
 _PAUSED_AFTER = 2.0
+_FORGOTTEN_AFTER = 3 * 24 * 3600.0
 REFILL_DELAY = 0.3
 
 
@@ -62,6 +64,7 @@ class Pool:
         self._keeping = Keeping()
         self._warm = Warm()
         self._queue: FairQueue[Wanted, Kept | None] = FairQueue(settings.queue_size)
+        self._budget = MemoryBudget(read_size(settings.max_memory))
         self._reserved = 0
         self._warming: set[Kind] = set()
         self._always = [Kind(model) for model in settings.warm_models]
@@ -121,6 +124,7 @@ class Pool:
                 continue
             self._warm.use([wanted.kind])
             self._last = wanted.kind
+            found.conversation.process.wake()
             return found.conversation, plan
 
     async def spare(self, kind: Kind) -> CliProcess | None:
@@ -204,7 +208,10 @@ class Pool:
     # --- places
 
     def _has_room(self) -> bool:
-        return len(self._all) + self._reserved < self._settings.max_processes
+        there = [process.pid for process in self._all]
+        return len(there) + self._reserved < self._settings.max_processes and self._budget.allows(
+            there, self._reserved + 1
+        )
 
     async def _place(self, wanted: Wanted) -> Kept | None:
         """Reserve a place for a new process, at once or after a wait, which may end with something better."""
@@ -257,11 +264,14 @@ class Pool:
             else:
                 self._evict()
 
-    def _evict(self) -> None:
+    def _evict(self) -> CliProcess | None:
+        """End the process that is the least loss, and return it."""
         if kept := self._keeping.take_oldest():
             self._end_kept(kept)
-        elif process := self._warm.take_any():
+            return kept.conversation.process
+        if process := self._warm.take_any():
             self.discard(process, idle=True)
+        return process
 
     def _end_kept(self, kept: Kept) -> None:
         if kept.ready is not None:
@@ -335,15 +345,27 @@ class Pool:
                 self._shrink()
             for kind in self._wanted_warm(resting=resting):
                 await self._warm_up(kind)
+            if self._budget.limit is not None:
+                await self._mind_memory()
             for process in [*self._keeping.idle(_PAUSED_AFTER), *self._warm.idle(_PAUSED_AFTER)]:
                 process.pause()
             await asyncio.sleep(_MAINTENANCE)
+
+    async def _mind_memory(self) -> None:
+        """Measure all processes, and let idle ones go until the rest is within what it may take."""
+        there = [process.pid for process in self._all if process not in self._ending]
+        await asyncio.to_thread(self._budget.measure, there)
+        excess = self._budget.excess(there)
+        while excess > 0 and (process := self._evict()):
+            excess -= self._budget.size(process.pid)
+        self._serve_queue()
 
     def _wanted_warm(self, *, resting: bool) -> list[Kind]:
         """Return the kinds to have warm processes of: at rest, of the last one, if there are no others."""
         used = self._warm.used_within(self._settings.rest_timeout)
         if resting:
-            used = [] if self._all or self._last is None else [self._last]
+            forgotten = self._last is None or time.monotonic() - self._asked_at > _FORGOTTEN_AFTER
+            used = [] if self._all or forgotten or self._last is None else [self._last]
         return list(dict.fromkeys([*self._always, *used]))
 
     def _shrink(self) -> None:

@@ -44,8 +44,8 @@ class CliProcess:
     """A running CLI. ``inbox`` holds its lines, batch by batch, and ``None`` once it said its last.
 
     ``killed`` says that its end was our doing, and ``fenced`` that it cannot ask anything by itself where an
-    answer ends for good. One that is ``paused`` wakes when it is spoken to. ``rehearsed`` is set but for the
-    time in which it rehearses.
+    answer ends for good. One that is ``paused`` also wakes when it is spoken to. ``rehearsed`` is set but for
+    the time in which it rehearses.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, kind: Kind) -> None:
@@ -124,7 +124,7 @@ class CliProcess:
         """Write to its standard input; raise :class:`UpstreamFailed` when it does not take it."""
         stdin = self._process.stdin
         assert stdin is not None
-        self._wake()
+        self.wake()
         try:
             stdin.write(lines)
             async with asyncio.timeout(_SEND_TIMEOUT):
@@ -163,7 +163,7 @@ class CliProcess:
         Any other hears the signal first: when its input closes, it gives up the calls that it waits for, and
         asks the model once more.
         """
-        self._wake()
+        self.wake()
         if idle:
             self._close_input()
         if not (idle and await self.exits_within(_GRACE)):
@@ -182,7 +182,8 @@ class CliProcess:
                 await self.exited.wait()
         return self.exited.is_set()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let it go on, if it is stopped."""
         if self.paused:
             self.paused = False
             self._signal(signal.SIGCONT)

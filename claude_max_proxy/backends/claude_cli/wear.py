@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
+
+from claude_max_proxy.backends.claude_cli.memory import resident_memory
 
 
 _MOST_USES = 500
@@ -44,12 +44,3 @@ class Wear:
         memory = resident_memory(self._pid)
         self._memory = self._memory or memory
         return memory > self._memory * _GROWTH
-
-
-def resident_memory(pid: int) -> int:
-    """Return a process's resident memory in bytes, 0 where the system does not tell it in ``/proc``."""
-    try:
-        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
-    except (OSError, IndexError):
-        return 0
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -51,6 +51,14 @@ def test_stray_calls(stray: bool) -> None:
     assert answer == ({"continue": False, "stopReason": "the call cannot be answered"} if stray else {})
 
 
+def test_where_the_cli_is_to_ask_again() -> None:
+    """It stays open for an answer that the CLI checks, and lets ask again for."""
+    fence = Fence(1, closes=False)
+    fence.add(Delta(text="xx"))
+    assert fence.answer(AFTER_TEXT, stray=False) == (b"", {})
+    assert fence.answer(AFTER_CALLS, stray=False) == (b"", {})
+
+
 def test_an_unknown_limit() -> None:
     """Where nobody knows how much a model can answer, the least that any can is taken."""
     fence = Fence(None)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from claude_max_proxy import BackendUnavailable, Busy, Client
+from claude_max_proxy.backends.claude_cli import memory as memory_module
 from claude_max_proxy.backends.claude_cli import pool as pool_module
 from claude_max_proxy.backends.claude_cli.choice import Wanted
 from claude_max_proxy.backends.claude_cli.kind import Kind
@@ -51,6 +52,9 @@ class FakeProcess:
 
     def pause(self) -> None:
         self.paused = True
+
+    def wake(self) -> None:
+        self.paused = False
 
     def die(self) -> None:
         if self.alive:
@@ -462,6 +466,24 @@ async def test_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
         assert used.counts == counts(parked=1)
         assert launch.paused == [process for process in launch.processes if process.alive]
         assert launch.paused[0].kind == HAIKU
+
+
+async def test_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond what all may take together nothing is started, and idle ones end."""
+    monkeypatch.setattr(pool_module, "_MAINTENANCE", 0.01)
+    monkeypatch.setattr(memory_module, "proportional_memory", lambda _: 300 * 1024**2)
+    async with pool(max_memory="1GB", warm_models=["opus"]) as (used, launch):
+        used.start()
+        asked = [await used.obtain(wanted(OPUS, root=bytes([number]))) for number in range(3)]
+        await asyncio.sleep(0.05)
+        waiting = started(used.obtain(wanted(OPUS, root=b"4")))
+        await settled()
+        assert used.counts == counts(busy=3, queued=1)
+        used.park(FakeConversation(asked[0]), Client())
+        assert (await waiting) is launch.processes[3]
+        monkeypatch.setattr(memory_module, "proportional_memory", lambda _: 400 * 1024**2)
+        used.park(FakeConversation(asked[1]), Client())
+        assert await until(lambda: launch.most == 2)
 
 
 async def test_the_end() -> None:

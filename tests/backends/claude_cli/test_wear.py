@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 import pytest
 
 from claude_max_proxy.backends.claude_cli import wear
-from claude_max_proxy.backends.claude_cli.wear import Wear, resident_memory
+from claude_max_proxy.backends.claude_cli.wear import Wear
 
 
 def test_uses() -> None:
@@ -48,10 +47,3 @@ def test_another_day(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wear.time, "localtime", lambda: next(days))
     worn = Wear(1)
     assert [worn.is_another_day, worn.is_another_day] == [False, True]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it in a file")
-def test_what_a_process_takes() -> None:
-    """This process takes some megabytes, and one that is not there takes nothing."""
-    assert resident_memory(os.getpid()) > 10_000_000
-    assert resident_memory(2**30) == 0
