@@ -27,6 +27,13 @@ class Samples(msgspec.Struct):
 
     fresh: list[float] = []
     next_turn: list[float] = []
+    unseen: list[float] = []
+    again: list[float] = []
+    edited: list[float] = []
+    rate: list[float] = []
+    shot_cpu: list[float] = []
+    resting: list[float] = []
+    rest_cpu: list[float] = []
     large: list[float] = []
     hi_bytes: list[float] = []
     request_cpu: list[float] = []
@@ -54,6 +61,11 @@ def measure(sides: list[Side], upstream: Upstream, rounds: int, say: Say) -> Res
     for number, side in _turns(sides, rounds):
         _chat(side, upstream, results[side.name])
         say(line(number, rounds, side, "chat", results[side.name].fresh, results[side.name].next_turn))
+    for number, side in _turns(sides, rounds):
+        _unseen(side, number, results[side.name])
+        _change(side, number, results[side.name])
+        newest = [results[side.name].unseen, results[side.name].again, results[side.name].edited]
+        say(line(number, rounds, side, "changes", *newest))
     for number, side in _turns(sides, rounds):
         _stream(side, results[side.name])
         say(line(number, rounds, side, f"{DELTAS} deltas", results[side.name].stream_wall))
@@ -89,6 +101,31 @@ def _chat(side: Side, upstream: Upstream, samples: Samples) -> None:
     answer = ask(side.client, messages)
     check(answer, "You said:", exact=False)
     samples.next_turn.append(answer.first)
+
+
+def _unseen(side: Side, number: int, samples: Samples) -> None:
+    """A new conversation with instructions that nobody gave before."""
+    system = {"role": "system", "content": f"These are instructions number {number}."}
+    answer = ask(side.client, [system, {"role": "user", "content": "hi"}])
+    check(answer, "You said: hi", exact=True)
+    samples.unseen.append(answer.first)
+    side.rest()
+
+
+def _change(side: Side, number: int, samples: Samples) -> None:
+    """A conversation whose newest answer is asked for again, and whose newest question is changed then."""
+    messages: list[Message] = []
+    for text in (f"one {number}", f"two {number}", f"three {number}"):
+        messages.append({"role": "user", "content": text})
+        messages.append(ask(side.client, messages).message)
+    side.rest()
+    answer = ask(side.client, messages[:-1])
+    check(answer, "You said:", exact=False)
+    samples.again.append(answer.first)
+    side.rest()
+    answer = ask(side.client, [*messages[:-2], {"role": "user", "content": "something else"}])
+    check(answer, "You said:", exact=False)
+    samples.edited.append(answer.first)
 
 
 def _replay(side: Side, length: int, number: int, samples: list[float]) -> None:

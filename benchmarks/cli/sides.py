@@ -11,20 +11,16 @@ from typing import Self
 
 from benchmarks.machine import wait_until_quiet
 from benchmarks.program import Program
-from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 
 
 PEER = "claude-max-api-proxy"
 PEER_VERSION = "1.0.0"
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_WARM_TIMEOUT = 60.0
+_STARTS_AFTER = 0.5  # a successor of a process that was used
 
 
 class Side(Program):
     """One proxy with its CLI."""
-
-    warm = 0
-    """How many processes it keeps ready."""
 
     def __enter__(self) -> Self:
         """Start it and wait until it is warm."""
@@ -33,28 +29,17 @@ class Side(Program):
         return self
 
     def rest(self) -> None:
-        """Wait until it is as ready as it can be: warm where it warms, and quiet.
-
-        Raises :class:`RuntimeError` when it never is.
-        """
-        deadline = time.monotonic() + _WARM_TIMEOUT
-        while self._warm_now() < self.warm:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name} had no {self.warm} warm processes for {_WARM_TIMEOUT:g} s")
-            time.sleep(0.05)  # noqa: TID251
+        """Wait until what it does behind an answer is done."""
+        time.sleep(_STARTS_AFTER)  # noqa: TID251
         wait_until_quiet(self.pid)
 
-    def _warm_now(self) -> int:
-        backends = self.client.get("/health").json().get("backends", {})
-        return sum(facts["processes"]["warm"] for facts in backends.values())
 
-
-def ours(folder: Path, environment: dict[str, str]) -> Side:
-    """Give this proxy, as it is without a ``proxy.toml``."""
+def ours(folder: Path, environment: dict[str, str], config: str = "") -> Side:
+    """Return this proxy, as it is without a ``proxy.toml`` or with this one."""
     command = [sys.executable, "-m", "claude_max_proxy", "serve", "--port"]
     side = Side("claude-max-proxy", command, folder, environment)
-    settings = ClaudeCliSettings()
-    side.warm = settings.warm * len(settings.warm_models)
+    side.home.mkdir(exist_ok=True)
+    (side.home / "proxy.toml").write_text(config)
     return side
 
 

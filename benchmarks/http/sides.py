@@ -26,7 +26,7 @@ type = "openai"
 base_url = "http://127.0.0.1:{port}/v1"
 
 [backends.claude]
-warm_models = []
+warm = 0
 """
 # It takes part in all that happens to a request, and has nothing to say to any of it.
 _PLUGIN = """\

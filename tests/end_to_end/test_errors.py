@@ -166,7 +166,7 @@ async def test_stopped_early(
     reason: str, says: str, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
     """A reply cut off by its limit, or refused, ends with that, and nothing more is asked or billed."""
-    whole, streamed = await _both(client, says)
+    whole, streamed = await _both(client, says, max_tokens=2)
     await asyncio.sleep(1.0)
 
     assert whole.json()["choices"][0]["finish_reason"] == reason

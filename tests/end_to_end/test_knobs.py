@@ -10,8 +10,8 @@ import pytest
 
 from claude_max_proxy.messages_api import abilities_of
 from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, Thinking, ToolUse
-from tests.end_to_end.chatting import answer, ask, chunks
-from tests.end_to_end.comparing import seen_system, text_turns
+from tests.end_to_end.chatting import answer, ask, chunks, streamed_text
+from tests.end_to_end.comparing import asked, seen, seen_system, text_turns
 from tests.end_to_end.running import RunningProxy
 from tests.end_to_end.working import MODELS, function, live, new_model, result, user
 
@@ -286,7 +286,7 @@ async def test_ended_early(
     """An answer cut off by its limit or refused ends with its reason, and is asked and billed once."""
     upstream.script(reply)
 
-    response = await ask(client, "hi", stream=stream)
+    response = await ask(client, "hi", stream=stream, max_tokens=5)
 
     assert response.status_code == 200, response.text
     choices = [chunk["choices"][0] for chunk in chunks(response)] if stream else response.json()["choices"]
@@ -342,3 +342,28 @@ async def test_refused(
     error = response.json()["error"]
     assert (response.status_code, error["type"], error["param"]) == (400, "invalid_request_error", param)
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("stop", ["\n\n", ["\n\n", "END"]])
+async def test_a_stop_of_white_space(
+    stop: str | list[str], stream: bool, client: httpx.AsyncClient, upstream: ScriptedUpstream
+) -> None:
+    """The provider refuses such a stop, so the answer is cut here; the chat goes on with what was heard."""
+    upstream.script(Reply((Text("one\n\ntwo"),), pace=0.02))
+    response = await ask(client, "count", stop=stop, stream=stream)
+
+    if stream:
+        heard = streamed_text(response)
+        choices = [choice for chunk in chunks(response) for choice in chunk["choices"]]
+        reasons = [choice["finish_reason"] for choice in choices if choice["finish_reason"]]
+    else:
+        (choice,) = response.json()["choices"]
+        heard, reasons = choice["message"]["content"], [choice["finish_reason"]]
+    assert (heard, reasons) == ("one", ["stop"])
+    assert upstream.requests[-1].body.get("stop_sequences", []) == [one for one in stop if one == "END"]
+
+    messages = text_turns("count", "one", "and now?")
+    assert await answer(client, messages) == "You said: and now?"
+    assert seen(upstream) == asked(messages)
+    assert len(upstream.requests) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -16,7 +17,7 @@ from claude_max_proxy.backends.claude_cli.rehearsal import lead_nowhere
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.tools import told_name
 from claude_max_proxy.backends.claude_cli.turn import Turn
-from claude_max_proxy.messages_api import StreamEvent
+from claude_max_proxy.messages_api import Delta, StreamEvent
 
 
 # The CLI let the model try a few times, and no answer followed the schema.
@@ -52,6 +53,8 @@ class Answer:
             if line.type == "stream_event" and line.event and not line.parent_tool_use_id:
                 for event in self._events(line.event):
                     yield event
+                if line.event.delta is not None and self.fence is not None:
+                    await self._watch(self.fence, line.event.delta)
                 if self._turn.stray and line.event.type == "content_block_start" and self.fence is None:
                     await self._channel.process.send(lead_nowhere())  # its end might come too late
                 if self._ended(line.event):
@@ -69,7 +72,7 @@ class Answer:
         assert self.fence is not None
         lines, answer = self.fence.answer(hook, stray=self._turn.stray)
         if self.fence.closed:
-            self._channel.process.fenced = True
+            self._channel.fenced = self._channel.process.fenced = True
         return lines, answer
 
     def _check_tools(self) -> None:
@@ -101,9 +104,15 @@ class Answer:
             if turn.structured:
                 raise not_as_asked()
             raise UpstreamFailed("the connection to the provider broke in the middle of the answer")
-        if self.fence is not None and event.delta is not None and event.type == "content_block_delta":
-            self.fence.add(event.delta)
         return turn.read(event)
+
+    async def _watch(self, fence: Fence, delta: Delta) -> None:
+        """Count a fragment. After a thought there is no hook, so the fence is closed while it goes on."""
+        fence.add(delta)
+        if (delta.thinking or delta.signature) and fence.is_near and not fence.closed:
+            self._channel.fenced = True
+            with contextlib.suppress(UpstreamFailed):  # it may be at its end already
+                await self._channel.process.send(fence.close())
 
     def _ended(self, event: StreamEvent) -> bool:
         turn = self._turn

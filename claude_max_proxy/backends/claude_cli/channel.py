@@ -24,10 +24,11 @@ Learn = Callable[[dict[str, protocol.ModelUsage]], None]
 class Channel:
     """Speaks with one process.
 
-    ``tools`` are those that the CLI is told of when it asks, and ``listed`` says that it has. ``over``
-    says that it has said its last of the newest turn. ``there`` are the names of the tools that it said it
-    has, ``None`` before it said so. ``on_hook`` returns the lines to send before a hook's answer, and that.
-    ``limit`` is the newest that it said of the plan's window; what it says of models goes to ``learn``.
+    ``tools`` are those that the CLI is told of when it asks, and ``listed`` says that it has. ``over`` says
+    that it has said its last of the newest turn, and ``fenced`` that it was told to ask nothing more.
+    ``there`` are the names of the tools that it said it has, ``None`` before it said so. ``on_hook`` returns
+    the lines to send before a hook's answer, and that. ``limit`` is the newest that it said of the plan's
+    window; what it says of models goes to ``learn``.
     """
 
     def __init__(self, process: CliProcess, start_timeout: float, learn: Learn) -> None:
@@ -36,6 +37,7 @@ class Channel:
         self.tools: list[Block] = []
         self.listed = False
         self.over = True
+        self.fenced = False
         self.there: list[str] | None = None
         self.on_hook: Hook = _go_on
         self.limit: RateLimitInfo | None = None

@@ -258,9 +258,9 @@ class Conversation:
         """Write the change of settings, nothing if there is none. The CLI takes it before what follows."""
         if self.movable and self._known and "tools" not in tuning.body:  # those of a request before
             tuning = msgspec.structs.replace(tuning, body={**tuning.body, "tools": []})
-        if tuning == self._tuning and not self.process.fenced:
+        if tuning == self._tuning and not self._channel.fenced:
             return b""
 
-        self._tuning = tuning
+        self._tuning, self._channel.fenced = tuning, False
         _, line = protocol.control_request("apply_flag_settings", settings=tuning.settings(before))
         return line

@@ -51,19 +51,18 @@ class Fence:
     @property
     def is_near(self) -> bool:
         """Whether the answer may end at its limit."""
-        return self._size >= self._limit
+        return self._closes and self._size >= self._limit
+
+    def close(self) -> bytes:
+        """Return the lines that let the CLI take whatever it asks next for too long; settings undo that."""
+        self.closed = True
+        _, line = control_request("apply_flag_settings", settings={"env": {_LIMIT: "1"}})
+        return line
 
     def answer(self, hook: str, *, stray: bool) -> tuple[bytes, dict[str, Any]]:
         """Return the lines to send before the hook's answer, and that; ``stray`` says that a call is."""
         if hook == AFTER_CALLS and (stray or self.closed):
             return b"", _STOP
-        if hook == AFTER_TEXT and self._closes and self.is_near and not self.closed:
-            self.closed = True
-            return close(), {}
+        if hook == AFTER_TEXT and self.is_near and not self.closed:
+            return self.close(), {}
         return b"", {}
-
-
-def close() -> bytes:
-    """Let the CLI take whatever it asks next for too long, and not ask it; the next settings undo that."""
-    _, line = control_request("apply_flag_settings", settings={"env": {_LIMIT: "1"}})
-    return line
