@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from claude_max_proxy import BackendUnavailable, Busy, Client, ProxyError
+from claude_max_proxy import BackendUnavailable, Busy, Client
 from claude_max_proxy.backends.claude_cli import choice
 from claude_max_proxy.backends.claude_cli.choice import Wanted
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
@@ -28,6 +27,7 @@ from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.transcript import Plan
 from claude_max_proxy.backends.claude_cli.used_models import UsedModels
 from claude_max_proxy.backends.claude_cli.warm import Warm
+from claude_max_proxy.backends.claude_cli.warming import Warming
 from claude_max_proxy.tasks import Tasks
 
 
@@ -36,10 +36,7 @@ logger = logging.getLogger(__name__)
 Launch = Callable[[Kind, Callable[[CliProcess], None]], Awaitable[CliProcess]]
 _RETRY_AFTER = 10
 _MAINTENANCE = 5.0
-_FIRST_MODEL = "sonnet"
 _PAUSED_AFTER = 2.0
-_FORGOTTEN_AFTER = 3 * 24 * 3600.0
-REFILL_DELAY = 0.3
 
 
 class Pool:
@@ -53,30 +50,23 @@ class Pool:
         memory: UsedModels,
     ) -> None:
         """Use ``launch(kind, on_exit)`` to start processes, and ``rehearsal(kind)`` to warm them."""
-        self._memory = memory
         self.crashes = 0
         self._settings = settings
         self._launch = launch
-        self._rehearsal = rehearsal
         self._tasks = Tasks()
         self._all: set[CliProcess] = set()
         self._ending: set[CliProcess] = set()
         self._keeping = Keeping()
         self._warm = Warm()
+        self._warming = Warming(settings, self._warm, memory, rehearsal, self.spare)
         self._queue: FairQueue[Wanted, Kept | None] = FairQueue(settings.queue_size)
         self._budget = MemoryBudget(read_size(settings.max_memory))
         self._reserved = 0
-        self._warming: set[Kind] = set()
-        self._always = [Kind(model) for model in settings.warm_models]
-        self._last: Kind | None = None
-        self._asked_at = time.monotonic()
         self._stopping = False
 
     def start(self) -> None:
         """Warm the configured models, or the one used last, and keep house, in the background."""
-        if not self._always and (model := self._memory.last_used(_FIRST_MODEL)):
-            self._last = Kind(model)
-        self._warm.use([self._last] if self._last else [])
+        self._warming.start()
         self._tasks.start(self._keep_house(), "claude-pool")
 
     async def stop(self) -> None:
@@ -108,7 +98,7 @@ class Pool:
 
         Raises :class:`Busy` when the queue is full or the wait too long.
         """
-        self._asked_at = time.monotonic()
+        self._warming.asked()
         while True:
             found = self._find(wanted, self._price(wanted.kind))
             if found is None:
@@ -122,31 +112,21 @@ class Pool:
             if (plan := found.plan(wanted)) is None:  # it has become another since it was chosen
                 self._keeping.put_back(found)
                 continue
-            self._warm.use([wanted.kind])
-            self._last = wanted.kind
+            self._warming.use(wanted.kind)
             found.conversation.process.wake()
             return found.conversation, plan
 
     async def spare(self, kind: Kind) -> CliProcess | None:
         """Return a process that nobody has spoken to, unless that takes it, or its place, from somebody."""
-        if len(self._queue) or not self._has_room():
+        if self._stopping or len(self._queue) or not self._has_room():
             return None
         self._reserved += 1
         return await self._spawn(kind)
 
     def refill(self, kind: Kind) -> None:
-        """Warm a successor of a process that has begun to answer: its kind is one that works.
-
-        Not at once: starting a process takes a core, which the answer needs, most of all one that comes in a
-        single burst.
-        """
-        self._warm.use([kind])
-        self._warm.works(kind)
-        self._last = kind
-        if kind.agent is None:
-            self._memory.use(kind.model)
+        """Warm a successor of a process that has begun to answer, in the background."""
         if not self._stopping:
-            self._tasks.start(self._warm_later(kind), f"claude-warm-{kind.model}")
+            self._tasks.start(self._warming.refill(kind), f"claude-warm-{kind.model}")
 
     def park(
         self, conversation: Conversation, owner: Client, becoming: Coroutine[Any, Any, bool] | None = None
@@ -310,29 +290,6 @@ class Pool:
             logger.warning("a Claude Code process ended by itself: %s", process.last_words())
         self._serve_queue()
 
-    async def _warm_later(self, kind: Kind) -> None:
-        await asyncio.sleep(REFILL_DELAY)
-        await self._warm_up(kind)
-
-    async def _warm_up(self, kind: Kind) -> None:
-        if kind in self._warming or not self._warm.may_start(kind):
-            return
-
-        self._warming.add(kind)
-        try:
-            while self._warm.count(kind) < self._settings.warm and not self._stopping:
-                if len(self._queue) or not self._has_room():
-                    return
-                self._reserved += 1
-                process = await self._spawn(kind)
-                await process.rehearse(self._rehearsal(kind))
-                self._warm.add(process)
-        except ProxyError as error:
-            self._warm.back_off(kind)
-            logger.warning("no process for %r could be warmed: %s", kind.model, error)
-        finally:
-            self._warming.discard(kind)
-
     async def _keep_house(self) -> None:
         """Warm what was used lately, renew what is old, end what nobody needs, and stop what is idle."""
         while True:
@@ -340,11 +297,9 @@ class Pool:
                 self._end_kept(kept)
             for process in self._warm.take_older_than(self._settings.warm_timeout):
                 self.discard(process, idle=True)
-            resting = time.monotonic() - self._asked_at > self._settings.rest_timeout
-            if resting:
+            if self._warming.resting:
                 self._shrink()
-            for kind in self._wanted_warm(resting=resting):
-                await self._warm_up(kind)
+            await self._warming.keep_up(empty=not self._all)
             if self._budget.limit is not None:
                 await self._mind_memory()
             for process in [*self._keeping.idle(_PAUSED_AFTER), *self._warm.idle(_PAUSED_AFTER)]:
@@ -360,14 +315,6 @@ class Pool:
             excess -= self._budget.size(process.pid)
         self._serve_queue()
 
-    def _wanted_warm(self, *, resting: bool) -> list[Kind]:
-        """Return the kinds to have warm processes of: at rest, of the last one, if there are no others."""
-        used = self._warm.used_within(self._settings.rest_timeout)
-        if resting:
-            forgotten = self._last is None or time.monotonic() - self._asked_at > _FORGOTTEN_AFTER
-            used = [] if self._all or forgotten or self._last is None else [self._last]
-        return list(dict.fromkeys([*self._always, *used]))
-
     def _shrink(self) -> None:
         """Leave one process, the one used last, and those that are always to be warm."""
         newest = next(reversed(list(self._keeping)), None)
@@ -375,9 +322,9 @@ class Pool:
             if kept is not newest:
                 self._keeping.take_process(kept.conversation.process)
                 self._end_kept(kept)
-        spare = None if newest else self._last
+        spare = None if newest else self._warming.last
         for process in self._warm.processes:
-            if process.kind != spare and process.kind not in self._always:
+            if process.kind != spare and process.kind not in self._warming.always:
                 self._warm.lose(process)
                 self.discard(process, idle=True)
 

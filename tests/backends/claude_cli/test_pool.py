@@ -19,10 +19,11 @@ from claude_max_proxy.backends.claude_cli import memory as memory_module
 from claude_max_proxy.backends.claude_cli import pool as pool_module
 from claude_max_proxy.backends.claude_cli.choice import Wanted
 from claude_max_proxy.backends.claude_cli.kind import Kind
-from claude_max_proxy.backends.claude_cli.pool import REFILL_DELAY, Pool
+from claude_max_proxy.backends.claude_cli.pool import Pool
 from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.used_models import UsedModels
+from claude_max_proxy.backends.claude_cli.warming import REFILL_DELAY
 from claude_max_proxy.backends.claude_cli.wear import Wear
 from tests.backends.claude_cli.test_transcript import message, transcript
 from tests.end_to_end.running import until
@@ -439,6 +440,7 @@ async def test_the_model_used_last(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         await settled()
         assert [process.kind for process in launch.processes] == [SONNET]
         used.refill(HAIKU)
+        await settled()
     assert json.loads((tmp_path / "claude" / "used-models.json").read_text()).keys() == {"haiku"}
     async with pool(UsedModels("claude", tmp_path), warm=1) as (used, launch):
         used.start()
