@@ -31,7 +31,7 @@ _FORGOTTEN_AFTER = 60.0  # seconds until what waits is half as likely to be aske
 class Wanted(msgspec.Struct, frozen=True):
     """What a request needs of a process: its kind, what binds it (``root``), whose it is, and its messages.
 
-    ``movable`` says that a transcript may be taken back for it.
+    ``movable`` says that a transcript may be taken back for it. ``ends`` are what its messages are compared by.
     """
 
     kind: Kind
@@ -39,6 +39,11 @@ class Wanted(msgspec.Struct, frozen=True):
     client: Client
     messages: Sequence[Message] = ()
     movable: bool = True
+    ends: Sequence[tuple[int, bytes]] = ()
+
+    def __post_init__(self) -> None:
+        """Digest the messages once, however often they are compared."""
+        msgspec.structs.force_setattr(self, "ends", ends_of(self.root, self.messages))
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -69,12 +74,11 @@ def choose(wanted: Wanted, held: Iterable[Held], fresh: float) -> Choice | None:
 
     What served one API key never serves another.
     """
-    ends = ends_of(wanted.root, wanted.messages)
     best: tuple[float, tuple[bool, float], Choice] | None = None
     for place, one in enumerate(held):
         if one.root != wanted.root or one.owner.key != wanted.client.key:
             continue
-        found = plan(one.entries, ends, wanted.messages, one.pending)
+        found = plan(one.entries, wanted.ends, wanted.messages, one.pending)
         if found is None or not _allowed(wanted, one, found):
             continue
         cost = _cost(wanted, one, found)

@@ -92,9 +92,7 @@ class Trust:
 
     async def rewinds(self) -> bool:
         """Tell whether a used process may take another conversation: where the tests, or a trial, saw it."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.start_timeout):
-                await self._begun.wait()
+        await self._tried()
         return self._rewinds
 
     def begin(self, version: str, command: list[str], tasks: Tasks) -> None:
@@ -109,13 +107,17 @@ class Trust:
         if request.agent is not None or not (request.tools or request.response_schema is not None):
             return
 
+        await self._tried()
+        if self.problem:
+            raise UpstreamError(self.problem, code="tools_changed")
+
+    async def _tried(self) -> None:
+        """Wait for what is being found out, which takes a second or two after the start."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.start_timeout):
                 await self._begun.wait()
                 if self._trial is not None:
                     await asyncio.shield(self._trial)
-        if self.problem:
-            raise UpstreamError(self.problem, code="tools_changed")
 
     async def _try(self, version: str, command: list[str]) -> None:
         found = await try_out(command, self._settings)
