@@ -31,7 +31,7 @@ _FORGOTTEN_AFTER = 60.0  # seconds until what waits is half as likely to be aske
 class Wanted(msgspec.Struct, frozen=True):
     """What a request needs of a process: its kind, what binds it (``root``), whose it is, and its messages.
 
-    ``movable`` says that a transcript may be taken back for it. ``ends`` are what its messages are compared by.
+    ``movable`` says that a transcript may be taken back for it. By ``ends`` its messages are compared.
     """
 
     kind: Kind
