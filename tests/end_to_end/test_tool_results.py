@@ -137,6 +137,7 @@ async def test_other_tools_in_the_follow_up(
     messages = await called(sdk, model, upstream, LOOK)
     messages.append(result(ids(messages)[0], "found"))
 
+    upstream.scripted.clear()
     upstream.script(Reply((ToolUse(name, {"x": 1}),)))
     heard = await hear(sdk, model, messages, tools=[function(name, "Now gives.")])
 

@@ -96,7 +96,7 @@ class ClaudeCli:
         problem = self.installation.problem
         if not problem and self.installation.logged_in is False:
             problem = "not logged in; run `claude auth login`"
-        if not problem and self._prepared and self.installation.logged_in is None and self._last_failure:
+        if not problem and self.installation.logged_in is None and self._last_failure:  # nothing ever worked
             problem = f"it does not work: {self._last_failure}"
         status = "degraded" if problem or self._trust.problem else "ok" if self._prepared else "starting"
         if self.installation.problem:

@@ -33,6 +33,8 @@ from claude_max_proxy.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
+# What a request gets: a conversation, a process that nobody has spoken to, or else room for a new one.
+Given = Kept | CliProcess | None
 Launch = Callable[[Kind, Callable[[CliProcess], None]], Awaitable[CliProcess]]
 _RETRY_AFTER = 10
 _MAINTENANCE = 5.0
@@ -58,8 +60,8 @@ class Pool:
         self._ending: set[CliProcess] = set()
         self._keeping = Keeping()
         self._warm = Warm()
-        self._warming = Warming(settings, self._warm, memory, rehearsal, self.spare)
-        self._queue: FairQueue[Wanted, Kept | None] = FairQueue(settings.queue_size)
+        self._warming = Warming(settings, self._warm, memory, rehearsal, self.spare, self._serve_queue)
+        self._queue: FairQueue[Wanted, Given] = FairQueue(settings.queue_size)
         self._budget = MemoryBudget(read_size(settings.max_memory))
         self._reserved = 0
         self._stopping = False
@@ -100,13 +102,13 @@ class Pool:
         """
         self._warming.asked()
         while True:
-            found = self._find(wanted, self._price(wanted.kind))
+            found: Given = self._find(wanted, self._price(wanted.kind))
             if found is None:
-                if process := self._warm.take(wanted.kind):
-                    return process
-                found = await self._place(wanted)
+                found = self._warm.take(wanted.kind) or await self._place(wanted)
             if found is None:
                 return await self._spawn(wanted.kind)
+            if not isinstance(found, Kept):
+                return found
             if not await self._is_ready(found):
                 continue
             if (plan := found.plan(wanted)) is None:  # it has become another since it was chosen
@@ -193,7 +195,7 @@ class Pool:
             there, self._reserved + 1
         )
 
-    async def _place(self, wanted: Wanted) -> Kept | None:
+    async def _place(self, wanted: Wanted) -> Given:
         """Reserve a place for a new process, at once or after a wait, which may end with something better."""
         if not len(self._queue) and self._has_room():
             self._reserved += 1
@@ -217,7 +219,7 @@ class Pool:
                 retry_after=_RETRY_AFTER,
             ) from error
 
-    def _leave(self, wait: Wait[Wanted, Kept | None]) -> None:
+    def _leave(self, wait: Wait[Wanted, Given]) -> None:
         """End a wait, and give back what came in the same instant."""
         self._queue.remove(wait)
         if not wait.given.done():
@@ -225,16 +227,19 @@ class Pool:
         elif not wait.given.cancelled() and not wait.given.exception():
             found = wait.given.result()
             if found is None:
-                self._release()
-            else:
+                self._reserved -= 1
+            elif isinstance(found, Kept):
                 self._keeping.put_back(found)
-                self._serve_queue()
+            else:
+                self._warm.add(found)
+            self._serve_queue()
 
     def _serve_queue(self) -> None:
         """Give what is there to those who wait: what goes on best, else room, for which idle ones must go."""
         leaving = len(self._ending)
         for wait in list(self._queue):
-            if found := self._find(wait.asked, self._price_of_room()):
+            found = self._find(wait.asked, self._price_of_room()) or self._warm.take(wait.asked.kind)
+            if found is not None:
                 self._queue.give(wait, found)
             elif self._has_room():
                 self._reserved += 1

@@ -33,8 +33,9 @@ class Warming:
         memory: UsedModels,
         rehearsal: Callable[[Kind], Rehearsal],
         spare: Callable[[Kind], Awaitable[CliProcess | None]],
+        on_warm: Callable[[], None],
     ) -> None:
-        """Put processes into ``warm``, as long as there are ``spare`` ones."""
+        """Put processes into ``warm``, as long as there are ``spare`` ones, and say so to ``on_warm``."""
         self.always = [Kind(model) for model in settings.warm_models]
         self.last: Kind | None = None
         self._asked_at = time.monotonic()
@@ -43,6 +44,7 @@ class Warming:
         self._memory = memory
         self._rehearsal = rehearsal
         self._spare = spare
+        self._on_warm = on_warm
         self._busy: set[Kind] = set()
 
     @property
@@ -99,6 +101,7 @@ class Warming:
                     return
                 await process.rehearse(self._rehearsal(kind))
                 self._warm.add(process)
+                self._on_warm()
         except ProxyError as error:
             self._warm.back_off(kind)
             logger.warning("no process for %r could be warmed: %s", kind.model, error)

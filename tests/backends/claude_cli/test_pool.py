@@ -399,6 +399,19 @@ async def test_who_waits_gets_a_used_process() -> None:
         assert len(launch.processes) == 1
 
 
+@pytest.mark.parametrize("kind", [OPUS, HAIKU])
+async def test_who_waits_while_one_is_warmed(kind: Kind) -> None:
+    """A process that gets warm while others wait is theirs, or gives its place to them."""
+    async with pool(max_processes=1, warm=1, warm_models=["opus"]) as (used, launch):
+        launch.delay = 0.05
+        used.start()
+        await settled()
+        waiting = started(used.obtain(wanted(kind)))
+        async with asyncio.timeout(1):
+            assert (await waiting).kind == kind
+        assert len(launch.processes) == (1 if kind == OPUS else 2)
+
+
 async def test_who_leaves_in_the_instant_of_being_served() -> None:
     """What was given to a client that hangs up in the same instant is there for the next."""
     async with pool(max_processes=1) as (used, _):
