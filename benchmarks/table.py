@@ -45,7 +45,7 @@ def table(head: Cells, lines: list[Cells]) -> str:
 def cells(row: Row, ours: Any, other: Any) -> Cells:
     """Fill one line. The middle of the samples stands first, the least and the most behind it."""
     mine = getattr(ours, row.field)
-    theirs = getattr(ours, row.beside) if row.beside else getattr(other, row.field)
+    theirs = getattr(ours, row.beside) if row.beside else getattr(other, row.field, [])
     if not theirs:
         return row.name, spread(mine, row), "–", "", "", ""
 

@@ -83,6 +83,12 @@ class Keeping:
         """Those that wait for no results of tools."""
         return [kept for kept in self if not kept.conversation.pending]
 
+    def oldest_idle(self, seconds: float) -> Kept | None:
+        """Take the one that has waited longest, if that is so long, and not for the results of tools."""
+        limit = time.monotonic() - seconds
+        oldest = next((kept for kept in self.without_open_calls if kept.since < limit), None)
+        return oldest and self._remove(oldest)
+
     def take_oldest(self) -> Kept | None:
         """Take the one that has waited longest, if possible none that waits for the results of tools."""
         oldest = next(iter([*self.without_open_calls, *self._places.values()]), None)

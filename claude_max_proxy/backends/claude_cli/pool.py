@@ -39,6 +39,7 @@ Launch = Callable[[Kind, Callable[[CliProcess], None]], Awaitable[CliProcess]]
 _RETRY_AFTER = 10
 _MAINTENANCE = 5.0
 _PAUSED_AFTER = 2.0
+_MANY, _LEFT_ALONE, _GONE_WITHIN = 4, 10.0, 5.0
 
 
 class Pool:
@@ -119,7 +120,15 @@ class Pool:
             return found.conversation, plan
 
     async def spare(self, kind: Kind) -> CliProcess | None:
-        """Return a process that nobody has spoken to, unless that takes it, or its place, from somebody."""
+        """Return a process that nobody has spoken to, unless that takes it, or its place, from somebody.
+
+        Of many conversations, one that nobody has gone on with for a while gives way.
+        """
+        if not self._has_room() and len(self._keeping) >= _MANY and not len(self._queue):
+            oldest = self._keeping.oldest_idle(_LEFT_ALONE)
+            if oldest is not None:
+                self._end_kept(oldest)
+                await oldest.conversation.process.exits_within(_GONE_WITHIN)
         if self._stopping or len(self._queue) or not self._has_room():
             return None
         self._reserved += 1

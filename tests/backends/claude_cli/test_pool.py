@@ -412,6 +412,21 @@ async def test_who_waits_while_one_is_warmed(kind: Kind) -> None:
         assert len(launch.processes) == (1 if kind == OPUS else 2)
 
 
+async def test_room_for_a_warm_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many conversations the oldest gives way to a warm process once it was left alone, and not before."""
+    monkeypatch.setattr(pool_module, "_LEFT_ALONE", 0.2)
+    async with pool(max_processes=4, warm=1) as (used, launch):
+        for number in range(4):
+            process = await used.obtain(wanted(OPUS, root=bytes([number])))
+            used.refill(OPUS)
+            used.park(FakeConversation(process), Client())
+        await asyncio.sleep(0.1)
+        assert used.counts == counts(parked=4)
+        await asyncio.sleep(0.4)
+        assert used.counts == counts(parked=3, warm=1)
+        assert not launch.processes[0].alive
+
+
 async def test_who_leaves_in_the_instant_of_being_served() -> None:
     """What was given to a client that hangs up in the same instant is there for the next."""
     async with pool(max_processes=1) as (used, _):
