@@ -54,7 +54,7 @@ class Fence:
         return self._closes and self._size >= self._limit
 
     def close(self) -> bytes:
-        """Return the lines that let the CLI take whatever it asks next for too long; settings undo that."""
+        """Return the lines after which the CLI finds all that it would ask too long; settings undo that."""
         self.closed = True
         _, line = control_request("apply_flag_settings", settings={"env": {_LIMIT: "1"}})
         return line

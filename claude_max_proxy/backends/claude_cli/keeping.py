@@ -30,6 +30,11 @@ class Kept(msgspec.Struct, eq=False):
     since: float
     worn: bool = False
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether its last turn is over, also for the CLI."""
+        return self.ready is None or self.ready.done()
+
     def held(self, now: float) -> Held:
         """Return what a choice looks at."""
         talk = self.conversation
@@ -105,11 +110,7 @@ class Keeping:
     def idle(self, seconds: float) -> list[CliProcess]:
         """Return the processes that have had nothing to do for so long."""
         limit = time.monotonic() - seconds
-        return [
-            kept.conversation.process
-            for kept in self
-            if kept.since < limit and (kept.ready is None or kept.ready.done())
-        ]
+        return [kept.conversation.process for kept in self if kept.since < limit and kept.is_settled]
 
     def take_older_than(self, age: float) -> list[Kept]:
         """Take all that have waited longer than ``age`` seconds."""

@@ -183,6 +183,7 @@ class Pool:
                 self.discard(process)
             else:
                 self._keeping.put_back(kept)
+                self._serve_queue()
             raise
         if ready and process.alive:
             return True
@@ -268,9 +269,10 @@ class Pool:
         return process
 
     def _end_kept(self, kept: Kept) -> None:
+        idle = kept.is_settled and not kept.conversation.pending
         if kept.ready is not None:
             kept.ready.cancel()
-        self.discard(kept.conversation.process, idle=not kept.conversation.pending)
+        self.discard(kept.conversation.process, idle=idle)
 
     def _release(self) -> None:
         self._reserved -= 1

@@ -13,20 +13,26 @@ from claude_max_proxy.backends.claude_cli.process import CliProcess
 _LONGEST_BACKOFF = 60.0
 _SHORTEST_BACKOFF = 1.0
 
+_Entry = tuple[CliProcess, float, int]
+
 
 class Warm:
-    """Warm processes, each with the time of its start. Kinds that could not be started wait for a while."""
+    """Warm processes, each with the time and the day of its start.
+
+    The CLI may keep the date of its start, so none is used on another day. Kinds that could not be started
+    wait for a while.
+    """
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._ready: dict[Kind, deque[tuple[CliProcess, float]]] = defaultdict(deque)
+        self._ready: dict[Kind, deque[_Entry]] = defaultdict(deque)
         self._used: dict[Kind, float] = {}
         self._backoff: dict[Kind, tuple[float, float]] = {}
 
     @property
     def processes(self) -> list[CliProcess]:
         """All of them."""
-        return [process for ready in self._ready.values() for process, _ in ready]
+        return [process for ready in self._ready.values() for process, *_ in ready]
 
     def count(self, kind: Kind) -> int:
         """Count those of a kind."""
@@ -34,12 +40,12 @@ class Warm:
 
     def add(self, process: CliProcess) -> None:
         """Keep a process that was just started."""
-        self._ready[process.kind].append((process, time.monotonic()))
+        self._ready[process.kind].append((process, time.monotonic(), _today()))
 
     def take(self, kind: Kind) -> CliProcess | None:
         """Take the oldest of a kind that still lives."""
         while self._ready[kind]:
-            process, _ = self._ready[kind].popleft()
+            process, *_ = self._ready[kind].popleft()
             if process.alive:
                 return process
         return None
@@ -49,10 +55,10 @@ class Warm:
         return next((ready.popleft()[0] for ready in self._ready.values() if ready), None)
 
     def take_older_than(self, age: float) -> list[CliProcess]:
-        """Take all that were started longer than ``age`` seconds ago."""
+        """Take all that were started longer than ``age`` seconds ago, or on another day."""
         limit, old = time.monotonic() - age, []
         for ready in self._ready.values():
-            while ready and ready[0][1] < limit:
+            while ready and (ready[0][1] < limit or ready[0][2] != _today()):
                 old.append(ready.popleft()[0])
         return old
 
@@ -60,7 +66,7 @@ class Warm:
         """Return those that were started longer ago, and have rehearsed."""
         limit = time.monotonic() - seconds
         every = (entry for ready in self._ready.values() for entry in ready)
-        return [process for process, since in every if since < limit and process.rehearsed.is_set()]
+        return [process for process, since, _ in every if since < limit and process.rehearsed.is_set()]
 
     def lose(self, process: CliProcess) -> bool:
         """Forget a process that has ended, and say whether it was one of these."""
@@ -99,3 +105,7 @@ class Warm:
         _, last = self._backoff.get(kind, (0.0, _SHORTEST_BACKOFF / 2))
         pause = min(last * 2, _LONGEST_BACKOFF)
         self._backoff[kind] = (time.monotonic() + pause, pause)
+
+
+def _today() -> int:
+    return time.localtime().tm_yday
