@@ -1,4 +1,4 @@
-"""What the machine says of a process and everything below it: CPU time and memory, out of ``/proc``."""
+"""Reads the CPU time and the memory of a process and its descendants from ``/proc``."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import time
 from pathlib import Path
 
 
-_PROCESS_CLOCK = 2  # what clock_getcpuclockid(3) makes of a process id, which Python does not offer
+_PROCESS_CLOCK = 2  # with this, clock_getcpuclockid(3), which Python lacks, makes a clock of a process id
 _TICK = os.sysconf("SC_CLK_TCK")
-_QUIET = 0.2  # of a core
+_QUIET = 0.2  # the part of a core that quiet processes may use
 _WINDOW = 0.3
 _PATIENCE = 20.0
 
 
 def describe() -> str:
-    """Say on what this runs."""
+    """Return a description of the machine."""
     return f"{os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def own_cpu(pid: int) -> float:
-    """CPU seconds of this process alone, all its threads, to the nanosecond."""
+    """Return the CPU seconds of all threads of this process, without other processes, to the nanosecond."""
     return time.clock_gettime(~pid << 3 | _PROCESS_CLOCK)
 
 
 def tree_cpu(pid: int) -> float:
-    """CPU seconds of a process, of all below it, and of those below it that have ended."""
+    """Return the CPU seconds of a process and all its descendants, including those that have ended."""
     return sum(sum(_times(member)) for member in tree(pid))
 
 
 def tree(pid: int) -> list[int]:
-    """Give the process and all that live below it."""
+    """Return the ids of a process and all its living descendants."""
     parents: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal() and (fields := _stat(int(entry.name))):
@@ -43,17 +43,17 @@ def tree(pid: int) -> list[int]:
 
 
 def resident(pid: int) -> int:
-    """Bytes of memory of this process, what it shares counted in full."""
+    """Return the memory of a process in bytes; shared memory counts in full."""
     return _rollup(pid, "Rss")
 
 
 def tree_share(pid: int) -> int:
-    """Bytes of memory of a process and all below it, what they share counted once."""
+    """Return the memory of a process and all its descendants in bytes; memory that they share counts once."""
     return sum(_rollup(member, "Pss") for member in tree(pid))
 
 
 def wait_until_quiet(*pids: int) -> None:
-    """Wait until these processes and all below them hardly compute any more."""
+    """Wait until these processes and their descendants use hardly any CPU time."""
     deadline = time.monotonic() + _PATIENCE
     before = sum(map(tree_cpu, pids))
     while time.monotonic() < deadline:
@@ -65,13 +65,13 @@ def wait_until_quiet(*pids: int) -> None:
 
 
 def _times(pid: int) -> list[float]:
-    """User and system seconds, its own and of its children that have ended."""
+    """Return the user and system seconds of a process, and those of its children that have ended."""
     fields = _stat(pid)
     return [int(field) / _TICK for field in fields[11:15]] if fields else [0.0] * 4
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields after the name, which may hold anything; none when the process is gone."""
+    """Return the fields after the name, which may contain anything; return none if the process is gone."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

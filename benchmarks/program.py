@@ -1,4 +1,4 @@
-"""A server as a program of its own, with a home of its own."""
+"""Runs a server as a separate program with its own home directory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TAIL = 2000
 
 
 class Program:
-    """One server, from ``with`` to its end."""
+    """A server that runs inside of ``with``."""
 
     def __init__(
         self,
@@ -31,7 +31,10 @@ class Program:
         environment: dict[str, str],
         health: str = "/health",
     ) -> None:
-        """Prepare to run ``command`` plus a port, in a home below ``folder``; ``health`` answers 200."""
+        """Prepare to run ``command`` plus a port, with a home directory below ``folder``.
+
+        The server is ready when the path ``health`` answers with 200.
+        """
         self.name = name
         self.home = folder / name
         self._command = command
@@ -39,7 +42,7 @@ class Program:
         self._health = health
 
     def __enter__(self) -> Self:
-        """Start it and wait until it serves. Raises :class:`RuntimeError` with its last words if not."""
+        """Start the server and wait until it is ready. Raises :class:`RuntimeError` with its last output."""
         self.home.mkdir(exist_ok=True)
         self.port = _free_port()
         with (self.home / "output").open("wb") as output:
@@ -62,7 +65,7 @@ class Program:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End it and everything it started."""
+        """End the server and everything that it has started."""
         self.client.close()
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -73,7 +76,7 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """The program's first process."""
+        """The id of the program's first process."""
         return self._process.pid
 
     def _wait_until_it_serves(self) -> None:

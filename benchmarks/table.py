@@ -1,4 +1,4 @@
-"""The results as one aligned table: both sides, their ratio, and what it should be."""
+"""Writes results as an aligned table: both sides, their ratio, and what the ratio should be."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Cells = tuple[str, ...]
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One line: its name, which samples, how to write them, and the largest ratio that is ok.
+    """One line: its name, which samples it shows, how they are written, and the largest acceptable ratio.
 
-    With ``beside`` the second column is not the peer's samples but other ones of ours. With ``least`` the
-    target is the smallest ratio that is ok.
+    With ``beside``, the second column has other samples of ours instead of the peer's. With ``least``, the
+    target is the smallest acceptable ratio.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def table(head: Cells, lines: list[Cells]) -> str:
-    """Write it: the first column to the left, the last one too, numbers between them to the right."""
+    """Return the table; the first and the last column are aligned to the left, the others to the right."""
     lines = [head, *lines]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     aligns: list[Callable[[str, int], str]] = [str.ljust, *[str.rjust] * (len(head) - 2), str.ljust]
@@ -43,7 +43,7 @@ def table(head: Cells, lines: list[Cells]) -> str:
 
 
 def cells(row: Row, ours: Any, other: Any) -> Cells:
-    """Fill one line. The middle of the samples stands first, the least and the most behind it."""
+    """Return the cells of a line: the median of the samples, with the smallest and the largest after it."""
     mine = getattr(ours, row.field)
     theirs = getattr(ours, row.beside) if row.beside else getattr(other, row.field, [])
     if not theirs:
@@ -59,7 +59,7 @@ def cells(row: Row, ours: Any, other: Any) -> Cells:
 
 
 def spread(values: list[float], row: Row) -> str:
-    """Write samples in the row's unit."""
+    """Return samples in the row's unit."""
     low, middle, high = (f(values) * row.scale for f in (min, median, max))
     if len(values) == 1 or low == high:
         return f"{_number(middle)} {row.unit}"

@@ -1,48 +1,42 @@
-"""One local endpoint that speaks OpenAI and drives the real Claude Code CLI, with your own login.
+"""A local endpoint for OpenAI's and Anthropic's APIs that drives the real Claude Code CLI with your login.
 
-What is exported here is the plugin API: the built-in dialects, backends and observers use nothing else.
+What plugins build on is public. The names that hooks need are exported here. The others are in these modules:
+
+- :mod:`claude_max_proxy.backend`: the base class of backends, and what one says of its models;
+- :mod:`claude_max_proxy.dialect`: the base class of dialects, and what one is made of;
+- :mod:`claude_max_proxy.errors`: every error that a request can end in;
+- :mod:`claude_max_proxy.events`: the events of an answer, and their sum;
+- :mod:`claude_max_proxy.plan_windows`: how much of a provider's plan is used, and the pace;
+- :mod:`claude_max_proxy.process_facts`: what can be seen of a process that a backend runs;
+- :mod:`claude_max_proxy.budget_facts`: what is used of each budget;
+- :mod:`claude_max_proxy.context`: what a plugin may see of the running proxy;
+- :mod:`claude_max_proxy.route`: routes that a plugin answers itself;
+- :mod:`claude_max_proxy.request_id`: the id of the request that is being served;
+- :mod:`claude_max_proxy.capabilities`: what only some backends honour, and what providers refuse;
+- :mod:`claude_max_proxy.formats`: what dialects share;
+- :mod:`claude_max_proxy.http_upstream`: what backends over HTTP share;
+- :mod:`claude_max_proxy.ledger`: one row for each finished request, and sums over them;
+- :mod:`claude_max_proxy.anthropic_messages`: the vocabulary of Anthropic's Messages API;
+- :mod:`claude_max_proxy.testing`: a scripted provider, and the conformance suite.
+
+The built-in dialects, backends and observers use nothing else.
 """
 
-from claude_max_proxy import refusals, wire
-from claude_max_proxy.backend import Backend, Embedder, ModelInfo, Target, TokenCounter
+from claude_max_proxy.backend import Backend, Target
 from claude_max_proxy.check import Check, Finding
-from claude_max_proxy.config import Config, ModelEntry, Settings
-from claude_max_proxy.dialect import (
-    Call,
-    CountingDialect,
-    Dialect,
-    HeaderReader,
-    Remembering,
-    Route,
-    Routed,
-    StatusWriter,
-    Writer,
-)
+from claude_max_proxy.concurrency.aside import aside, is_large
+from claude_max_proxy.concurrency.tasks import Tasks
+from claude_max_proxy.config import ApiKey, Config, Meta, ModelEntry, Settings, near_miss, quoted
+from claude_max_proxy.config.secret import Secret, find_secrets, resolve_secret
+from claude_max_proxy.context import Context
 from claude_max_proxy.errors import (
-    BackendUnavailable,
-    BeyondModel,
-    BodyTooLarge,
-    Busy,
     ClientError,
     ConfigError,
-    ContextLengthExceeded,
     Forbidden,
-    InternalError,
-    InvalidKey,
     InvalidRequest,
-    MethodNotAllowed,
     NotFound,
-    NotLoggedIn,
-    Overloaded,
     ProxyError,
-    ProxyFault,
     RateLimited,
-    TooManyRequests,
-    UnsupportedMediaType,
-    UpstreamError,
-    UpstreamFailed,
-    UpstreamRefused,
-    UpstreamTimeout,
     UsageLimitReached,
 )
 from claude_max_proxy.events import (
@@ -60,18 +54,18 @@ from claude_max_proxy.events import (
     Started,
     Usage,
     collect,
+    complete_part,
     fold,
 )
-from claude_max_proxy.extras import carry_content, carry_parameters
-from claude_max_proxy.hookspecs import RegisterBackend, RegisterCheck, RegisterDialect, hookimpl
-from claude_max_proxy.http_upstream import (
-    HttpBackend,
-    HttpSettings,
-    HttpUpstream,
-    Secret,
-    resolve_secret,
-    upstream_error,
+from claude_max_proxy.hookspecs import (
+    RegisterBackend,
+    RegisterCheck,
+    RegisterDialect,
+    RegisterRoute,
+    hookimpl,
 )
+from claude_max_proxy.plan_windows import PlanWindow
+from claude_max_proxy.process_facts import ProcessFacts
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
     Agent,
@@ -92,32 +86,24 @@ from claude_max_proxy.request import (
     ToolChoice,
     ToolResult,
 )
-from claude_max_proxy.sse import Decoder as SseDecoder
-from claude_max_proxy.tasks import Tasks
-from claude_max_proxy.tool_ids import distinct_ids
+from claude_max_proxy.route import Call, Response, Route
 
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Agent",
+    "ApiKey",
     "Audio",
     "Backend",
-    "BackendUnavailable",
-    "BeyondModel",
-    "BodyTooLarge",
-    "Busy",
     "Call",
     "Check",
     "Client",
     "ClientError",
     "Config",
     "ConfigError",
-    "ContextLengthExceeded",
-    "CountingDialect",
-    "Dialect",
+    "Context",
     "Effort",
-    "Embedder",
     "Event",
     "Events",
     "Failed",
@@ -127,72 +113,54 @@ __all__ = [
     "Finished",
     "Folding",
     "Forbidden",
-    "HeaderReader",
-    "HttpBackend",
-    "HttpSettings",
-    "HttpUpstream",
     "Image",
-    "InternalError",
-    "InvalidKey",
     "InvalidRequest",
     "Message",
-    "MethodNotAllowed",
+    "Meta",
     "ModelEntry",
-    "ModelInfo",
     "NotFound",
-    "NotLoggedIn",
-    "Overloaded",
     "Part",
     "PartDelta",
     "PartEnded",
     "PartKind",
     "PartStarted",
+    "PlanWindow",
+    "ProcessFacts",
     "ProxyError",
-    "ProxyFault",
     "RateLimited",
     "Reasoning",
     "Record",
     "RegisterBackend",
     "RegisterCheck",
     "RegisterDialect",
-    "Remembering",
+    "RegisterRoute",
     "Reply",
     "Request",
+    "Response",
     "ResponseFormat",
     "Role",
     "Route",
-    "Routed",
     "Secret",
     "Settings",
-    "SseDecoder",
     "Started",
-    "StatusWriter",
     "Target",
     "Tasks",
     "Text",
-    "TokenCounter",
-    "TooManyRequests",
     "Tool",
     "ToolCall",
     "ToolChoice",
     "ToolResult",
-    "UnsupportedMediaType",
-    "UpstreamError",
-    "UpstreamFailed",
-    "UpstreamRefused",
-    "UpstreamTimeout",
     "Usage",
     "UsageLimitReached",
-    "Writer",
     "__version__",
-    "carry_content",
-    "carry_parameters",
+    "aside",
     "collect",
-    "distinct_ids",
+    "complete_part",
+    "find_secrets",
     "fold",
     "hookimpl",
-    "refusals",
+    "is_large",
+    "near_miss",
+    "quoted",
     "resolve_secret",
-    "upstream_error",
-    "wire",
 ]

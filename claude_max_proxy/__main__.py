@@ -1,4 +1,4 @@
-"""``python -m claude_max_proxy`` is ``claude-max-proxy``."""
+"""Makes ``python -m claude_max_proxy`` do the same as the command ``claude-max-proxy``."""
 
 from __future__ import annotations
 

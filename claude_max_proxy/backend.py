@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Literal
 
 import msgspec
 
+from claude_max_proxy.capabilities import Capability
 from claude_max_proxy.events import Events
+from claude_max_proxy.plan_windows import PlanWindow
+from claude_max_proxy.process_facts import ProcessFacts
 from claude_max_proxy.request import Agent, Effort, Request
+
+
+__all__ = [
+    "Backend",
+    "ModelInfo",
+    "Target",
+]
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -24,9 +37,9 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class ModelInfo(msgspec.Struct, frozen=True):
-    """What a backend knows about a model of its own; ``None`` or empty where it does not.
+    """What a backend knows about one of its models; a field that it does not know is ``None`` or empty.
 
-    ``owner`` is whose model it is; the backend's name stands in for one that nobody knows.
+    ``owner`` is the organization that owns the model; if it is empty, the backend's name is shown instead.
     """
 
     name: str = ""
@@ -38,49 +51,95 @@ class ModelInfo(msgspec.Struct, frozen=True):
     owner: str = ""
 
 
-class Backend(Protocol):
-    """Answers requests. Built once per ``[backends.<name>]``; it does the I/O and owns what it starts.
+class Backend(ABC):
+    """Answers requests. One is built for each ``[backends.<name>]``; it does the I/O and ends what it starts.
 
-    ``honours``, which a backend may leave out, names what it makes use of in ``Request.extra``, of the names
-    in :mod:`claude_max_proxy.extras`. The others are refused or named as ignored before it is asked.
-    ``any_stop``, which it may leave out too, says that stop sequences may be white space alone. Otherwise it
-    never sees such a one: the gateway cuts its answer there, and closes it.
+    Every backend derives from this class and defines :meth:`answer`. All other members are optional. When a
+    backend is registered or built, a further member whose name is close to that of an optional one is refused
+    as a misspelling, unless the name begins with an underscore.
+
+    ``honours`` names the capabilities (:mod:`claude_max_proxy.capabilities`) that the backend has. Before it
+    is asked, the gateway refuses what it does not have, or names it as ignored. ``capabilities`` adds further
+    ones to the built-in capabilities, under names that the plugin chooses.
+
+    ``any_stop`` says that stop sequences may consist of white space alone; otherwise the gateway keeps such
+    stop sequences from the backend, and cuts the answer itself. ``retries`` says how often the gateway asks
+    again for a whole answer that broke off with :class:`UpstreamFailed` or :class:`Overloaded`, of which the
+    client has seen nothing.
     """
 
+    honours: Collection[str] = frozenset()
+    capabilities: Mapping[str, Capability] = MappingProxyType({})
+    any_stop: bool = False
+    retries: int = 0
+
     async def start(self) -> None:
-        """Get ready. Returns at once; slow preparation goes on behind it."""
+        """Get ready. Returns at once; slow preparation continues in the background."""
 
     async def stop(self) -> None:
-        """End everything that was started, within a bounded time, also when :meth:`start` failed."""
+        """End everything that was started, within a bounded time, also if :meth:`start` failed."""
 
+    @abstractmethod
     def answer(self, request: Request, model: str) -> Events:
-        """Answer with the events of one reply, by the grammar of :mod:`claude_max_proxy.events`.
+        """Yield the events of one reply, by the grammar of :mod:`claude_max_proxy.events`.
 
-        A failure is a ``Failed`` event or a raised ``ProxyError``, whichever is nearer. Closing the iterator
-        cancels the upstream's work.
+        To fail, either yield a ``Failed`` event or raise a ``ProxyError``. Closing the iterator cancels the
+        work of the upstream.
         """
 
     def describe(self, model: str) -> ModelInfo:
-        """Say what is known about an upstream model, without I/O."""
+        """Return what is known about an upstream model, without I/O."""
+        return ModelInfo(model)
 
     def health(self) -> dict[str, Any]:
-        """Say how it stands, without I/O: ``status`` ("ok", "degraded" or "unavailable") and details."""
+        """Return the state, without I/O: ``status`` ("ok", "degraded" or "unavailable") and details."""
+        return {"status": "ok"}
 
+    def windows(self) -> Sequence[PlanWindow]:
+        """Return the windows of the provider's plan as they were last seen, with their pace, without I/O."""
+        return ()
 
-@runtime_checkable
-class TokenCounter(Protocol):
-    """What a backend offers beside, when it knows how many tokens a request is. Without, it is estimated."""
+    async def look_at_plan(self) -> None:
+        """Bring :meth:`windows` up to date, by asking the provider if need be, because somebody looks at it.
 
-    async def count_tokens(self, request: Request, model: str) -> int:
-        """Count the tokens that ``request`` would put in. Raises :class:`ProxyError`."""
+        Nothing else may ask. It may do nothing if it did something a while ago, and does not fail. Who looks
+        may stop waiting, so what takes longer than a moment belongs into a task of the backend's own.
+        """
 
+    def processes(self) -> Sequence[ProcessFacts]:
+        """Return what can be told of each process that the backend runs, oldest first.
 
-@runtime_checkable
-class Embedder(Protocol):
-    """What a backend offers beside, when its upstream gives embeddings."""
+        This may read some small files for each process, so it is only called when somebody looks.
+        """
+        return ()
 
-    async def embed(self, body: bytes, model: str) -> bytes:
-        """Answer the body of ``POST /v1/embeddings`` for the upstream's ``model``, in the same API's form.
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        """Return the number of input tokens of ``request``, or ``None`` to have the gateway estimate it.
 
-        Raises :class:`ProxyError`.
+        Raises a :class:`ProxyError`.
+        """
+
+    async def embed(self, body: bytes, model: str) -> bytes | None:
+        """Return the answer to the body of ``POST /v1/embeddings``, for the upstream's ``model``.
+
+        Returns ``None`` if the backend has no embeddings. Raises a :class:`ProxyError`.
+        """
+
+    def expect(self, models: Collection[str]) -> None:
+        """Learn which models of this backend ``[models]`` names; ``*`` in a name stands for any text.
+
+        Called before the start, and again with every new configuration. Plugins can still choose others.
+        """
+
+    def take_over(self, before: Backend) -> None:
+        """Receive the backend of the same name in the previous configuration, which may have another type.
+
+        Called before the start. The previous backend may still finish what it was asked, so this is the place
+        to share limits with it.
+        """
+
+    def keep_only(self, owners: Collection[str]) -> None:
+        """Forget what is kept for clients whose ``Client.owner`` is not in ``owners``, and keep nothing more.
+
+        Called whenever a new configuration takes effect. Without API keys, ``""`` is the only owner.
         """

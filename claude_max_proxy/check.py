@@ -1,4 +1,4 @@
-"""One line of ``claude-max-proxy doctor``: what is looked at, and what was found."""
+"""One line of ``claude-max-proxy doctor``: what is checked, and what was found."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What a check found; ``remedy`` says what to do, where there is something to do."""
+    """What a check has found; ``remedy`` says what the user can do, if there is something to do."""
 
     status: Literal["ok", "warn", "fail"]
     text: str
@@ -17,14 +17,16 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """Something that can be looked at.
+    """Something that ``doctor`` can check.
 
-    ``run`` may use the network and start processes, which it ends. What it raises is a finding, and so is
-    that it takes longer than ``timeout`` seconds. One that ``costs`` uses a little of somebody's plan or
-    money, and is left out with ``--no-round-trip``.
+    ``run`` may use the network and may start processes, which it must end. If it raises an exception, or
+    takes longer than ``timeout`` seconds, that is a finding too. A check that ``costs`` uses a little of the
+    user's plan or money, and is left out with ``--no-round-trip``. A check that ``needs`` others, by their
+    names, is left out if one of them failed or was itself left out: each problem is reported once.
     """
 
     name: str
     run: Callable[[], Awaitable[Finding]]
     timeout: Annotated[float, msgspec.Meta(gt=0)] = 20.0
     costs: bool = False
+    needs: tuple[str, ...] = ()

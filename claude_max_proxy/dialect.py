@@ -1,128 +1,115 @@
-"""A client's API: the contract that every dialect keeps. Dialects are pure; the server does their I/O."""
+"""Dialects, which read and write the API of a client. They are pure: the server does the I/O for them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Literal, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
 
 import msgspec
 
+from claude_max_proxy.capabilities import Capability
 from claude_max_proxy.errors import ProxyError
 from claude_max_proxy.events import Event, Reply
-from claude_max_proxy.request import Client, Request
+from claude_max_proxy.request import Request
+from claude_max_proxy.route import Route
+
+
+__all__ = [
+    "Dialect",
+    "Exchange",
+    "Writer",
+]
 
 
 class Writer(Protocol):
-    """Writes one answer. One per request; it may keep state from event to event."""
+    """Writes one answer. Each exchange has its own writer, which may keep state between events."""
 
     def write(self, event: Event) -> bytes:
-        """Return the bytes that this event adds to a streamed answer, none if it adds nothing."""
+        """Return the bytes that this event adds to a streamed answer; no bytes if it adds nothing."""
 
     def keep_alive(self) -> bytes:
-        """Return bytes that show a waiting client that the answer goes on."""
+        """Return bytes that show a waiting client that the answer is still being made."""
 
     def whole(self, reply: Reply) -> bytes:
         """Return the body of a whole answer. ``reply.error`` is never set here."""
 
 
-class Dialect(Protocol):
-    """Reads a client API into a Request and writes Events out again.
+def _go_on() -> None:
+    """Add nothing."""
 
-    ``body``, which a dialect may leave out, is the type of its requests' bodies, for ``/openapi.json``.
+
+class Exchange(msgspec.Struct):
+    """One request and what writes its answer. A dialect makes one for each body that it reads.
+
+    ``writer`` writes the answer, whole or streamed. It belongs to this exchange alone, so it can remember
+    whatever the answer needs of the request.
+
+    ``resume`` is for an API whose requests refer to earlier answers, which the dialect keeps in memory. It
+    adds to ``request`` what the request refers to. The server calls it once, when ``request.client`` says who
+    asks (:meth:`Dialect.open` does not know that yet) and before anything else sees the request. It raises a
+    :class:`ClientError` if the request refers to something that is not there.
+    """
+
+    request: Request
+    writer: Writer
+    resume: Callable[[], None] = _go_on
+
+
+class Dialect(ABC):
+    """Reads the API of a client into Requests, and writes Events in the form of that API.
+
+    Every dialect derives from this class and defines ``name``, ``routes`` (the paths that it serves),
+    :meth:`open` and :meth:`error`. All other members are optional. When a dialect is registered, a member of
+    its own whose name is close to an optional one is refused as a misspelling, unless the name begins with an
+    underscore.
+
+    ``body`` is the type of a request's body, for ``/openapi.json``. A dialect whose API counts tokens defines
+    ``count_routes``, :meth:`read_count` and :meth:`write_count`; ``count_body`` is the type of such a body.
+    ``capabilities`` adds names to those of :mod:`claude_max_proxy.capabilities`, for what only this API has.
     """
 
     name: str
     routes: tuple[str, ...]
+    body: Any = None
+    count_routes: tuple[str, ...] = ()
+    count_body: Any = None
+    capabilities: Mapping[str, Capability] = MappingProxyType({})
 
-    def read(self, body: bytes) -> Request:
-        """Read a request's body; raise :class:`ClientError` with the path of the first wrong field."""
+    @abstractmethod
+    def open(self, body: bytes) -> Exchange:
+        """Read the body of a request. Raises :class:`ClientError` with the path of the first wrong field."""
 
-    def writer(self, request: Request) -> Writer:
-        """Begin the answer to ``request``."""
-
+    @abstractmethod
     def error(self, error: ProxyError) -> bytes:
-        """Write a failure in this API's own envelope."""
-
-
-# --- what a dialect may have beyond that: each by itself, recognised by its members
-
-
-@runtime_checkable
-class HeaderReader(Protocol):
-    """What a dialect offers beside, when its API says something in headers too."""
-
-    def read_headers(self, request: Request, headers: Mapping[str, str]) -> None:
-        """Take note in ``request`` of what its headers ask; their names are in lower case."""
-
-
-@runtime_checkable
-class StatusWriter(Protocol):
-    """What a dialect offers beside, when its API has statuses of its own."""
+        """Return the body of a failed answer, in the envelope of this API."""
 
     def status(self, error: ProxyError) -> int:
-        """Return the HTTP status of a failure."""
+        """Return the HTTP status of a failed answer."""
+        return error.status
 
-
-@runtime_checkable
-class CountingDialect(Protocol):
-    """What a dialect offers beside, when its API counts tokens.
-
-    ``count_body``, which it may leave out, is the type of such a request's body, for ``/openapi.json``.
-    """
-
-    count_routes: tuple[str, ...]
+    def read_headers(self, request: Request, headers: Mapping[str, str]) -> None:
+        """Add to ``request`` what its headers ask for. The names of ``headers`` are in lower case."""
 
     def read_count(self, body: bytes) -> Request:
-        """Read the body of a request for a count; raise :class:`ClientError` as :meth:`Dialect.read` does."""
+        """Read the body of a request to count tokens. Raises a :class:`ClientError` as :meth:`open` does."""
+        raise NotImplementedError
 
     def write_count(self, tokens: int) -> bytes:
-        """Write a count."""
+        """Return the body of the answer to a request to count tokens."""
+        raise NotImplementedError
 
-
-class Call(msgspec.Struct, frozen=True):
-    """One request on a further route: the path's parameters, the query's, the body, and who asks."""
-
-    parameters: dict[str, str]
-    query: dict[str, str]
-    client: Client
-    body: bytes = b""
-
-
-class Route(msgspec.Struct, frozen=True):
-    """A further route, answered by the dialect itself and without a model.
-
-    ``path`` may hold parameters, one segment each: ``/v1/things/{id}``. ``answer`` gives the body of a 200,
-    or raises a :class:`ProxyError`, which is sent in the dialect's envelope. ``summary`` describes it in
-    ``/openapi.json``.
-    """
-
-    method: Literal["GET", "POST", "DELETE"]
-    path: str
-    answer: Callable[[Call], bytes]
-    summary: str = ""
-
-
-@runtime_checkable
-class Routed(Protocol):
-    """A dialect with further routes."""
-
-    further_routes: tuple[Route, ...]
-
-
-@runtime_checkable
-class Remembering(Protocol):
-    """A dialect that remembers, in memory and within bounds, what it answered."""
-
-    def resume(self, request: Request) -> None:
-        """Add what ``request`` refers to, when it is known who asks: :meth:`Dialect.read` does not know.
-
-        Called once, before anything else sees the request; raises :class:`ClientError` for what is not there.
-        """
+    @property
+    def further_routes(self) -> tuple[Route, ...]:
+        """The routes that the dialect answers itself, without a model."""
+        return ()
 
     def take_over(self, before: Dialect) -> None:
-        """Go on with what ``before`` remembers: the dialect of this name in the configuration before."""
+        """Take over what ``before`` remembers: the dialect of the same name in the previous configuration."""
 
+    def keep_only(self, owners: Collection[str]) -> None:
+        """Forget what is kept for clients whose ``Client.owner`` is not in ``owners``, and keep nothing more.
 
-def status_of(error: ProxyError, dialect: Dialect) -> int:
-    """Return the HTTP status that a failure has in a dialect."""
-    return dialect.status(error) if isinstance(dialect, StatusWriter) else error.status
+        Called whenever a new configuration takes effect. Without API keys, ``""`` is the only owner.
+        """

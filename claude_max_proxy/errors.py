@@ -1,4 +1,4 @@
-"""Everything that can go wrong with a request, and whose fault it is.
+"""The errors that a request can end in, and whose fault each of them is.
 
 ::
 
@@ -6,46 +6,91 @@
     ├── ClientError                 the client's fault                     4xx
     │   ├── InvalidRequest          a field is missing, wrong or refused   400
     │   │   └── BeyondModel         this model cannot, another might       400
-    │   ├── ContextLengthExceeded   more input than the model takes        400
-    │   ├── InvalidKey              no key, or not one of ours             401
+    │   ├── ContextLengthExceeded   more input than the model accepts      400
+    │   ├── InvalidKey              no API key, or an unknown one          401
     │   ├── Forbidden               a Host or Origin we do not serve       403
     │   ├── NotFound                no such route or model                 404
     │   ├── MethodNotAllowed        a route, but not with this method      405
+    │   ├── RequestTimeout          the request came too slowly            408
     │   ├── BodyTooLarge            more bytes than [server] allows        413
+    │   ├── TargetTooLong           a path and query that are too long     414
     │   ├── UnsupportedMediaType    a body that is not JSON                415
-    │   └── TooManyRequests         more often than the key may            429
-    ├── UpstreamError               the provider's, or on the way to it
+    │   ├── TooManyRequests         more requests than the key may send    429
+    │   ├── BudgetSpent             more than a budget allows              429
+    │   └── HeadersTooLarge         headers that are too large             431
+    ├── UpstreamError               the provider's fault, or the network's
     │   ├── UpstreamRefused         it found the request wrong             400
-    │   ├── NotLoggedIn             nobody, or nobody valid, is logged in  401
-    │   ├── UsageLimitReached       the plan's window is used up           429
+    │   ├── NotLoggedIn             no login, or one it does not accept    401
+    │   ├── UsageLimitReached       the plan's usage limit is reached      429
     │   ├── RateLimited             too many requests for now              429
     │   ├── UpstreamFailed          it failed, or the connection did       502
     │   ├── Overloaded              it has no capacity for now             503
     │   └── UpstreamTimeout         it was silent for too long             504
-    └── ProxyFault                  ours
-        ├── Busy                    our queue is full                      429
+    └── ProxyFault                  the proxy's fault
+        ├── Busy                    the queue is full                      429
         ├── BackendUnavailable      the backend cannot run at all          503
+        ├── Stopping                the proxy is stopping                  503
         └── InternalError           a bug                                  500
 
-``ConfigError`` stands apart: it is about ``proxy.toml`` or a plugin, and never about one request.
-A message says what, where and what to do; it starts in lower case unless it quotes the provider.
+``ConfigError`` is separate: it is about ``proxy.toml`` or a plugin, never about a request. A message says
+what is wrong, where, and what to do; it starts with a lower-case letter unless it quotes the provider.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
+
+
+__all__ = [
+    "BackendUnavailable",
+    "BeyondModel",
+    "BodyTooLarge",
+    "BudgetSpent",
+    "Busy",
+    "ClientError",
+    "ConfigError",
+    "ContextLengthExceeded",
+    "Fault",
+    "Forbidden",
+    "HeadersTooLarge",
+    "InternalError",
+    "InvalidKey",
+    "InvalidRequest",
+    "MethodNotAllowed",
+    "NotFound",
+    "NotLoggedIn",
+    "Overloaded",
+    "ProxyError",
+    "ProxyFault",
+    "RateLimited",
+    "RequestTimeout",
+    "Stopping",
+    "TargetTooLong",
+    "TooManyRequests",
+    "UnsupportedMediaType",
+    "UpstreamError",
+    "UpstreamFailed",
+    "UpstreamRefused",
+    "UpstreamTimeout",
+    "UsageLimitReached",
+]
 
 
 Fault = Literal["client", "upstream", "proxy"]
+_MOST_TOLD = 50
 
 
 class ProxyError(Exception):
-    """One request failed.
+    """The failure of one request.
 
-    ``param`` is the path of the offending field (``messages[2].content``), ``retry_after`` whole seconds
-    until another try makes sense. ``status``, ``code`` and ``type`` are what an OpenAI client sees.
-    ``falls_back`` says that another model might do what this one could not, ``passes`` that the same request
-    may well succeed soon.
+    - ``message``: what is wrong, for the client.
+    - ``param``: the path of the wrong field, such as ``messages[2].content``.
+    - ``retry_after``: after how many whole seconds another try makes sense.
+    - ``status``, ``code``, ``type``: the HTTP status, and what an OpenAI client gets with the message.
+    - ``falls_back``: whether another model might do what this one could not.
+    - ``passes``: whether the same request may succeed soon.
+    - ``logged``: what the log, ``/health`` and observers may contain of it. This is the message, unless that
+      quotes the provider or the client, since a quotation may be confidential.
     """
 
     fault: ClassVar[Fault] = "proxy"
@@ -62,10 +107,12 @@ class ProxyError(Exception):
         param: str | None = None,
         code: str | None = None,
         retry_after: int | None = None,
+        logged: str | None = None,
     ) -> None:
-        """Say what happened; the class says whose fault it is."""
+        """Describe the failure by a ``message``; the class says whose fault it is."""
         super().__init__(message)
         self.message = message
+        self.logged = message if logged is None else logged
         self.param = param
         self.retry_after = retry_after
         if code is not None:
@@ -73,7 +120,7 @@ class ProxyError(Exception):
 
 
 class ClientError(ProxyError):
-    """The client asked for something wrong or not allowed."""
+    """The client asked for something that is wrong or not allowed."""
 
     fault = "client"
     status = 400
@@ -83,6 +130,16 @@ class ClientError(ProxyError):
 
 class InvalidRequest(ClientError):
     """A field is missing, of the wrong type, out of range, or cannot be honoured."""
+
+    @classmethod
+    def at(cls, path: str, problem: str, *, code: str | None = None, logged: str | None = None) -> Self:
+        """Return the error for the field at ``path``, which becomes its ``param``, with this ``problem``."""
+        return cls(f"{path}: {problem}", param=path, code=code, logged=logged)
+
+    @classmethod
+    def missing(cls, path: str) -> Self:
+        """Return the error for a field that has to be at ``path`` and is not."""
+        return cls(f"{path} is missing", param=path)
 
 
 class BeyondModel(InvalidRequest):
@@ -100,7 +157,7 @@ class ContextLengthExceeded(ClientError):
 
 
 class InvalidKey(ClientError):
-    """The request carries no API key, or one that this proxy does not know."""
+    """The request has no API key, or one that this proxy does not know."""
 
     status = 401
     code = "invalid_api_key"
@@ -130,11 +187,25 @@ class MethodNotAllowed(ClientError):
     code = "method_not_allowed"
 
 
+class RequestTimeout(ClientError):
+    """The request's headers or body took longer to arrive than ``[server]`` allows."""
+
+    status = 408
+    code = "request_timeout"
+
+
 class BodyTooLarge(ClientError):
     """The request's body is larger than ``[server] max_body_bytes``."""
 
     status = 413
     code = "body_too_large"
+
+
+class TargetTooLong(ClientError):
+    """The request's path and query are longer than 8,192 bytes."""
+
+    status = 414
+    code = "target_too_long"
 
 
 class UnsupportedMediaType(ClientError):
@@ -145,11 +216,27 @@ class UnsupportedMediaType(ClientError):
 
 
 class TooManyRequests(ClientError):
-    """The client's API key may not ask as often as it does."""
+    """The client sends more requests per minute than its API key allows."""
 
     status = 429
     code = "rate_limit_exceeded"
     type = "rate_limit_error"
+
+
+class BudgetSpent(ClientError):
+    """A budget of ``[plugins.budgets]`` is used up; ``retry_after`` is the time until it begins again."""
+
+    passes = False
+    status = 429
+    code = "budget_spent"
+    type = "usage_limit_reached"  # Codex gives up at once when it sees this type
+
+
+class HeadersTooLarge(ClientError):
+    """The request has more than 200 headers, or more than 64 kB of them; trailers count too."""
+
+    status = 431
+    code = "headers_too_large"
 
 
 class UpstreamError(ProxyError):
@@ -162,7 +249,7 @@ class UpstreamError(ProxyError):
 
 
 class UpstreamRefused(UpstreamError):
-    """The provider understood the request and found it wrong."""
+    """The provider understood the request, and refused it as wrong."""
 
     status = 400
     code = "upstream_refused"
@@ -178,15 +265,14 @@ class NotLoggedIn(UpstreamError):
 
 
 class UsageLimitReached(UpstreamError):
-    """The plan's window is used up; ``retry_after`` is the time to its reset where known."""
+    """The plan's usage limit is reached; ``retry_after`` is the time until its reset, if that is known."""
 
     falls_back = True
     passes = False
     status = 429
     code = "usage_limit_reached"
-    type = (
-        "usage_limit_reached"  # at which Codex gives up at once; else it waits for as long as it is told to
-    )
+    # Codex gives up at once when it sees this type; with any other, it waits for as long as it is told to.
+    type = "usage_limit_reached"
 
 
 class RateLimited(UpstreamError):
@@ -199,7 +285,7 @@ class RateLimited(UpstreamError):
 
 
 class UpstreamFailed(UpstreamError):
-    """The provider answered with a fault of its own, or the connection broke."""
+    """The provider failed, or the connection to it broke."""
 
     falls_back = True
 
@@ -213,7 +299,7 @@ class Overloaded(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """Nothing came from the provider for longer than the backend's limit."""
+    """The provider sent nothing for longer than the backend's time limit."""
 
     falls_back = True
     status = 504
@@ -221,7 +307,7 @@ class UpstreamTimeout(UpstreamError):
 
 
 class ProxyFault(ProxyError):
-    """The proxy itself could not do what was asked."""
+    """The proxy itself could not do what it was asked to do."""
 
 
 class Busy(ProxyFault):
@@ -241,9 +327,29 @@ class BackendUnavailable(ProxyFault):
     code = "backend_unavailable"
 
 
+class Stopping(ProxyFault):
+    """The proxy was told to stop, and no longer waits for the end of the answer."""
+
+    status = 503
+    code = "proxy_stopping"
+
+
 class InternalError(ProxyFault):
     """A bug in the proxy or in a plugin; the log has the details."""
 
 
 class ConfigError(Exception):
-    """``proxy.toml`` or a plugin cannot be used; the message names the path and the remedy."""
+    """``proxy.toml`` or a plugin cannot be used; each message says which setting is wrong and what to do.
+
+    ``messages`` are all of them, and ``told`` those that a person may read, with the number of the others.
+    ``rest`` is what could be read of the configuration all the same. It is only there to look for further
+    mistakes in it, and must not be used.
+    """
+
+    def __init__(self, *messages: str, rest: object = None) -> None:
+        """Say what is wrong, with a message for each mistake."""
+        self.messages = messages
+        self.rest = rest
+        further = len(messages) - _MOST_TOLD
+        self.told = (*messages[:_MOST_TOLD], *([f"… and {further} more mistakes"] if further > 0 else []))
+        super().__init__("\n".join(self.told))

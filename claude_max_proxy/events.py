@@ -1,11 +1,11 @@
-"""What comes back, in nobody's dialect: values, their grammar, and one function that folds them.
+"""The events of an answer, which belong to no client API in particular, their grammar, and how to fold them.
 
 ::
 
     Started · (PartStarted · PartDelta* · PartEnded)* · Usage? · (Finished | Failed)
 
-``Failed`` may come at any point and ends everything; parts do not overlap; their indexes count from 0.
-A whole reply is the same events folded by :func:`fold`, so a streamed and a whole answer cannot differ.
+``Failed`` may come at any point and ends everything. Parts do not overlap, and their indexes count from 0. A
+whole reply is made of the same events by :func:`fold`, so a streamed and a whole answer cannot differ.
 """
 
 from __future__ import annotations
@@ -19,22 +19,44 @@ from claude_max_proxy.errors import InternalError, ProxyError
 from claude_max_proxy.request import Reasoning, Text, ToolCall
 
 
+__all__ = [
+    "Event",
+    "Events",
+    "Failed",
+    "FinishReason",
+    "Finished",
+    "Folding",
+    "PartDelta",
+    "PartEnded",
+    "PartKind",
+    "PartStarted",
+    "Reply",
+    "Started",
+    "Usage",
+    "collect",
+    "complete_part",
+    "fold",
+]
+
+
 PartKind = Literal["text", "reasoning", "tool_call"]
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 class Started(msgspec.Struct, frozen=True, tag="started"):
-    """The model has begun. ``model`` is the upstream's own name for itself.
+    """The model has begun to answer. ``model`` is the upstream's name for it.
 
-    ``live`` says whether a conversation was continued in place; ``queued`` is the time in seconds that the
-    request waited for the backend. ``usage`` are the tokens as far as they are known by then, which is what
-    the prompt took; those that :class:`Usage` tells at the end count.
+    ``live`` says whether a conversation was continued in place; if it was not, ``replayed`` may say why.
+    ``queued`` is for how many seconds the request waited for the backend. ``usage`` contains the numbers of
+    tokens that are known by then, usually those of the prompt; the event :class:`Usage` at the end replaces
+    them.
     """
 
     model: str
     live: bool = False
     queued: float = 0.0
     usage: Usage | None = None
+    replayed: str = ""
 
 
 class PartStarted(msgspec.Struct, frozen=True, tag="part_started"):
@@ -47,14 +69,17 @@ class PartStarted(msgspec.Struct, frozen=True, tag="part_started"):
 
 
 class PartDelta(msgspec.Struct, frozen=True, tag="part_delta"):
-    """More of the open part: text, reasoning, or a fragment of a tool call's JSON arguments."""
+    """A piece of the open part: text, reasoning, or a fragment of a tool call's JSON arguments."""
 
     index: int
     text: str
 
 
 class PartEnded(msgspec.Struct, frozen=True, tag="part_ended"):
-    """The open part is complete; reasoning may end with the provider's ``signature``."""
+    """The open part is complete. Reasoning may end with the provider's ``signature``.
+
+    ``redacted`` says that the provider does not show the thought, of which only the signature exists.
+    """
 
     index: int
     signature: str = ""
@@ -62,7 +87,11 @@ class PartEnded(msgspec.Struct, frozen=True, tag="part_ended"):
 
 
 class Usage(msgspec.Struct, frozen=True, tag="usage"):
-    """Tokens of this answer. ``input_tokens`` excludes what was read from or written to the cache."""
+    """The numbers of tokens. ``input_tokens`` excludes those read from or written to the provider's cache.
+
+    ``output_tokens`` includes those for reasoning. ``reasoning_tokens`` is ``None`` if the provider does not
+    say how many there are.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -77,20 +106,28 @@ class Usage(msgspec.Struct, frozen=True, tag="usage"):
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):
-    """The answer is complete; ``stop_sequence`` is the client's own text that ended it, where it is known."""
+    """The answer is complete; ``stop_sequence`` is the client's stop sequence that ended it, if any did."""
 
     reason: FinishReason
     stop_sequence: str = ""
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """The answer ends here, for this reason."""
+    """The answer has failed and ends here; ``error`` says why."""
 
     error: ProxyError
 
 
 Event = Started | PartStarted | PartDelta | PartEnded | Usage | Finished | Failed
 Events = AsyncGenerator[Event, None]
+
+
+def complete_part(
+    start: PartStarted, *texts: str, signature: str = "", redacted: bool = False
+) -> list[Event]:
+    """Return the events of a part that is complete: its start, a delta for each of ``texts``, and its end."""
+    deltas = [PartDelta(start.index, text) for text in texts]
+    return [start, *deltas, PartEnded(start.index, signature, redacted)]
 
 
 class Reply(msgspec.Struct):
@@ -120,10 +157,10 @@ class Reply(msgspec.Struct):
 
 
 class Folding:
-    """Adds events up to a :class:`Reply`, one at a time, and refuses what the grammar forbids."""
+    """Adds events up to a :class:`Reply`, one at a time, and refuses those that the grammar forbids."""
 
     def __init__(self) -> None:
-        """Begin with nothing heard."""
+        """Begin with an empty reply."""
         self.reply = Reply()
         self._state: Literal["new", "open", "part", "counted", "ended"] = "new"
         self._part: PartStarted | None = None
@@ -132,13 +169,13 @@ class Folding:
 
     @property
     def ended(self) -> bool:
-        """Whether ``Finished`` or ``Failed`` was heard."""
+        """Whether ``Finished`` or ``Failed`` was added."""
         return self._state == "ended"
 
     def add(self, event: Event) -> None:
-        """Take one more event.
+        """Add the next event.
 
-        Raises :class:`InternalError` when the grammar does not allow it here: a backend's bug.
+        Raises :class:`InternalError` if the grammar does not allow it here, which is a bug in the backend.
         """
         if self._state not in _ALLOWED[type(event)]:
             raise InternalError(f"event {type(event).__name__} is not allowed when {self._state!r}")
@@ -188,7 +225,7 @@ _ALLOWED: dict[type, frozenset[str]] = {
 
 
 def fold(events: Iterable[Event]) -> Reply:
-    """Add complete events up to one reply; a stream that just stops is an :class:`InternalError`."""
+    """Return the reply that these events add up to. Raises :class:`InternalError` if they have no end."""
     folding = Folding()
     for event in events:
         folding.add(event)
@@ -198,7 +235,11 @@ def fold(events: Iterable[Event]) -> Reply:
 
 
 async def collect(events: Events) -> Reply:
-    """Add events up to one reply as they come; a failure that is raised is like one that is told."""
+    """Return the reply that a stream of events adds up to.
+
+    If the stream raises a :class:`ProxyError`, this is the same as a ``Failed`` event. Raises
+    :class:`InternalError` if the stream stops without an end.
+    """
     folding = Folding()
     try:
         async for event in events:

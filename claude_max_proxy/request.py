@@ -1,17 +1,20 @@
-"""What is asked, in nobody's dialect: values only, no I/O, no wire format.
+"""What a client asks for, in a form that belongs to no API in particular: only values, without any I/O.
 
-A dialect reads a client's API into a :class:`Request`; plugins may change it in place; a backend answers it.
+A dialect reads a client's API into a :class:`Request`, plugins may change it in place, and a backend answers
+it.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
 
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 Role = Literal["user", "assistant"]
+_MOST_IGNORED = 200
 
 
 class Text(msgspec.Struct, frozen=True, tag="text"):
@@ -29,14 +32,14 @@ class Image(msgspec.Struct, frozen=True, tag="image"):
 
 
 class Audio(msgspec.Struct, frozen=True, tag="audio"):
-    """Speech: base64 ``data`` in a ``format`` such as "wav" or "mp3"."""
+    """Sound: base64 ``data`` in a ``format`` such as "wav" or "mp3"."""
 
     data: str
     format: str
 
 
 class File(msgspec.Struct, frozen=True, tag="file"):
-    """A document: base64 ``data`` of ``media_type``, or its ``url``, under the client's own ``name``."""
+    """A document: base64 ``data`` of a ``media_type``, or its ``url``; the client calls it ``name``."""
 
     media_type: str = ""
     data: str = ""
@@ -45,10 +48,10 @@ class File(msgspec.Struct, frozen=True, tag="file"):
 
 
 class Reasoning(msgspec.Struct, frozen=True, tag="reasoning"):
-    """What the model thought before it answered, as the client hands it back.
+    """What the model thought before it answered, as the client sends it back.
 
-    ``signature`` is the provider's opaque proof that the thought is the model's own; of a ``redacted``
-    thought it is all there is.
+    ``signature`` is the provider's opaque proof that the thought is the model's own. A ``redacted`` thought
+    has no text, only a signature.
     """
 
     text: str
@@ -57,7 +60,7 @@ class Reasoning(msgspec.Struct, frozen=True, tag="reasoning"):
 
 
 class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
-    """The model's call of a tool; ``arguments`` is JSON text, ``{}`` when there are none."""
+    """The model's call of a tool; ``arguments`` is JSON text, ``{}`` if there are none."""
 
     id: str
     name: str
@@ -65,7 +68,7 @@ class ToolCall(msgspec.Struct, frozen=True, tag="tool_call"):
 
 
 class ToolResult(msgspec.Struct, frozen=True, tag="tool_result"):
-    """What the client's tool answered to the call ``id``."""
+    """What the client's tool answered to the call ``id``; ``is_error`` says that the tool failed."""
 
     id: str
     parts: tuple[Text | Image | File, ...]
@@ -78,8 +81,8 @@ Part = Text | Image | Audio | File | Reasoning | ToolCall | ToolResult
 class Message(msgspec.Struct):
     """One turn of the conversation.
 
-    ``ephemeral`` marks a message that the client will not repeat at this place in its next request: the
-    model sees it, and it is left out when a live conversation is recognised.
+    ``ephemeral`` marks a message that the client will not repeat at this place in its next request. The model
+    sees it, but it does not count when the proxy recognises a conversation by its history.
     """
 
     role: Role
@@ -88,11 +91,11 @@ class Message(msgspec.Struct):
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """A tool of the client's, as it was written.
+    """One of the client's tools, exactly as the client defined it.
 
-    ``parameters`` is a JSON schema. ``None`` stands for what the client did not say. ``fields`` are further
-    fields of the definition that only the Messages API knows, such as ``cache_control``. ``path`` is where
-    the tool stands in the client's request, for errors.
+    ``parameters`` is a JSON schema. A field that the client has left out is ``None``. ``fields`` are further
+    fields of the definition that only the Messages API has, such as ``cache_control``. ``path`` is the tool's
+    place in the client's request, for error messages.
     """
 
     name: str
@@ -104,7 +107,11 @@ class Tool(msgspec.Struct, frozen=True):
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
-    """Whether the model may, must or must not call tools; ``name`` when it must call that one."""
+    """Whether the model may, must or must not call tools.
+
+    With the ``mode`` "named", it must call the tool ``name``. ``parallel`` says whether it may make several
+    calls in the same answer.
+    """
 
     mode: Literal["auto", "none", "required", "named"] = "auto"
     name: str = ""
@@ -112,9 +119,10 @@ class ToolChoice(msgspec.Struct, frozen=True):
 
 
 class ResponseFormat(msgspec.Struct, frozen=True):
-    """What a client says of ``Request.response_schema`` beside the schema itself.
+    """What a client says about ``Request.response_schema`` in addition to the schema itself.
 
-    ``path`` is where the schema stands in the client's request, for errors.
+    ``strict`` asks the provider to enforce the schema; it is ``None`` if the client does not say. ``path`` is
+    the schema's place in the client's request, for error messages.
     """
 
     name: str = ""
@@ -124,39 +132,78 @@ class ResponseFormat(msgspec.Struct, frozen=True):
 
 
 class Agent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Lets the backend's own agent work for an answer, with its own tools. Only ``[models]`` can set it.
+    """What the backend's own agent may do when it works for an answer. Only ``[models]`` can set it."""
 
-    ``tools`` are the agent's tools by name, ``allow`` the rules of what they may do (all of ``tools`` unless
-    said otherwise), ``directory`` where they work. ``settings`` names the agent's own settings that apply.
-    """
-
-    tools: tuple[str, ...]
-    directory: str
-    allow: tuple[str, ...] = ()
-    permission_mode: Literal["dontAsk", "default", "acceptEdits", "plan"] = "dontAsk"
-    settings: tuple[Literal["user", "project", "local"], ...] = ()
+    tools: Annotated[
+        tuple[str, ...], Meta(description='The names of the agent\'s tools, as in `["Read", "Grep"]`.')
+    ]
+    directory: Annotated[str, Meta(description="The directory in which the tools work. It must exist.")]
+    allow: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Claude Code's permission rules for what the tools may do, as in "
+            '`["Bash(git log:*)"]`. Empty allows everything that `tools` can do.'
+        ),
+    ] = ()
+    permission_mode: Annotated[
+        Literal["dontAsk", "default", "acceptEdits", "plan"],
+        Meta(
+            description="Claude Code's permission mode: `dontAsk`, `default`, `acceptEdits` or `plan`. "
+            "Nobody can answer a question of the agent's, so the default refuses whatever `allow` does not "
+            "permit."
+        ),
+    ] = "dontAsk"
+    settings: Annotated[
+        tuple[Literal["user", "project", "local"], ...],
+        Meta(
+            description="Which of Claude Code's own settings apply to the agent: `user`, `project`, `local`. "
+            "Empty means none of them."
+        ),
+    ] = ()
 
 
 class Client(msgspec.Struct, frozen=True):
-    """Who asks: the name of the API key used, the program as it names itself, and its address.
+    """Who sends a request: the name of the API key, the program as it names itself, and its address.
 
-    ``session`` is the client's own word for the conversation, a hint and never a proof. A dialect sets it
-    where its API has a place for it; what the headers say of it comes first.
+    ``session`` is the client's own name for the conversation, which is a hint and never a proof. A dialect
+    sets it if its API has a field for it; a header takes precedence. ``identity`` stands for the key's
+    secret, whatever the key's name is, until the proxy is restarted.
     """
 
     key: str = ""
     program: str = ""
     address: str = ""
     session: str = ""
+    identity: str = ""
+
+    @property
+    def owner(self) -> str:
+        """The name under which the data of this client is kept.
+
+        It depends on the key's secret, so that another key with the same name cannot get at the data.
+        """
+        return self.identity or self.key
+
+    def __repr__(self) -> str:
+        shown = (self.key, self.program, self.address, self.session)
+        return f"Client({', '.join(map(repr, shown))})"
 
 
 class Request(msgspec.Struct):
-    """One question to a model. Mutable: a plugin changes it in place.
+    """One request to a model. It is mutable, so that plugins can change it in place.
 
-    ``model`` is the name as the client asked for it and is echoed in the answer. ``state`` is a dict for
-    plugins to pass things along; ``extra`` holds what has no place here, by its documented name, for backends
-    that honour it; ``ignored`` names what was accepted and not honoured, and is told to the client in
-    ``x-proxy-ignored``.
+    - ``model``: the model's name, as the client asked for it; the answer repeats it.
+    - ``id``: the name of this request, which the answer's headers, the log and the record also have.
+    - ``path``: the path that it came to. ``arrived`` is when, by the monotonic clock; 0 if that is unknown.
+    - ``traceparent``: the client's header of this name (W3C Trace Context), if it is well-formed.
+    - ``answer_headers``: headers for the answer, whose names begin with ``x-``. Plugins can add some before
+      the answer begins.
+    - ``recorded``: whether the gateway keeps its record; until then, it is the server's to keep.
+    - ``state``: a dict in which plugins can pass things to each other.
+    - ``extra``: parameters for which there is no field here, by their documented names, for backends that
+      honour them.
+    - ``ignored``: the names of parameters that were accepted but have no effect. The client is told them in
+      the header ``x-proxy-ignored``.
     """
 
     model: str
@@ -174,11 +221,20 @@ class Request(msgspec.Struct):
     agent: Agent | None = None
     stream: bool = False
     client: Client = Client()
+    id: str = ""
+    path: str = ""
+    arrived: float = 0.0
+    traceparent: str = ""
+    answer_headers: dict[str, str] = msgspec.field(default_factory=dict)
     state: dict[str, Any] = msgspec.field(default_factory=dict)
+    recorded: bool = False
     extra: dict[str, Any] = msgspec.field(default_factory=dict)
     ignored: list[str] = msgspec.field(default_factory=list)
 
     def ignore(self, name: str) -> None:
-        """Note that the parameter ``name`` was accepted and has no effect on this answer."""
-        if name not in self.ignored:
+        """Note that the parameter ``name`` was accepted but has no effect on this answer.
+
+        At most 200 names are noted, since clients can invent them.
+        """
+        if len(self.ignored) < _MOST_IGNORED and name not in self.ignored:
             self.ignored.append(name)

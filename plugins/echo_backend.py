@@ -1,21 +1,16 @@
-"""The backend type "echo" says the last message again. Use it by `type = "echo"` in a `[backends.NAME]`."""
+"""Adds the backend type "echo", which repeats the last message: `type = "echo"` in a `[backends.NAME]`."""
 
 import re
-from typing import Any
 
 import claude_max_proxy as proxy
+from claude_max_proxy.backend import Backend, ModelInfo
 
 
-class Echo:
-    """Answers word by word."""
-
-    async def start(self) -> None:
-        """Start nothing."""
-
-    stop = start
+class Echo(Backend):
+    """Answers with the last message, word by word."""
 
     async def answer(self, request: proxy.Request, model: str) -> proxy.Events:
-        """Return the events that every backend yields: a start, parts with their deltas, an end."""
+        """Yield the events that every backend yields: a start, parts with their deltas, and an end."""
         text = "".join(p.text for m in request.messages[-1:] for p in m.parts if isinstance(p, proxy.Text))
         yield proxy.Started(model)
         yield proxy.PartStarted(0, "text")
@@ -24,16 +19,12 @@ class Echo:
         yield proxy.PartEnded(0)
         yield proxy.Finished("stop")
 
-    def describe(self, model: str) -> proxy.ModelInfo:
-        """Know a model by its name alone."""
-        return proxy.ModelInfo(model, input_modalities=("text",))
-
-    def health(self) -> dict[str, Any]:
-        """Need nothing, so always be well."""
-        return {"status": "ok"}
+    def describe(self, model: str) -> ModelInfo:
+        """Return what is known about a model: only its name."""
+        return ModelInfo(model, input_modalities=("text",))
 
 
 @proxy.hookimpl
 def register_backends(register: proxy.RegisterBackend) -> None:
-    """Offer the type."""
+    """Add the backend type."""
     register("echo", proxy.Settings, lambda _name, _settings: Echo())

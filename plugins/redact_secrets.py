@@ -1,6 +1,7 @@
-"""Keeps API keys and tokens from leaving. `[plugins.redact_secrets]` with `replacement = "[redacted]"`."""
+"""Removes API keys and tokens from requests: `[plugins.redact_secrets]` with `replacement = "[redacted]"`."""
 
 import re
+from typing import Annotated
 
 import msgspec
 
@@ -8,7 +9,7 @@ import claude_max_proxy as proxy
 
 
 SECRETS = re.compile(
-    r"\bsk-[A-Za-z0-9_-]{16,}"  # OpenAI, Anthropic and their like
+    r"\bsk-[A-Za-z0-9_-]{16,}"  # keys of OpenAI, Anthropic and similar providers
     r"|\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|(?:AKIA|ASIA)[A-Z0-9]{16}\b|xox[a-z]-[\w-]{10,})"
     r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}"  # JSON web tokens
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]+?-----END [A-Z ]*PRIVATE KEY-----"
@@ -16,9 +17,9 @@ SECRETS = re.compile(
 
 
 class Settings(proxy.Settings, frozen=True):
-    """`replacement` stands for each secret; empty leaves them alone."""
+    """What becomes of the secrets that are found."""
 
-    replacement: str = ""
+    replacement: Annotated[str, proxy.Meta(description="What the model sees. Empty hides nothing.")] = ""
 
 
 @proxy.hookimpl
@@ -31,7 +32,7 @@ def rewrite_request(request: proxy.Request, settings: Settings) -> None:
 
 
 def redacted(part: proxy.Part, by: str) -> proxy.Part:
-    """Return a part with its texts replaced."""
+    """Return a part in which secrets are replaced ``by`` another text."""
     if isinstance(part, proxy.ToolResult):
         return msgspec.structs.replace(part, parts=tuple(redacted(inner, by) for inner in part.parts))
 

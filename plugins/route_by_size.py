@@ -1,20 +1,25 @@
-"""Sends long prompts elsewhere. `[plugins.route_by_size]` with `above = 200_000` and `to = "big/model"`."""
+"""Sends long prompts elsewhere: `[plugins.route_by_size]` with `above = 200_000` and `to = "big/model"`."""
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import claude_max_proxy as proxy
 
 
 class Settings(proxy.Settings, frozen=True):
-    """Requests of more than `above` characters go `to` another backend, or backend and model."""
+    """Which requests are long, and where they go."""
 
-    above: int = 200_000
-    to: str = ""
+    above: Annotated[
+        int, proxy.Meta(description="A request with more characters than this is a long one.")
+    ] = 200_000
+    to: Annotated[
+        str, proxy.Meta(description="The backend, or `backend/model`, for long requests. Empty changes none.")
+    ] = ""
 
 
 @proxy.hookimpl
 def select_backend(request: proxy.Request, settings: Settings) -> str | None:
-    """Choose by the length of everything that was said; None leaves the choice to others."""
+    """Choose by the number of characters in the conversation; None leaves the choice to others."""
     if not settings.to:
         return None
 
@@ -23,7 +28,7 @@ def select_backend(request: proxy.Request, settings: Settings) -> str | None:
 
 
 def length(parts: Iterable[proxy.Part]) -> int:
-    """Count the characters of texts, also of those in tool results."""
+    """Return the number of characters in all texts, including those in tool results."""
     return sum(
         len(part.text) if isinstance(part, proxy.Text) else length(part.parts)
         for part in parts

@@ -1,7 +1,8 @@
-"""Asks a second model the same and logs how it differs. `[plugins.shadow]` with `to = "other/model"`."""
+"""Asks a second model the same, and logs whether it differs: `[plugins.shadow]` with `to = "other/model"`."""
 
 import copy
 import logging
+from typing import Annotated
 
 import claude_max_proxy as proxy
 
@@ -10,14 +11,14 @@ tasks, log = proxy.Tasks(), logging.getLogger(__name__)
 
 
 class Settings(proxy.Settings, frozen=True):
-    """`to` is the "backend/model" that is asked as well; nobody is shown its answer."""
+    """Who else is asked; nobody is shown the answer."""
 
-    to: str = ""
+    to: Annotated[str, proxy.Meta(description="The `backend/model` to ask as well. Empty asks nobody.")] = ""
 
 
 @proxy.hookimpl
 def select_backend(request: proxy.Request, backends: dict[str, proxy.Backend], settings: Settings) -> None:
-    """Have a copy of the request ready."""
+    """Prepare a copy of the request for the second model."""
     name, _, model = settings.to.partition("/")
     if name in backends:
         request.state["shadow"] = backends[name].answer(copy.deepcopy(request), model)
@@ -25,12 +26,12 @@ def select_backend(request: proxy.Request, backends: dict[str, proxy.Backend], s
 
 @proxy.hookimpl
 def wrap_events(request: proxy.Request, events: proxy.Events) -> proxy.Events | None:
-    """Stay out unless there is a copy."""
+    """Compare the answer with the second model's, if there is a copy of the request."""
     return compare(events, request.state.pop("shadow")) if "shadow" in request.state else None
 
 
 async def compare(events: proxy.Events, shadow: proxy.Events) -> proxy.Events:
-    """Pass the answer on while the other model answers too; log whether both say the same, never what."""
+    """Yield the answer while the other model answers too; log whether they differ, but not what they say."""
     ours, other = proxy.Folding(), tasks.start(proxy.collect(shadow), "shadow")
     async for event in events:
         ours.add(event)

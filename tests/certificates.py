@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority of one's own, and what it signs for 127.0.0.1."""
+"""Certificates for tests: our own authority, and what it signs for 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Certificates(msgspec.Struct, frozen=True):
-    """PEM files: whom to trust, and what a server shows."""
+    """PEM files: the authority to trust, and the server's certificate and key."""
 
     authority: Path
     certificate: Path
@@ -22,7 +22,7 @@ class Certificates(msgspec.Struct, frozen=True):
 
 
 def certificates(folder: Path, host: str = "127.0.0.1") -> Certificates:
-    """Make an authority and a certificate of it for ``host``, an address, for two days around now."""
+    """Make an authority, and its certificate for ``host``, an address or a name, valid for two days."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = _signed("authority", authority_key, "authority", authority_key, None)
     certificate = _signed("server", key, "authority", authority_key, host)
@@ -54,11 +54,37 @@ def _signed(
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=host is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(_key_identifier(issuer_key), critical=False)
     )
-    if host is not None:
-        addresses = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))])
-        builder = builder.add_extension(addresses, critical=False)
+    if host is None:
+        builder = builder.add_extension(_signs_certificates(), critical=True)
+    else:
+        builder = builder.add_extension(x509.SubjectAlternativeName([_general(host)]), critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
+
+
+def _general(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _key_identifier(issuer_key: ec.EllipticCurvePrivateKey) -> x509.AuthorityKeyIdentifier:
+    """Return the extension that names the signing key; Python 3.13 trusts no certificate without it."""
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
+
+
+def _signs_certificates() -> x509.KeyUsage:
+    allowed = dict.fromkeys(
+        (
+            *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+            *("key_agreement", "crl_sign", "encipher_only", "decipher_only"),
+        ),
+        False,
+    )
+    return x509.KeyUsage(key_cert_sign=True, **allowed)
 
 
 def _name(name: str) -> x509.Name:

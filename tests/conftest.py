@@ -1,34 +1,62 @@
-"""What every test may use: the installed CLIs, by the fixture `cli`."""
+"""What all tests can use: the installed CLIs, by the fixture `cli`; and the lane that each test runs in."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import installed_cli
 
 
+# Folders whose tests run the real CLI, whatever their fixtures are called.
+_RUN_THE_CLI = ("attack", "end_to_end")
+_HERE = Path(__file__).parent
+# How long an example takes says more about the machine than about the code; each test has its own time limit.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
+
+
 @cache
 def _found(name: str) -> str | RuntimeError:
-    """Look once: what could not be installed is not tried again for each test."""
+    """Look for the CLI once: if it cannot be installed, that is not tried again for each test."""
     try:
         return installed_cli.command(name)
     except RuntimeError as error:
         return error
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the ledgers of all proxies that tests start, also in other processes, out of the user's data."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
 @pytest.fixture(scope="module", params=installed_cli.names())
 def cli(request: pytest.FixtureRequest) -> str:
-    """Return the path of a real Claude Code CLI; a test that takes it runs once for each."""
+    """Return the path of a real Claude Code CLI; a test that uses this runs once for each CLI."""
     found = _found(request.param)
     if isinstance(found, RuntimeError):
         raise found
     return found
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs the real CLI, so that `-m "not cli"` is the lane without it."""
+    for item in items:
+        folders = item.path.relative_to(_HERE).parts[:-1] if item.path.is_relative_to(_HERE) else ()
+        if {*_RUN_THE_CLI} & {*folders} or "cli" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.cli)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Install the CLIs that the chosen tests need before the first of them is on the clock."""
+    """Install the CLIs that the chosen tests need before the time limit of the first test begins."""
     if session.config.option.collectonly:
         return
 

@@ -59,7 +59,7 @@ type = "anthropic"
 base_url = "{messages}"
 retries = 0
 """
-_ACCESS = re.compile(r"^[\d:]+ INFO +(\d{3})  ", re.MULTILINE)
+_ACCESS = re.compile(r"^[\d:]+ (?:INFO|WARNING) +\[\w+\] (\d{3})  ", re.MULTILINE)
 _CASES = re.compile(r"(\d+) generated")
 
 
@@ -75,7 +75,7 @@ class Found(msgspec.Struct):
 
 
 async def fuzz_api(seconds: float, *, say: bool = False) -> Found:
-    """Ask a proxy of its own for so many seconds, and see whether it is still well."""
+    """Ask a separate proxy for this many seconds, and check that it is still well."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = await stack.enter_async_context(ScriptedUpstream())
@@ -112,11 +112,11 @@ async def fuzz_api(seconds: float, *, say: bool = False) -> Found:
 
 
 async def fuzz_config(seconds: float, *, say: bool = False, examples: int = 2000) -> Found:
-    """Read files of all kinds for so many seconds."""
+    """Read files of all kinds for this many seconds."""
     until, rounds = time.monotonic() + seconds, 0
     while time.monotonic() < until:
         environment = {**os.environ, "CONFIG_FUZZ_EXAMPLES": str(examples)}
-        words = ("-q", "--timeout", "600", "-p", "no:cacheprovider", "tests/test_config_fuzz.py")
+        words = ("-q", "--timeout", "600", "-p", "no:cacheprovider", "tests/config/test_config_fuzz.py")
         status, output = await _run("pytest", *words, folder=ROOT, limit=700, environment=environment)
         if status:
             return Found(rounds * examples, output[-8000:])
@@ -135,7 +135,7 @@ async def _run(
     say: bool = False,
     environment: dict[str, str] | None = None,
 ) -> tuple[int, str]:
-    """Run a module of this Python; give its status and what it wrote."""
+    """Run a module of this Python; return its status and what it wrote."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", module, *words),
         cwd=folder,
@@ -171,7 +171,7 @@ def _free_port() -> int:
 
 
 def main() -> int:
-    """Fuzz both, and say what came of it."""
+    """Fuzz the API and the configuration, and print the findings."""
     parser = argparse.ArgumentParser(description="look for a 500, a hang or an unreadable error")
     parser.add_argument("--minutes", type=float, default=10.0, help="for each of the two")
     parser.add_argument("--only", choices=["api", "config"])

@@ -1,4 +1,4 @@
-"""A check of schemathesis's own kind, which the fuzzing has it load."""
+"""A check for schemathesis, which the fuzzing makes it load."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _OF_THE_MODEL = "the model's answer does not follow the schema of response_forma
 
 @schemathesis.check
 def not_our_failure(ctx: CheckContext, response: Response, case: schemathesis.Case[Any]) -> bool | None:
-    """Take every 5xx for a fault, unless the model, here an echo, broke the client's answer schema."""
+    """Treat every 5xx as a fault, unless the model, here an echo, broke the client's answer schema."""
     if response.status_code == 502 and _OF_THE_MODEL in response.text:
         return None
     return not_a_server_error(ctx, response, case)

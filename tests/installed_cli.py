@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 
 def names() -> list[str]:
-    """Name the CLIs to test, without installing any: two of our own, and the paths of others."""
+    """Return the names of the CLIs to test, without installing any: our own two, and the paths of others."""
     others = [path for path in os.environ.get(OTHERS, "").split(os.pathsep) if path]
     return [PINNED, NEWEST, *others]
 
@@ -54,7 +54,7 @@ def command(name: str, say: Say = print) -> str:
 
 
 def version(path: str) -> str:
-    """Ask a CLI for its version."""
+    """Return the version of a CLI."""
     said = _run([path, "--version"], "asking for its version")
     match = re.match(r"\d+\.\d+\.\d+", said)
     if match is None:
@@ -63,7 +63,7 @@ def version(path: str) -> str:
 
 
 def _from_npm(say: Say) -> Path:
-    """Install the version that Node 20 runs, as npm's users have it."""
+    """Install the version that runs on Node 20, as npm's users get it."""
     prefix = CACHE / "npm"
     path = prefix / "node_modules" / ".bin" / "claude"
     if path.exists():
@@ -111,7 +111,7 @@ def _run(arguments: list[str], doing: str) -> str:
 
 
 def main() -> int:
-    """Install what is missing and say what there is."""
+    """Install what is missing, and print what there is."""
     try:
         for name in names():
             path = command(name)

@@ -1,4 +1,4 @@
-"""Cases for the strict API: what is wrong, the same without the fault, and what the API says.
+"""Cases for the strict API: what is wrong, the same without the mistake, and what the API says.
 
 A case changes `BASE`; `good` and `bad` differ in the fault alone, so that nothing else can be what was
 refused.
@@ -22,7 +22,7 @@ BASE = {
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A fault and its absence. `bad` and `good` are laid over `BASE`; a field of None is taken out."""
+    """A mistake and its absence. `bad` and `good` are changes to `BASE`; a field of None is removed."""
 
     message: str
     bad: dict[str, Any]
@@ -31,44 +31,44 @@ class Case(msgspec.Struct, frozen=True):
 
 
 def judge(changes: dict[str, Any], betas: str = "") -> str:
-    """Return what a request with these changes is refused with; empty when it is answered."""
+    """Return the message with which a request with these changes is refused, or an empty text."""
     body = {name: value for name, value in (BASE | changes).items() if value is not None}
     fault = refusal(body, HEADERS | {"anthropic-beta": betas})
     return fault.message if fault else ""
 
 
 def rule_of(case: Case) -> str:
-    """Name the rule that refuses the case."""
+    """Return the name of the rule that refuses the case."""
     body = {name: value for name, value in (BASE | case.bad).items() if value is not None}
     told = (rule.__name__ for rule in RULES if any(rule(body, (case.betas,))))
     return next(told, "")
 
 
 def user(*content: Any) -> dict[str, Any]:
-    """Write a message of the user's, of these blocks or of one string."""
+    """Return a user's message of these blocks, or of one string."""
     return {"role": "user", "content": content[0] if isinstance(content[0], str) else list(content)}
 
 
 def assistant(*content: Any) -> dict[str, Any]:
-    """Write a message of the model's, of these blocks or of one string."""
+    """Return an assistant's message of these blocks, or of one string."""
     return user(*content) | {"role": "assistant"}
 
 
 def text(words: str, **more: Any) -> dict[str, Any]:
-    """Write a block of text."""
+    """Return a block of text."""
     return {"type": "text", "text": words, **more}
 
 
 def call(number: str = "toolu_1", **more: Any) -> dict[str, Any]:
-    """Write a call of a tool."""
+    """Return a call of a tool."""
     return {"type": "tool_use", "id": number, "name": "look", "input": {}, **more}
 
 
 def result(number: str = "toolu_1", *, content: Any = "seen", **more: Any) -> dict[str, Any]:
-    """Write a tool's result."""
+    """Return a tool's result."""
     return {"type": "tool_result", "tool_use_id": number, "content": content, **more}
 
 
 def messages(*said: dict[str, Any]) -> dict[str, Any]:
-    """Write the change that makes these the whole conversation."""
+    """Return the change that makes these the whole conversation."""
     return {"messages": list(said)}

@@ -1,4 +1,4 @@
-"""OpenAI's own schemas of its answers, as a judge of ours: ``check("Response", body)``.
+"""OpenAI's own schemas of its answers, to judge ours: ``check("Response", body)``.
 
 Fields beyond the schema are allowed, as the API's own clients allow them. The schemas are in
 ``openai_schema.json``, which ``openai_schema_source.py`` makes.
@@ -19,7 +19,7 @@ SCHEMAS: dict[str, Any] = _DESCRIBED["components"]["schemas"]
 
 
 def check(name: str, value: Any) -> None:
-    """Assert that a decoded body is what OpenAI's schema of this name says."""
+    """Assert that a decoded body follows OpenAI's schema with this name."""
     error = next(iter(sorted(_validator(name).iter_errors(value), key=_depth)), None)
     assert error is None, f"{name}: {error.json_path if error else ''}: {error.message if error else ''}"
 

@@ -32,7 +32,7 @@ _REFERENCE = "#/components/schemas/"
 
 
 def bare(schema: Any, *, names: bool = False) -> Any:
-    """Leave out prose and extensions; the keys of ``properties`` are names, whatever they are."""
+    """Return a schema without texts and extensions; under ``properties``, all keys are names."""
     if isinstance(schema, list):
         return [bare(one) for one in schema]
     if not isinstance(schema, dict):
@@ -42,13 +42,13 @@ def bare(schema: Any, *, names: bool = False) -> Any:
         for key, value in schema.items()
         if names or not (key in PROSE or key.startswith("x-"))
     }
-    if not names and kept.pop("nullable", False):  # as OpenAPI 3.0 had it; JSON schema has not
+    if not names and kept.pop("nullable", False):  # OpenAPI 3.0 has this keyword; JSON schema has not
         return {"anyOf": [kept, {"type": "null"}]}
     return kept
 
 
 def references(schema: Any) -> set[str]:
-    """Name the schemas that a schema refers to."""
+    """Return the names of the schemas to which a schema refers."""
     if isinstance(schema, list):
         return set().union(*map(references, schema))
     if not isinstance(schema, dict):
@@ -58,7 +58,7 @@ def references(schema: Any) -> set[str]:
 
 
 def closure(schemas: dict[str, Any]) -> dict[str, Any]:
-    """Return the roots, and all that they refer to, bare."""
+    """Return the root schemas and all to which they refer, without texts."""
     kept: dict[str, Any] = {}
     wanted = set(ROOTS)
     while wanted:

@@ -1,4 +1,4 @@
-"""The smallest files of each kind that a model takes, and some that it does not."""
+"""The smallest files of each kind that a model accepts, and some of other kinds."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ OTHERS = {
 
 
 def data_url(data: str, label: str = "image/png") -> str:
-    """Write a data URL."""
+    """Return a data URL."""
     return f"data:{label};base64,{data}"

@@ -1,4 +1,4 @@
-"""A server that answers with exactly the bytes that a test says, for what no proper server would send."""
+"""A server that answers with exactly the bytes that a test gives it, for what no proper server would send."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
-from claude_max_proxy.tasks import Tasks
+from claude_max_proxy.concurrency.tasks import Tasks
 
 
 Step = bytes | float
@@ -22,7 +22,7 @@ class RawServer:
     """
 
     def __init__(self, *scripts: list[Step]) -> None:
-        """Answer with ``scripts`` in turn."""
+        """Prepare to answer with one of ``scripts`` after the other."""
         self.scripts = deque(scripts)
         self.heard: list[bytes] = []
         self.connections = 0
@@ -65,7 +65,7 @@ class RawServer:
             writer.close()
 
     async def _pause(self, seconds: float, reader: asyncio.StreamReader) -> None:
-        """Wait, and see whether the client leaves meanwhile."""
+        """Wait, and return whether the client leaves meanwhile."""
         try:
             async with asyncio.timeout(seconds):
                 await reader.readexactly(1)
@@ -83,12 +83,12 @@ async def _request(reader: asyncio.StreamReader) -> bytes:
 
 
 def whole(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
-    """Write an answer with its length."""
+    """Return an answer with its length."""
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 def chunked(*pieces: bytes) -> bytes:
-    """Write an answer in chunks, with its end."""
+    """Return an answer in chunks, with its end."""
     chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
     return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"

@@ -1,4 +1,4 @@
-"""A runtime whose only backend is the scripted one of ``drop_ins/scripted.py``, for any test to use."""
+"""A runtime whose only backend is the scripted one in ``drop_ins/scripted.py``, for all tests."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from claude_max_proxy import Event, Failed, Message, Request, Text
-from claude_max_proxy.config import parse
-from claude_max_proxy.drop_ins import DropIns
-from claude_max_proxy.gateway import Gateway
-from claude_max_proxy.plugin import Plugin
-from claude_max_proxy.plugins import Plugins, load_built_ins
-from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.config import Config, parse
+from claude_max_proxy.gateway.gateway import Gateway
+from claude_max_proxy.gateway.underway import Underway
+from claude_max_proxy.plugin.drop_ins import DropIns
+from claude_max_proxy.plugin.plugin import Plugin
+from claude_max_proxy.plugin.plugins import Plugins, load_built_ins
+from claude_max_proxy.runtime.context import RuntimeContext
+from claude_max_proxy.runtime.runtime import Runtime
 
 
 DROP_IN = Path(__file__).parent / "drop_ins" / "scripted.py"
@@ -20,7 +22,7 @@ SILENCE = 3600.0
 
 
 def plugin_folder(path: Path, **sources: str) -> Path:
-    """Make a folder with the scripted backend and ``sources`` by name, writable by nobody else."""
+    """Make a folder, which nobody else can write to, with the scripted backend and ``sources`` by name."""
     folder = path / "plugins"
     folder.mkdir(mode=0o700)
     shutil.copyfile(DROP_IN, folder / "scripted.py")
@@ -41,7 +43,7 @@ def scripted_runtime(path: Path, table: dict[str, Any] | None = None, **sources:
 
 
 def scripted_gateway(path: Path, *modules: Any, table: dict[str, Any] | None = None) -> tuple[Gateway, Any]:
-    """Build a gateway with the scripted backend and further plugin objects; give both."""
+    """Build a gateway with the scripted backend and further plugin objects; return both."""
     table = table or {}
     config = parse({**table, "backends": {"claude": {"type": "scripted"}}}, None)
     found = [*load_built_ins(), *DropIns([plugin_folder(path)]).plugins()]
@@ -54,21 +56,26 @@ def scripted_gateway(path: Path, *modules: Any, table: dict[str, Any] | None = N
             built["claude"] = build("claude", settings())
 
     plugins.register_backends(register)
-    return Gateway(config, plugins, built), built["claude"]
+    return Gateway(scripted_context(config, plugins, built), plugins), built["claude"]
+
+
+def scripted_context(config: Config, plugins: Plugins, backends: dict[str, Any]) -> RuntimeContext:
+    """Return what plugins see of a proxy of these parts."""
+    return RuntimeContext(config, backends, plugins, Underway(), models=dict, health=dict, settings=dict)
 
 
 def question(model: str = "sonnet", **fields: Any) -> Request:
-    """A request of one word."""
+    """Return a request of one word."""
     return Request(model, messages=[Message("user", [Text("hello")])], **fields)
 
 
 async def collect(gateway: Gateway, request: Request) -> list[Event]:
-    """Ask the gateway and keep every event."""
+    """Ask the gateway, and return all events."""
     return [event async for event in gateway.answer(request, "test")]
 
 
 def failure(events: list[Event]) -> Any:
-    """The error that ends these events."""
+    """Return the error that ends these events."""
     last = events[-1]
     assert isinstance(last, Failed)
     return last.error

@@ -1,4 +1,4 @@
-"""The grammar of events, and their fold."""
+"""The grammar of events, and how they are folded into a reply."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from claude_max_proxy import (
     Failed,
     Finished,
     Folding,
-    InternalError,
-    Overloaded,
     PartDelta,
     PartEnded,
     PartStarted,
@@ -23,8 +21,10 @@ from claude_max_proxy import (
     Text,
     ToolCall,
     Usage,
+    complete_part,
     fold,
 )
+from claude_max_proxy.errors import InternalError, Overloaded
 
 
 STARTED = Started("m")
@@ -49,7 +49,7 @@ EVENTS: list[Event] = [STARTED, TEXT, DELTA, ENDED, USAGE, FINISHED, FAILED]
 
 @pytest.mark.parametrize(("prefix", "event"), list(itertools.product(PREFIXES, EVENTS)))
 def test_what_may_follow(prefix: str, event: Event) -> None:
-    """After each prefix exactly the events of the grammar are taken, and all others refused."""
+    """After each prefix exactly the events of the grammar are accepted, and all others refused."""
     before, allowed = PREFIXES[prefix]
     folding = Folding()
     for known in before:
@@ -72,7 +72,7 @@ def test_what_may_follow(prefix: str, event: Event) -> None:
     ],
 )
 def test_indexes_count_from_zero(events: list[Event]) -> None:
-    """An event of another part than the open or next one is refused."""
+    """An event for a part other than the open or the next one is refused."""
     with pytest.raises(InternalError, match="index"):
         fold(events)
 
@@ -85,7 +85,7 @@ def test_a_stream_that_just_stops(events: list[Event]) -> None:
 
 
 def test_a_whole_reply() -> None:
-    """The fold of a stream has its model, parts in order, usage and reason."""
+    """The reply has the stream's model, parts in order, usage and reason."""
     reply = fold(
         [
             Started("claude-x"),
@@ -114,27 +114,32 @@ def test_a_whole_reply() -> None:
 
 
 def test_a_failure_keeps_its_error() -> None:
-    """A failed stream folds to its error, without the part that was cut off."""
+    """A failed stream becomes its error, without the part that was cut off."""
     reply = fold([STARTED, TEXT, DELTA, FAILED])
     assert reply.error is FAILED.error
     assert reply.parts == []
 
 
 def test_the_prompt_counts_the_cache() -> None:
-    """The tokens of the prompt are those sent, read from the cache and written to it."""
+    """The prompt's tokens are those sent, those read from the cache and those written to it, together."""
     assert Usage(1, 10, 2, 4).prompt_tokens == 7
+
+
+def test_a_complete_part() -> None:
+    """A part is its start, a delta for each text and its end, all of one index."""
+    assert complete_part(TEXT, "a", "a") == [TEXT, DELTA, DELTA, ENDED]
+    thought = PartStarted(3, "reasoning")
+    assert complete_part(thought, signature="s", redacted=True) == [thought, PartEnded(3, "s", redacted=True)]
 
 
 @given(st.lists(st.lists(st.text(), max_size=4), max_size=4))
 def test_however_it_is_cut(parts: list[list[str]]) -> None:
-    """A text folds to the same, in however many pieces it comes."""
+    """A text becomes the same reply, in however many pieces it comes."""
 
     def events(pieces: list[list[str]]) -> list[Event]:
         result: list[Event] = [STARTED]
         for index, texts in enumerate(pieces):
-            result.append(PartStarted(index, "text"))
-            result.extend(PartDelta(index, text) for text in texts)
-            result.append(PartEnded(index))
+            result += complete_part(PartStarted(index, "text"), *texts)
         return [*result, FINISHED]
 
     assert fold(events(parts)) == fold(events([["".join(texts)] for texts in parts]))

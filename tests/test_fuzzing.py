@@ -9,7 +9,7 @@ from tests.fuzzing import fuzz_api
 
 @pytest.mark.slow
 async def test_the_api() -> None:
-    """Whatever is asked, the answer is one that ``/openapi.json`` describes, soon, and never a 500."""
+    """Whatever is sent, the answer comes soon, is described by ``/openapi.json``, and is never a 500."""
     found = await fuzz_api(8)
     assert not found.problem, found.problem
     assert found.tried

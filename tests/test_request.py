@@ -19,7 +19,7 @@ def test_a_request_starts_empty() -> None:
 
 
 def test_ignored_names_are_kept_once_and_in_order() -> None:
-    """A parameter is named once however often it is ignored."""
+    """A parameter is listed once, however often it is ignored."""
     request = Request("a")
     for name in ("seed", "user", "seed"):
         request.ignore(name)
@@ -31,7 +31,7 @@ def test_ignored_names_are_kept_once_and_in_order() -> None:
     [Text("x"), ToolCall("1", "read", "{}"), ToolResult("1", (Text("x"),)), Tool("read"), Client("me")],
 )
 def test_values_are_frozen(value: msgspec.Struct) -> None:
-    """Parts, tools and clients cannot be changed under another's feet."""
+    """Parts, tools and clients cannot be changed after they are made."""
     with pytest.raises(AttributeError):
         setattr(value, value.__struct_fields__[0], "y")
 

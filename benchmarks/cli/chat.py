@@ -1,4 +1,4 @@
-"""One streamed chat over HTTP, timed."""
+"""Measures the times of one streamed chat over HTTP."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from claude_max_proxy.sse import Decoder
+from claude_max_proxy.formats.sse import Decoder
 
 
 MODEL = "claude-sonnet-4"
@@ -18,7 +18,7 @@ Message = dict[str, Any]
 
 
 class Answer(msgspec.Struct):
-    """What came: seconds to the first text or call and to the end, the texts piece by piece, the calls."""
+    """An answer: the seconds to its first text or call and to its end, its pieces of text, and its calls."""
 
     first: float
     total: float
@@ -27,12 +27,12 @@ class Answer(msgspec.Struct):
 
     @property
     def text(self) -> str:
-        """All of it."""
+        """The whole text."""
         return "".join(self.pieces)
 
     @property
     def message(self) -> Message:
-        """The answer as a client puts it into the history."""
+        """The answer in the form in which a client puts it into the history."""
         calls = {"tool_calls": self.calls} if self.calls else {}
         return {"role": "assistant", "content": self.text or None, **calls}
 
@@ -40,10 +40,10 @@ class Answer(msgspec.Struct):
 def ask(
     client: httpx.Client, messages: list[Message], at_first: Any = None, tools: list[Any] | None = None
 ) -> Answer:
-    """Ask, and call ``at_first`` when the first text or call is there.
+    """Send a request, and return its answer; ``at_first`` is called when the first text or call arrives.
 
-    The stream is taken apart after its end, so that the client's own work is not in the times. Raises
-    :class:`RuntimeError` for anything but an answer.
+    The stream is only decoded after its end, so that the times do not include the client's own work. Raises
+    :class:`RuntimeError` if there is no proper answer.
     """
     body = {"model": MODEL, "messages": messages, "stream": True, **({"tools": tools} if tools else {})}
     first, chunks = 0.0, []
@@ -80,7 +80,7 @@ def _delta(event: Any) -> dict[str, Any]:
 
 
 def _calls(deltas: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Put the calls together, whose arguments come in pieces."""
+    """Return the calls, whose arguments arrive in pieces, as whole ones."""
     calls: dict[int, dict[str, Any]] = {}
     for piece in [piece for delta in deltas for piece in delta.get("tool_calls") or ()]:
         function = piece["function"]

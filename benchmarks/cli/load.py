@@ -1,4 +1,4 @@
-"""Many clients at once, and nobody at all: answers a second, what each of them costs, and what rest does."""
+"""Measures many clients at the same time, and none: answers per second, their cost, and the cost of rest."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from benchmarks.table import Say
 CLIENTS = 16
 _SECONDS = 10.0
 _WARM_UP = 5.0
-_REST = 30.0  # more than the time after which the proxy rests, as it is configured here
+_REST = 30.0  # longer than the idle time after which the proxy, as configured here, stops its processes
 REST_TOML = "[backends.claude]\nrest_timeout = 10.0\n"
 _WATCHED = 30.0
 
 
 def measure_load(sides: list[Side], results: Results, say: Say) -> None:
-    """Let many clients ask one new conversation after another, for a while on each side."""
+    """Let many clients begin one new conversation after another, for a while on each side."""
     for side in sides:
         for other in sides:
             other.rest()
@@ -38,7 +38,7 @@ def measure_load(sides: list[Side], results: Results, say: Say) -> None:
 
 
 def measure_rest(start: Callable[[], Side], samples: Samples, say: Say) -> None:
-    """Ask a few things, leave it alone, and look at what it takes then."""
+    """Ask a few questions, leave the proxy alone, and then measure what it uses."""
     with start() as side:
         for number in range(4):
             ask(side.client, [{"role": "user", "content": f"hi {number}"}])
@@ -51,7 +51,7 @@ def measure_rest(start: Callable[[], Side], samples: Samples, say: Say) -> None:
 
 
 def _shots(side: Side, seconds: float) -> int:
-    """Count the answers that so many clients get in so many seconds; what has begun is waited for."""
+    """Return how many answers the clients get in ``seconds``; answers that have begun are waited for."""
     until = time.monotonic() + seconds
 
     def client(number: int) -> int:

@@ -1,9 +1,10 @@
-"""Compare this proxy with the npm tool that it replaces, side by side in one run.
+"""Compares this proxy with the npm tool that it replaces, side by side in the same run.
 
-    make bench ONLY=cli                   the CLI that npm gives on Node 20, 9 samples of everything
+    make bench ONLY=cli                   the CLI that npm installs on Node 20, 9 samples of everything
     make bench CLI=newest SAMPLES=15      another CLI (one that the tests know, or a path)
 
-Both drive the same CLI against the same scripted API on this machine, each in a home of its own, in turns.
+Both use the same CLI with the same scripted API on this machine. Each has its own home directory, and they
+take turns.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ machine is not quiet: trust the ratios, not the milliseconds."""
 
 
 def run(cli: str, samples: int) -> None:
-    """Run it and print the tables."""
+    """Run the benchmark and print the tables."""
     path = command(cli)
     print(f"claude-max-proxy {__version__} and {PEER} {PEER_VERSION}, both driving claude {version(path)}")
     print(f"{describe()}, {samples} samples\n")

@@ -1,4 +1,4 @@
-"""The measurements: one side at a time, the sides in turns."""
+"""The measurements: one side at a time, and the sides take turns."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from claude_max_proxy.testing import words
 DELTAS = 5000
 LENGTHS = (10, 100, 500)
 _PACED = "[[pace 0.02 100]]"
-_AFTERWARDS = 0.3  # for what a proxy does once the answer is out; asking it anything would count against it
+_AFTERWARDS = 0.3  # time for what a proxy does after the answer; a request now would spoil the measurement
 
 
 class Samples(msgspec.Struct):
-    """Everything measured of one side; times in seconds, sizes in bytes."""
+    """All that was measured of one side; times in seconds, sizes in bytes."""
 
     fresh: list[float] = []
     next_turn: list[float] = []
@@ -88,7 +88,7 @@ def _turns(sides: list[Side], rounds: int) -> Iterator[tuple[int, Side]]:
 
 
 def _chat(side: Side, upstream: Upstream, samples: Samples) -> None:
-    """A conversation of two turns, a pause between them as people make it."""
+    """Measure a conversation of two turns, with a pause between them as people make it."""
     bytes_before, cpu_before = upstream.received(), tree_cpu(side.pid)
     messages: list[Message] = [{"role": "user", "content": "hi"}]
     answer = ask(side.client, messages)
@@ -104,16 +104,16 @@ def _chat(side: Side, upstream: Upstream, samples: Samples) -> None:
 
 
 def _unseen(side: Side, number: int, samples: Samples) -> None:
-    """A new conversation with instructions that nobody gave before."""
+    """Measure a new conversation with instructions that were never used before."""
     system = {"role": "system", "content": f"These are instructions number {number}."}
     answer = ask(side.client, [system, {"role": "user", "content": "hi"}])
-    check(answer, "You said:", exact=False)  # the other one puts the instructions there, too
+    check(answer, "You said:", exact=False)  # the other proxy puts the instructions into the message too
     samples.unseen.append(answer.first)
     side.rest()
 
 
 def _change(side: Side, number: int, samples: Samples) -> None:
-    """A conversation whose newest answer is asked for again, and whose newest question is changed then."""
+    """Measure asking for the newest answer again, and then changing the newest question."""
     messages: list[Message] = []
     for text in (f"one {number}", f"two {number}", f"three {number}"):
         messages.append({"role": "user", "content": text})
@@ -129,7 +129,7 @@ def _change(side: Side, number: int, samples: Samples) -> None:
 
 
 def _replay(side: Side, length: int, number: int, samples: list[float]) -> None:
-    """A conversation of so many messages that was never led here, and its next question."""
+    """Measure the next question of a conversation that has ``length`` messages and began elsewhere."""
     side.rest()
     roles = ("user", "assistant")
     messages: list[Message] = [
@@ -161,13 +161,13 @@ def _memory(side: Side, samples: Samples) -> None:
 
 
 def check(answer: Answer, expected: str, *, exact: bool) -> None:
-    """Refuse to measure what is not an answer. The other proxy sends the whole history as one text."""
+    """Raise an error if this is not the answer. The other proxy sends the whole history as one text."""
     if not (answer.text == expected if exact else answer.text.startswith(expected)):
         raise RuntimeError(f"expected {expected[:60]!r}, got {answer.text[:200]!r}")
 
 
 def line(number: int, rounds: int, side: Side, what: str, *times: list[float]) -> str:
-    """Say how far it is: the newest times and the medians."""
+    """Return a line about the progress: the newest times and the medians."""
     newest = ", ".join(f"{values[-1] * 1000:.0f}" for values in times)
     medians = ", ".join(f"{median(values) * 1000:.0f}" for values in times)
     return f"  {number:>2}/{rounds}  {side.name:<22}{what:<13}{newest:>12} ms   median so far {medians} ms"

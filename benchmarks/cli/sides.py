@@ -1,4 +1,4 @@
-"""The two proxies: each a program of its own, with a home of its own and the same CLI."""
+"""The two proxies: each is a separate program, with its own home directory and the same CLI."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from benchmarks.program import Program
 PEER = "claude-max-api-proxy"
 PEER_VERSION = "1.0.0"
 _ROOT = Path(__file__).resolve().parent.parent.parent
-_STARTS_AFTER = 0.5  # a successor of a process that was used
+_STARTS_AFTER = 0.5  # seconds after which the successor of a used process is started
 
 
 class Side(Program):
     """One proxy with its CLI."""
 
     def __enter__(self) -> Self:
-        """Start it and wait until it is warm."""
+        """Start the proxy, and wait until it is warm."""
         super().__enter__()
         self.rest()
         return self
 
     def rest(self) -> None:
-        """Wait until what it does behind an answer is done."""
+        """Wait until the proxy has finished what it does after an answer."""
         time.sleep(_STARTS_AFTER)  # noqa: TID251
         wait_until_quiet(self.pid)
 
 
 def ours(folder: Path, environment: dict[str, str], config: str = "") -> Side:
-    """Return this proxy, as it is without a ``proxy.toml`` or with this one."""
+    """Return this proxy, with ``config`` as its ``proxy.toml`` or without one."""
     command = [sys.executable, "-m", "claude_max_proxy", "serve", "--port"]
     side = Side("claude-max-proxy", command, folder, environment)
     side.home.mkdir(exist_ok=True)
@@ -44,7 +44,7 @@ def ours(folder: Path, environment: dict[str, str], config: str = "") -> Side:
 
 
 def peer(folder: Path, environment: dict[str, str]) -> Side:
-    """Give the npm tool, installed into ``.cache/peer`` on first use."""
+    """Return the npm tool, which is installed into ``.cache/peer`` when it is first used."""
     prefix = _ROOT / ".cache" / "peer"
     script = prefix / "node_modules" / PEER / "dist" / "server" / "standalone.js"
     node, npm = shutil.which("node"), shutil.which("npm")

@@ -1,4 +1,4 @@
-"""Measurements of this proxy alone, as the other one has no tools: the tool loop, and what is parked."""
+"""Measurements of this proxy only, since the other has no tools: the tool loop, and parked conversations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from claude_max_proxy.testing import words
 PARKED = 4
 _LOOK = {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}}
 _TOOLS = [{"type": "function", "function": _LOOK}]
-# As large as OpenClaw's: 14 tools of 16 kB in all, and 48 kB of instructions.
+# These are as large as OpenClaw's: 14 tools with 16 kB in all, and 48 kB of instructions.
 _INSTRUCTIONS = words(8_200)
 _MANY = [
     {
@@ -35,7 +35,7 @@ _MANY = [
 
 
 def measure_tool_loop(side: Side, samples: Samples, rounds: int, say: Say) -> None:
-    """Measure, in one conversation, handing in results beside asking the next thing, in turns."""
+    """Measure, by turns in one conversation, the time for tool results and that for the next question."""
     messages: list[Message] = []
     for number in range(1, rounds + 1):
         answer = _call(side, messages)
@@ -46,7 +46,7 @@ def measure_tool_loop(side: Side, samples: Samples, rounds: int, say: Say) -> No
 
 
 def measure_large(side: Side, samples: Samples, rounds: int, say: Say) -> None:
-    """Measure a new conversation of OpenClaw's size; each has instructions of its own."""
+    """Measure new conversations of OpenClaw's size, each with different instructions."""
     for number in range(1, rounds + 1):
         side.rest()
         system = {"role": "system", "content": f"{number} {_INSTRUCTIONS}"}
@@ -57,7 +57,7 @@ def measure_large(side: Side, samples: Samples, rounds: int, say: Say) -> None:
 
 
 def measure_parked(start: Callable[[], Side], samples: Samples, say: Say) -> None:
-    """Measure what each of some conversations takes, in a proxy of its own for each kind."""
+    """Measure the memory of each conversation, with a separate proxy for each kind of conversation."""
     with start() as side:
         samples.open_call.append(_each(side, lambda: _call(side, [])))
     with start() as side:
@@ -74,7 +74,7 @@ def _each(side: Side, begin: Callable[[], Answer]) -> float:
 
 
 def _call(side: Side, messages: list[Message]) -> Answer:
-    """Have the model call a tool; the call stays open."""
+    """Make the model call a tool, and return the answer; the call stays open."""
     messages.append({"role": "user", "content": "[[tool look {}]]"})
     answer = ask(side.client, messages, tools=_TOOLS)
     if len(answer.calls) != 1:
@@ -85,7 +85,7 @@ def _call(side: Side, messages: list[Message]) -> Answer:
 
 
 def _next(side: Side, messages: list[Message], news: list[Message], expected: str) -> float:
-    """Go on with the conversation; give the seconds to the first text."""
+    """Go on with the conversation; return the seconds to the first text."""
     messages += news
     answer = ask(side.client, messages, tools=_TOOLS)
     check(answer, expected, exact=True)

@@ -1,4 +1,4 @@
-"""The scripted Messages API as a process of its own, which tells how much it was sent."""
+"""The scripted Messages API as a separate process, which tells how many bytes it has received."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from claude_max_proxy.testing import ScriptedUpstream
 
 
 class Upstream:
-    """Runs the API from ``with`` to its end."""
+    """Runs the API inside of ``with``."""
 
     def __enter__(self) -> Self:
-        """Start it; ``environment`` is what points a CLI at it."""
+        """Start the API; ``environment`` contains the variables that make a CLI use it."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.cli.upstream"],
             stdin=subprocess.PIPE,
@@ -32,11 +32,11 @@ class Upstream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End it."""
+        """End the API."""
         self._process.communicate()
 
     def received(self) -> int:
-        """Give the bytes of all questions it was asked so far."""
+        """Return the size of all questions so far, in bytes."""
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
@@ -48,9 +48,9 @@ class Upstream:
 
 
 async def serve() -> None:
-    """Serve until standard input ends; answer each of its lines with the bytes received.
+    """Serve until standard input ends; answer each line of it with the number of bytes received.
 
-    It is not strict, since the time to look at a question closely is not what is measured.
+    The API is not strict, since the time for checking requests should not be measured.
     """
     async with ScriptedUpstream(recording=False, strict=False) as upstream:
         print(json.dumps(upstream.environment()), flush=True)

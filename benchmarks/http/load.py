@@ -1,4 +1,4 @@
-"""Clients that ask again as soon as they are answered, at as little cost of their own as one can have."""
+"""Clients that ask again as soon as they have an answer, and use as little CPU time as possible."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import httptools
 import uvloop
 
 from benchmarks.http.upstream import MODEL, WORDS
-from claude_max_proxy.sse import Decoder
+from claude_max_proxy.formats.sse import Decoder
 from claude_max_proxy.testing import words
 
 
@@ -23,17 +23,20 @@ _Result = TypeVar("_Result")
 
 
 def latency(port: int, count: int) -> float:
-    """Ask ``count`` times, one after the other; give the median time of an answer in seconds."""
+    """Ask ``count`` times, one after the other; return the median time of an answer in seconds."""
     return _run(_latency(port, count))
 
 
 def throughput(port: int, seconds: float) -> tuple[int, float]:
-    """Ask with all clients at once for a while; give how many answers came and in what time."""
+    """Ask with all clients at once for a while; return how many answers came and in what time."""
     return _run(_throughput(port, seconds))
 
 
 def stream(port: int, clients: int, deltas: int, pause: int) -> float:
-    """Have as many streams at once, of ``deltas`` each, one every ``pause`` ms; give the whole time."""
+    """Run a stream for each client at the same time; return the time for all of them, in seconds.
+
+    Each stream has this many ``deltas``, one every ``pause`` ms.
+    """
     return _run(_stream(port, clients, deltas, pause))
 
 
@@ -90,28 +93,28 @@ async def _stream(port: int, number: int, deltas: int, pause: int) -> float:
 
 
 class Client(asyncio.Protocol):
-    """One connection, over which one question goes at a time."""
+    """A connection over which one question at a time is sent."""
 
     def connection_made(self, transport: Any) -> None:
-        """Begin."""
+        """Note that the connection is made."""
         self._transport = transport
         self._answer: asyncio.Future[bytes] | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes."""
+        """Parse bytes from the server."""
         self._parser.feed_data(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Fail what is going on."""
+        """Make the question that is under way fail."""
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error or RuntimeError("the server hung up"))
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of an answer."""
+        """Take a piece of the answer's body."""
         self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """Give the answer."""
+        """Hand over the answer, since it is complete."""
         status, body = self._parser.get_status_code(), b"".join(self._body)
         assert self._answer is not None
         if status == 200:
@@ -120,7 +123,7 @@ class Client(asyncio.Protocol):
             self._answer.set_exception(RuntimeError(f"no answer but {status}: {body[:500]!r}"))
 
     async def ask(self, message: bytes) -> bytes:
-        """Ask, and give the answer's body. Raises :class:`RuntimeError` for anything but an answer."""
+        """Send a question, and return the answer's body. Raises :class:`RuntimeError` if there is none."""
         self._answer = asyncio.get_running_loop().create_future()
         self._parser = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
@@ -128,7 +131,7 @@ class Client(asyncio.Protocol):
         return await self._answer
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._transport.close()
 
 
@@ -148,7 +151,7 @@ def _question(text: str, *, stream: bool) -> bytes:
 
 
 def _check_whole(body: bytes) -> None:
-    """Refuse to measure what is not the answer."""
+    """Raise :class:`RuntimeError` if this is not the expected answer."""
     if json.loads(body)["choices"][0]["message"]["content"] != words(WORDS):
         raise RuntimeError(f"a wrong answer: {body[:500]!r}")
 

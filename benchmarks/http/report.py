@@ -1,4 +1,4 @@
-"""Compare this proxy with LiteLLM's before the same OpenAI-compatible server, side by side in one run.
+"""Compares this proxy with LiteLLM's, with the same OpenAI-compatible server, side by side in the same run.
 
 make bench ONLY=http SAMPLES=9
 """
@@ -9,7 +9,7 @@ import msgspec
 
 from benchmarks.http.load import CLIENTS
 from benchmarks.http.samples import BURST, PAUSE, STREAM_DELTAS, Results, Samples, measure
-from benchmarks.http.sides import IDLE, OURS, PEER, PEER_VERSION
+from benchmarks.http.sides import IDLE, OURS, PEER, PEER_VERSION, idle, ours, peer
 from benchmarks.machine import describe
 from benchmarks.table import Row, cells, spread, table
 from claude_max_proxy import __version__
@@ -32,12 +32,12 @@ This machine is not quiet: trust the ratios, not the milliseconds."""
 
 
 def run(samples: int) -> None:
-    """Run it and print the tables."""
+    """Run the benchmark and print the tables."""
     print(
         f"claude-max-proxy {__version__} and the proxy of {PEER} {PEER_VERSION}, both before one fast server"
     )
     print(f"{describe()}, {samples} samples\n")
-    results = measure(samples, lambda line: print(line, flush=True))
+    results = measure(samples, lambda line: print(line, flush=True), ours, idle, peer)
     print(f"\n{_tables(results)}\n\n{_notes(results['directly'])}")
 
 

@@ -1,9 +1,9 @@
-"""The measurements over HTTP: every proxy and the way without one, in turns, all in one run."""
+"""The measurements over HTTP: of every proxy, and without a proxy, in turns and in the same run."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
@@ -11,7 +11,6 @@ from statistics import median
 import msgspec
 
 from benchmarks.http import load
-from benchmarks.http.sides import IDLE, OURS, PEER, idle, ours, peer
 from benchmarks.http.upstream import Upstream
 from benchmarks.machine import own_cpu, resident, tree, wait_until_quiet
 from benchmarks.program import Program
@@ -26,7 +25,7 @@ _QUESTIONS = 100
 
 
 class Samples(msgspec.Struct):
-    """Everything measured of one side; times in seconds, sizes in bytes."""
+    """All that was measured of one side; times in seconds, sizes in bytes."""
 
     latency: list[float] = []
     added: list[float] = []
@@ -39,12 +38,13 @@ class Samples(msgspec.Struct):
 
 
 Results = dict[str, Samples]
+Maker = Callable[[Path, int], Program]
 
 
-def measure(rounds: int, say: Say) -> Results:
-    """Measure every side ``rounds`` times, in turns."""
-    results = {name: Samples() for name in ("directly", OURS, IDLE, PEER)}
-    with _sides() as (upstream, sides):
+def measure(rounds: int, say: Say, *makers: Maker) -> Results:
+    """Measure every side ``rounds`` times, in turns; the ``makers`` make the sides."""
+    with _sides(makers) as (upstream, sides):
+        results = {name: Samples() for name in ("directly", *(side.name for side in sides))}
         for side in sides:
             _warm_up(side.port)
         for number in range(1, rounds + 1):
@@ -59,14 +59,14 @@ def measure(rounds: int, say: Say) -> Results:
 
 
 @contextmanager
-def _sides() -> Iterator[tuple[int, list[Program]]]:
-    """Run the server and all proxies before it; give the server's port and the proxies."""
+def _sides(makers: Sequence[Maker]) -> Iterator[tuple[int, list[Program]]]:
+    """Run the server and all proxies that use it; yield the server's port and the proxies."""
     with (
         tempfile.TemporaryDirectory(prefix="claude-max-bench-", ignore_cleanup_errors=True) as name,
         Upstream() as upstream,
         ExitStack() as stack,
     ):
-        sides = [make(Path(name), upstream.port) for make in (ours, idle, peer)]
+        sides = [make(Path(name), upstream.port) for make in makers]
         yield upstream.port, [stack.enter_context(side) for side in sides]
 
 

@@ -1,4 +1,4 @@
-"""The proxies before one OpenAI-compatible server: this one, this one with idle plugins, and LiteLLM's."""
+"""The proxies for an OpenAI-compatible server: this one, this one with idle plugins, and LiteLLM's."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 
 from benchmarks.http.upstream import MODEL
 from benchmarks.program import INHERITED, Program
+from claude_max_proxy.plugin.plugins import BUILT_INS
 
 
 OURS = "claude-max-proxy"
 IDLE = "with ten idle plugins"
+SEEN, UNSEEN = "all observers", "no observers"
 PEER = "LiteLLM"
 PEER_VERSION = "1.106.2"
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -28,7 +30,11 @@ base_url = "http://127.0.0.1:{port}/v1"
 [backends.claude]
 warm = 0
 """
-# It takes part in all that happens to a request, and has nothing to say to any of it.
+_BUDGET = """
+[plugins.budgets.backends.upstream]
+tokens_per_day = 1_000_000_000
+"""
+# A plugin that implements every hook of a request, but does nothing.
 _PLUGIN = """\
 import claude_max_proxy as proxy
 
@@ -52,7 +58,8 @@ def wrap_events(request, events): ...
 @proxy.hookimpl
 def log_request(record): ...
 """
-# As its documentation has it for production, without a database, keys, callbacks and logs.
+# The configuration that its documentation recommends for production, without a database, keys, callbacks and
+# logs.
 _PEER_CONFIG = """\
 model_list:
   - model_name: {model}
@@ -65,17 +72,20 @@ litellm_settings:
 """
 _PEER_ENVIRONMENT = {
     "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",  # neither side checks keys here
-    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # else it is fetched from the network at every start
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # otherwise it is downloaded at every start
     "LITELLM_LOG": "ERROR",
     "LITELLM_MODE": "PRODUCTION",
 }
 
 
-def ours(folder: Path, upstream: int, name: str = OURS, plugins: int = 0) -> Program:
-    """Give this proxy before the server at port ``upstream``, with so many plugins that do nothing."""
+def ours(folder: Path, upstream: int, name: str = OURS, plugins: int = 0, toml: str = "") -> Program:
+    """Return this proxy for the server at port ``upstream``, with this many plugins that do nothing.
+
+    ``toml`` is added to its configuration.
+    """
     home = folder / name
     (home / "plugins").mkdir(parents=True)
-    (home / "proxy.toml").write_text(_CONFIG.format(model=MODEL, port=upstream))
+    (home / "proxy.toml").write_text(_CONFIG.format(model=MODEL, port=upstream) + toml)
     for number in range(plugins):
         (home / "plugins" / f"idle_{number}.py").write_text(_PLUGIN)
     command = [sys.executable, "-m", "claude_max_proxy", "serve", "--config", "proxy.toml", "--port"]
@@ -83,12 +93,24 @@ def ours(folder: Path, upstream: int, name: str = OURS, plugins: int = 0) -> Pro
 
 
 def idle(folder: Path, upstream: int) -> Program:
-    """Give this proxy with ten plugins that implement every hook of a request and do nothing in it."""
+    """Return this proxy with ten plugins that implement every hook of a request and do nothing in it."""
     return ours(folder, upstream, IDLE, _PLUGINS)
 
 
+def seen(folder: Path, upstream: int) -> Program:
+    """Return this proxy with all its observers, and with a budget that is never used up."""
+    return ours(folder, upstream, SEEN, toml=_BUDGET)
+
+
+def unseen(folder: Path, upstream: int) -> Program:
+    """Return this proxy without its observers."""
+    names = [name.rpartition(".")[2] for name in BUILT_INS if ".observers." in name]
+    off = "".join(f"\n[plugins.{name}]\nenabled = false\n" for name in names)
+    return ours(folder, upstream, UNSEEN, toml=off)
+
+
 def peer(folder: Path, upstream: int) -> Program:
-    """Give LiteLLM's proxy with one worker, installed into ``.cache/bench`` on first use."""
+    """Return LiteLLM's proxy with one worker; it is installed into ``.cache/bench`` when it is first used."""
     home = folder / PEER
     home.mkdir()
     (home / "config.yaml").write_text(_PEER_CONFIG.format(model=MODEL, port=upstream))

@@ -1,9 +1,9 @@
-"""An OpenAI-compatible server that does as little as one can, so that it is never the slow part.
+"""An OpenAI-compatible server that does as little as possible, so that it is never what slows down a proxy.
 
     python -m benchmarks.http.upstream
 
-It prints its port and serves until standard input ends. Every answer is a stream or a document of the same
-words; ``[[deltas N MS]]`` in a question asks for N of them, one each MS milliseconds, 0 for all at once.
+It prints its port, and serves until standard input ends. Every answer is a stream or a document with the same
+words. ``[[deltas N MS]]`` in a question asks for N words, one every MS milliseconds; 0 means all at once.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _STREAM_HEAD = (
 
 
 class Upstream:
-    """Runs the server as a process of its own, from ``with`` to its end."""
+    """Runs the server as a separate process, inside of ``with``."""
 
     def __enter__(self) -> Self:
-        """Start it."""
+        """Start the server."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.http.upstream"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -51,29 +51,29 @@ class Upstream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End it."""
+        """End the server."""
         self._process.communicate()
 
 
 class Connection(asyncio.Protocol):
-    """One connection, over which one question comes at a time."""
+    """A connection over which one question at a time arrives."""
 
     def connection_made(self, transport: Any) -> None:
-        """Begin."""
+        """Note that the connection is made."""
         self._transport = transport
         self._parser = httptools.HttpRequestParser(self)
         self._body = bytearray()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes."""
+        """Parse bytes from the client."""
         self._parser.feed_data(data)
 
     def on_body(self, body: bytes) -> None:
-        """Take a piece of a question."""
+        """Take a piece of the question's body."""
         self._body += body
 
     def on_message_complete(self) -> None:
-        """Answer."""
+        """Answer the question, since it is complete."""
         asked = _DIRECTIVE.search(self._body)
         count, pause = (int(asked[1]), int(asked[2]) / 1000) if asked else (WORDS, 0.0)
         streamed = _STREAMED.search(self._body)
@@ -113,7 +113,7 @@ def _whole(count: int) -> bytes:
 
 @cache
 def _stream(count: int) -> tuple[bytes, ...]:
-    """Every event as a chunk of its own; the last one brings all that ends the answer."""
+    """Return the events of a stream as separate chunks; the last chunk contains all that ends the answer."""
     kind = "chat.completion.chunk"
     deltas: list[dict[str, str]] = [{"content": piece} for piece in re.findall(r"\s*\S+", words(count))]
     deltas[0]["role"] = "assistant"

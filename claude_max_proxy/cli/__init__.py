@@ -1,1 +1,1 @@
-"""The commands: ``claude-max-proxy`` and, for those who come from the npm tool, ``claude-max-api [PORT]``."""
+"""The commands: ``claude-max-proxy`` and, for users of the npm tool, ``claude-max-api [PORT]``."""

@@ -1,6 +1,7 @@
-"""``claude-max-proxy demo``: the whole way of two chats, with the real CLI and a scripted provider.
+"""``claude-max-proxy demo``: shows two chats through the real CLI, with a scripted provider.
 
-Everything runs in a private home that is removed afterwards: nothing of the user's is read, nothing is left.
+Everything runs in a private home directory, which is removed afterwards: the user's files are not read, and
+nothing is left behind.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import click
+import httpx
 import msgspec
 
-from claude_max_proxy import BackendUnavailable, ConfigError
+from claude_max_proxy import ConfigError
+from claude_max_proxy.backends.claude_cli.advice import how_to_install
 from claude_max_proxy.backends.claude_cli.command import find_command
-from claude_max_proxy.cli.http_client import get_json, post_stream
-from claude_max_proxy.tasks import Tasks
+from claude_max_proxy.concurrency.tasks import Tasks
+from claude_max_proxy.errors import BackendUnavailable
+from claude_max_proxy.formats.sse import Decoder
 from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, conversation, system_text
 
 
@@ -36,23 +40,18 @@ warm_models = ["sonnet"]
 [plugins]
 paths = []
 """
-_NO_CLI = (
-    "the demo needs the real Claude Code CLI, and there is none on PATH or in the claude-agent-sdk package. "
-    "Install it with `npm install -g @anthropic-ai/claude-code`, or without Node by "
-    "`pip install 'claude-max-proxy[cli]'`, and run the demo again; nobody needs to be logged in."
-)
 _INHERITED = ("LANG", "LC_ALL", "PATH", "PATHEXT", "PYTHONPATH", "SYSTEMROOT", "VIRTUAL_ENV")
 _PACE = 0.02
 _READY_TIMEOUT = 30.0
 _ANSWER_TIMEOUT = 30.0
-# A process counts as warm once it is started; this is how long the CLI then takes to be ready to listen.
+# A process counts as warm as soon as it is started. The CLI needs this many seconds to be ready then.
 _BOOT = 1.5
 _END_TIMEOUT = 5.0
 _WIDTH = 18
 
 
 class Turn(msgspec.Struct):
-    """One question, as it went: seconds to the first token, and to the last."""
+    """The times of one question: seconds to the first token, and to the last one."""
 
     prompt: str
     answer: str = ""
@@ -61,11 +60,14 @@ class Turn(msgspec.Struct):
 
 
 def run(prompt: str) -> None:
-    """Show it; raise :class:`ConfigError` when there is no CLI to show it with."""
+    """Run the demo. Raises :class:`ConfigError` if there is no CLI to run it with."""
     try:
         program = find_command("claude")[0]
     except BackendUnavailable as error:
-        raise ConfigError(_NO_CLI) from error
+        raise ConfigError(
+            "the demo needs the real Claude Code CLI, and there is none on PATH or in the claude-agent-sdk "
+            f"package; {how_to_install()}, and run the demo again; nobody needs to be logged in"
+        ) from error
     try:
         asyncio.run(_demonstrate(program, prompt))
     except asyncio.CancelledError:
@@ -89,11 +91,11 @@ async def _demonstrate(program: str, prompt: str) -> None:
                 await upstream.idle()
                 await proxy.logged(len(turns))
                 _explain(facts, turns, upstream, live=" live " in proxy.answers[-1])
-    click.echo("\nEverything was ended and removed. For the real thing: claude-max-proxy serve")
+    click.echo("\nEverything has been stopped and removed. To use your own login: claude-max-proxy serve")
 
 
 def scripted_answer(body: dict[str, Any]) -> Reply:
-    """Say something that makes sense of the newest turn, a word at a time."""
+    """Return the scripted reply to the newest turn, which is streamed word by word."""
     said = [blocks[-1].get("text", "") for role, blocks in conversation(body) if role == "user"]
     if len(said) < 2:
         text = (
@@ -103,17 +105,17 @@ def scripted_answer(body: dict[str, Any]) -> Reply:
         )
     else:
         text = (
-            f"You said: “{said[0]}” The process that answered first was kept, and still knew it, "
-            "so only your newest sentence had to be handed over."
+            f"You said: “{said[0]}” The process that answered first is still there and remembers it, "
+            "so the proxy had to send it only your newest sentence."
         )
     return Reply((Text(text),), pace=_PACE)
 
 
 class Proxy:
-    """The proxy as a program of its own, in a private home. ``log`` is what it printed so far."""
+    """The proxy as a separate process in a private home directory; ``log`` is what it has printed so far."""
 
     def __init__(self, home: Path, program: str, upstream: Mapping[str, str]) -> None:
-        """Prepare to run it with ``program`` as the CLI, which talks to ``upstream``."""
+        """Prepare to run it with ``program`` as the CLI and the variables ``upstream``."""
         self.url = ""
         self.log: list[str] = []
         self._home = home
@@ -124,7 +126,7 @@ class Proxy:
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
-        """Start it."""
+        """Start the proxy."""
         (self._home / "proxy.toml").write_text(CONFIG, "utf-8")
         (self._home / "tmp").mkdir()
         self._process = await asyncio.create_subprocess_exec(
@@ -139,7 +141,7 @@ class Proxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End it, by force if it must be."""
+        """End the proxy, by force if need be."""
         process = self._process
         assert process is not None
         for end in (process.terminate, process.kill):
@@ -152,7 +154,7 @@ class Proxy:
         await self._tasks.close()
 
     async def ready(self) -> dict[str, Any]:
-        """Wait for a warm process; give what ``/health`` says of the backend."""
+        """Wait for a warm process; return what ``/health`` says about the backend."""
         await self._until(lambda: self.url)
         _progress("proxy", f"{self.url}/v1")
         facts: dict[str, Any] = {}
@@ -177,9 +179,9 @@ class Proxy:
         return [line for line in self.log if "→ claude/" in line]
 
     async def _healths(self) -> AsyncIterator[dict[str, Any]]:
-        async with asyncio.timeout(_READY_TIMEOUT):
+        async with asyncio.timeout(_READY_TIMEOUT), httpx.AsyncClient(trust_env=False) as client:
             while True:
-                yield await get_json(f"{self.url}/health")
+                yield (await client.get(f"{self.url}/health")).json()
                 await asyncio.sleep(0.1)
 
     async def _until(self, condition: Callable[[], object]) -> None:
@@ -203,7 +205,7 @@ class Proxy:
 
 
 def _environment(home: Path, program: str) -> dict[str, str]:
-    """Return an environment in which nothing of the user's is to be found."""
+    """Return an environment in which nothing leads to the user's files and settings."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     path = os.pathsep.join([str(Path(program).parent), inherited.get("PATH", os.defpath)])
     home_names = ("HOME", "USERPROFILE", "APPDATA", "LOCALAPPDATA", "XDG_CONFIG_HOME")
@@ -212,7 +214,7 @@ def _environment(home: Path, program: str) -> dict[str, str]:
 
 
 async def _chat(url: str, prompts: list[str]) -> list[Turn]:
-    """Hold the conversation, and show it as it goes."""
+    """Hold a conversation and print it as it proceeds; return the times of its turns."""
     turns = []
     messages = [{"role": "system", "content": SYSTEM}]
     for prompt in prompts:
@@ -234,7 +236,7 @@ async def _chat(url: str, prompts: list[str]) -> list[Turn]:
 
 
 async def _texts(url: str, body: dict[str, Any]) -> AsyncIterator[str]:
-    async for data in post_stream(f"{url}/v1/chat/completions", body):
+    async for data in _stream(f"{url}/v1/chat/completions", body):
         if data == "[DONE]":
             return
         chunk = msgspec.json.decode(data)
@@ -245,8 +247,23 @@ async def _texts(url: str, body: dict[str, Any]) -> AsyncIterator[str]:
                 yield text
 
 
+async def _stream(url: str, body: dict[str, Any]) -> AsyncIterator[str]:
+    """Post ``body`` and yield the data of each event of the answer."""
+    decoder = Decoder()
+    async with (
+        httpx.AsyncClient(trust_env=False, timeout=_ANSWER_TIMEOUT) as client,
+        client.stream("POST", url, json=body) as response,
+    ):
+        if response.status_code != 200:
+            words = (await response.aread()).decode(errors="replace")
+            raise click.ClickException(f"the proxy answered {response.status_code}: {words}")
+        async for piece in response.aiter_bytes():
+            for event in decoder.feed(piece):
+                yield event.data
+
+
 def _explain(facts: dict[str, Any], turns: list[Turn], upstream: ScriptedUpstream, *, live: bool) -> None:
-    """Say what happened on the way."""
+    """Print what has happened between the client and the provider."""
     first, second = turns
     last = upstream.requests[-1].body
     sizes = " and ".join(f"{request.size:,}" for request in upstream.requests)
@@ -277,7 +294,10 @@ def _progress(name: str, text: str) -> None:
 
 
 def _cancel_on_signals() -> None:
-    """End in order on the signals that would end us in disorder; Ctrl-C does so by itself."""
+    """Cancel the current task on signals that would end the process without cleaning up.
+
+    Ctrl-C already does so by itself.
+    """
     task = asyncio.current_task()
     assert task is not None
     for name in ("SIGTERM", "SIGHUP"):

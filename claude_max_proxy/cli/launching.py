@@ -1,4 +1,4 @@
-"""How another program starts this proxy: the command line, and a PATH on which the CLI is found."""
+"""How another program can start this proxy: the command line, and a PATH on which the CLI is found."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from claude_max_proxy import BackendUnavailable
 from claude_max_proxy.backends.claude_cli.command import find_command
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.config import Config
-from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.errors import BackendUnavailable
+from claude_max_proxy.runtime.runtime import Runtime
 
 
 _USUAL = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
 _HOMEBREW = "/opt/homebrew/bin"
 
 
-def serve_command(config: Config) -> list[str]:
-    """Return the command that serves this configuration, with the interpreter that runs now."""
-    command = [sys.executable, "-m", "claude_max_proxy", "serve"]
+def serve_command(config: Config, *options: str) -> list[str]:
+    """Return the command that serves this configuration, with the Python interpreter that runs now."""
+    command = [sys.executable, "-m", "claude_max_proxy", "serve", *options]
     return [*command, "--config", str(config.source.resolve())] if config.source else command
 
 
 def search_path(runtime: Runtime) -> str:
-    """Return a PATH for a program that no shell starts: the CLI's folder, Node's, and the usual ones.
+    """Return a PATH for a proxy that no shell starts: the folders of the CLI and Node, and the usual ones.
 
-    It is the same whatever shell it is asked from, as long as the CLI is found.
+    As long as the CLI is found, it does not depend on the shell from which this command is run.
     """
     folders = [*_cli_folders(runtime), *_folder_of("node")]
     if os.name == "nt":
@@ -41,11 +41,11 @@ def search_path(runtime: Runtime) -> str:
 
 
 def _cli_folders(runtime: Runtime) -> Iterator[str]:
-    for _, settings in runtime.recipes.values():
+    for _, settings, _ in runtime.recipes.values():
         if isinstance(settings, ClaudeCliSettings):
             try:
                 program = find_command(settings.command)[0]
-            except BackendUnavailable:  # whoever asks says so elsewhere
+            except BackendUnavailable:  # other code reports this
                 continue
             yield str(Path(program).absolute().parent)
 

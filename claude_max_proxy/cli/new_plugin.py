@@ -1,4 +1,4 @@
-"""``claude-max-proxy plugins new NAME``: a working plugin and its test, to be changed from there."""
+"""``claude-max-proxy plugins new NAME``: writes a working plugin and its test, from which you can go on."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from pathlib import Path
 import click
 
 from claude_max_proxy import ConfigError
+from claude_max_proxy.cli.add_plugin import first_folder
 
 
 _PLUGIN = '''"""{name}: say here what it does. Set it up in proxy.toml under [plugins.{name}]."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import claude_max_proxy
-from claude_max_proxy import Record, Request, hookimpl
+from claude_max_proxy import Meta, Record, Request, hookimpl
 
 
 class Settings(claude_max_proxy.Settings, frozen=True):
-    """The keys of [plugins.{name}]; each needs a type and a default."""
+    """The settings of [plugins.{name}]; each has a type, a description and a default."""
 
-    greeting: str = ""
+    greeting: Annotated[str, Meta(description="A text before the client's instructions. Empty: none.")] = ""
 
 
 @hookimpl
@@ -47,6 +50,8 @@ from claude_max_proxy import Request
 
 
 _SPEC = importlib.util.spec_from_file_location("{name}", Path(__file__).with_name("{name}.py"))
+assert _SPEC is not None
+assert _SPEC.loader is not None
 plugin = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(plugin)
 
@@ -66,16 +71,19 @@ def test_nothing_changes_without_settings() -> None:
 '''
 
 
-def write(name: str, folder: str) -> None:
-    """Write both files; refuse names that are none and files that are there."""
+def write(name: str, config_file: str | None, folder: str | None = None) -> None:
+    """Write both files into ``folder``, or into the first folder of ``[plugins] paths``.
+
+    Raises :class:`ConfigError` for what cannot be a plugin's name, or if a file exists already.
+    """
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise ConfigError(f"{name!r} cannot be a plugin's name: use small letters, digits and underscores")
 
-    directory = Path(folder)
+    directory = Path(folder) if folder else first_folder(config_file)
     plugin, test = directory / f"{name}.py", directory / f"_test_{name}.py"
     for path in (plugin, test):
         if path.exists():
-            raise ConfigError(f"{path} is there already")
+            raise ConfigError(f"{path} already exists")
     try:
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         test.write_text(_TEST.format(name=name, path=test), "utf-8")
@@ -83,4 +91,6 @@ def write(name: str, folder: str) -> None:
         plugin.chmod(0o644)
     except OSError as error:
         raise ConfigError(f"{plugin} cannot be written: {error.strerror}") from error
-    click.echo(f"{plugin} and {test} are written; a proxy that runs beside them has it live within a second")
+    click.echo(f"wrote {plugin} and {test}")
+    if not folder:
+        click.echo("a running proxy uses it within a second")

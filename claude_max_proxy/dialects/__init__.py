@@ -1,1 +1,1 @@
-"""The client APIs: one package per dialect, each pure."""
+"""The built-in dialects: one package for each, all of them pure."""

@@ -1,7 +1,7 @@
-"""The connections to one API: httpx, over aiohttp's where that is possible.
+"""The connections to one API: httpx, over aiohttp's connections where that is possible.
 
-httpx's own transport, for proxies and HTTP/2, takes over twice the CPU for a request. docs/architecture.md
-has what was measured.
+httpx's own transport, which is used for proxies and HTTP/2, takes more than twice the CPU time per request.
+docs/architecture.md has the measurements.
 """
 
 from __future__ import annotations
@@ -14,31 +14,35 @@ from collections.abc import Mapping
 import aiohttp
 import httpx
 
+from claude_max_proxy.http_upstream.breakage import reason
 from claude_max_proxy.http_upstream.endpoint import Endpoint
-from claude_max_proxy.http_upstream.exchange import Exchange, reason
 from claude_max_proxy.http_upstream.failures import ConnectionBroken
 from claude_max_proxy.http_upstream.pool import KEEP_ALIVE, newest, pooled_by_aiohttp
+from claude_max_proxy.http_upstream.response import UpstreamResponse
 from claude_max_proxy.http_upstream.settings import HttpSettings
 from claude_max_proxy.http_upstream.trust import trusted
 
 
 _CLOSE_TIMEOUT = 2.0
-# From this size on, aiohttp warns of a body that is not a stream.
+# From this size on, in bytes, aiohttp logs a warning about a body that is not a stream.
 _STREAMED = 1024 * 1024
-# The adapter lets some of aiohttp's errors through; RuntimeError is what is told of a client that was closed.
+# The adapter lets some of aiohttp's errors through. RuntimeError is raised by a client that was closed.
 _BROKEN = (httpx.TransportError, aiohttp.ClientError, RuntimeError)
 _HUNG_UP = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
 
 
 class Connections:
-    """As many as are asked for at once; who asks bounds that, and all waiting."""
+    """The connections to one API, one for each request at a time.
+
+    The caller limits how many requests there are at a time, and how long they may take.
+    """
 
     def __init__(self, endpoint: Endpoint, settings: HttpSettings, tls: ssl.SSLContext | None) -> None:
-        """Prepare; nothing is opened before the first request. ``tls`` is needed where the endpoint is."""
+        """Prepare, without opening a connection; ``tls`` is needed for HTTPS, for proxies and for HTTP/2."""
         limit = settings.connect_timeout
         self._endpoint = endpoint
         self._headers = httpx.Headers([("host", endpoint.authority), *endpoint.headers])
-        # What httpx calls the wait for the pool is aiohttp's limit on all that making a connection takes.
+        # httpx's limit on the wait for the pool becomes aiohttp's limit on making a connection.
         self._extensions = {"timeout": {"connect": limit, "pool": limit}}
         self._urls: dict[str, httpx.URL] = {}
         self._transport: httpx.AsyncBaseTransport
@@ -47,11 +51,12 @@ class Connections:
         else:
             self._transport = pooled_by_aiohttp(tls)
 
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Exchange:
-        """Ask, with these headers beside the endpoint's own; return when the answer's head is there.
+    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> UpstreamResponse:
+        """Send a request with these headers and the endpoint's; return when the answer's head has arrived.
 
-        A connection that was idle may have been closed by the other side in that moment. Then nothing was
-        answered, and another is taken. Raises :class:`ConnectionBroken`.
+        The other side may close an idle connection at the moment when it is used again. Then it has answered
+        nothing, and another connection is tried. Raises :class:`ConnectionBroken` if no connection can be
+        made, or if it breaks.
         """
         request = self._request(path, body, headers)
         while True:
@@ -68,7 +73,7 @@ class Connections:
                 raise
 
     async def close(self) -> None:
-        """Hang up everywhere, within a bound."""
+        """Close all connections, within a time limit."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_TIMEOUT):
                 await self._transport.aclose()
@@ -88,7 +93,7 @@ class Connections:
 
 
 async def prepared(endpoint: Endpoint, settings: HttpSettings) -> Connections:
-    """Prepare connections to ``endpoint``."""
+    """Return the connections to ``endpoint``, after loading the certificates if they are needed."""
     tls = None
     if endpoint.tls or endpoint.proxy or settings.http2:
         tls = await asyncio.to_thread(trusted, settings.tls_ca, http2=settings.http2)
@@ -96,19 +101,22 @@ async def prepared(endpoint: Endpoint, settings: HttpSettings) -> Connections:
 
 
 def _hang_up() -> None:
-    """Leave a request that has no answer yet; a connection that is only closed first sends what is unsent."""
+    """Abort the connection of a request that has no answer yet.
+
+    If it were only closed, it would first send the rest of the request.
+    """
     line = newest.get()
     if line is not None and line.transport is not None:
         line.transport.abort()
 
 
-async def _answer(response: httpx.Response) -> Exchange:
-    """Return the answer, unless it only says that another protocol be spoken."""
-    exchange = Exchange(response, _BROKEN)
-    if exchange.status == 101:
-        await exchange.close()
+async def _answer(response: httpx.Response) -> UpstreamResponse:
+    """Return the answer, to be read; raise :class:`ConnectionBroken` if it asks for another protocol."""
+    answer = UpstreamResponse(response, _BROKEN)
+    if answer.status == 101:
+        await answer.close()
         raise ConnectionBroken("it wants to speak another protocol than HTTP")
-    return exchange
+    return answer
 
 
 def _by_httpx(

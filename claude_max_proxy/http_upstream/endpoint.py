@@ -1,28 +1,30 @@
-"""Where an API is and what is sent along with every request: settled once, when the backend is built."""
+"""An API's address and the headers of every request to it, worked out once when the backend is built."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import msgspec
 
 from claude_max_proxy.config import quoted
+from claude_max_proxy.config.secret import masked_url, may_be_secret, resolve_secret
 from claude_max_proxy.errors import ConfigError
 from claude_max_proxy.http_upstream.settings import HttpSettings
-from claude_max_proxy.secret import resolve_secret
 
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-# Framing is ours; compressed, a stream's events would come in lumps.
+_SHORTEST = 6  # characters; anything shorter may occur in a text by chance
+# Headers that users cannot set: we frame the requests, and the events of a compressed stream would be
+# delayed.
 _OURS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}
 
 
 class Endpoint(msgspec.Struct, frozen=True):
-    """One API. ``headers`` may hold keys, so nothing of it is ever shown."""
+    """The address and the headers of one API. ``headers`` may contain keys, so they are never shown."""
 
     host: str
     tls: bool
@@ -32,18 +34,34 @@ class Endpoint(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...]
 
     def __repr__(self) -> str:
-        return f"Endpoint({self.url('')!r})"
+        return f"Endpoint({self.shown!r})"
 
     def url(self, path: str) -> str:
         """Return the whole URL of ``path`` below the base URL."""
         query = f"?{self.query}" if self.query else ""
         return f"{self._scheme}://{self.authority}{self.path}{path}{query}"
 
+    def secrets(self, given: Collection[str]) -> Iterator[str]:
+        """Yield the values of headers that must not be shown.
+
+        These are the headers with the names ``given``, and those whose names suggest a secret.
+        """
+        own = {name.lower() for name in given}
+        for name, value in self.headers:
+            secret = value.rpartition(" ")[2]  # without the name of the scheme, such as Bearer
+            if (name in own or may_be_secret(name.lower())) and len(secret) >= _SHORTEST:
+                yield secret
+
+    @property
+    def shown(self) -> str:
+        """The base URL as it may be shown: the query, which may contain a key, is masked."""
+        return masked_url(self.url(""))
+
     @property
     def proxy(self) -> str:
-        """The URL of the proxy that the environment names for this host, or nothing.
+        """The URL of the proxy that the environment names for this host, or an empty text.
 
-        Nobody's proxy leads to this machine.
+        Requests to this machine never use a proxy.
         """
         if _is_local(self.host) or proxy_bypass(self.host):
             return ""
@@ -58,9 +76,10 @@ class Endpoint(msgspec.Struct, frozen=True):
 
 
 def endpoint(name: str, settings: HttpSettings, own: Mapping[str, str]) -> Endpoint:
-    """Settle the endpoint of ``[backends.<name>]``; ``own`` headers are its API's, and the user's win.
+    """Return the endpoint for ``[backends.<name>]``.
 
-    Raises :class:`ConfigError` for a URL or a header that cannot be used.
+    ``own`` are the headers that its API asks for; headers in the settings override them. Raises
+    :class:`ConfigError` for a URL or a header that cannot be used.
     """
     path = f"backends.{quoted(name)}"
     parts = _split(settings.base_url, f"{path}.base_url")

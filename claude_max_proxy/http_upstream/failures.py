@@ -1,12 +1,13 @@
-"""What an API reports as failed, as an error of whose fault it is. Pure.
+"""Turns a failure that an API reports into an error that says whose fault it is. Pure.
 
-The body's form differs from server to server: OpenAI's and Anthropic's envelopes, Ollama's plain text,
-FastAPI's ``detail``, vLLM's bare object. The words that matter are the same everywhere.
+The form of the body differs from server to server: there are OpenAI's and Anthropic's envelopes, Ollama's
+plain text, FastAPI's ``detail`` and vLLM's bare object. The words that matter are the same everywhere.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,6 +31,7 @@ from claude_max_proxy.errors import (
 
 
 _TEXT_LIMIT = 1000
+_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _TOO_LONG = (
     "context_length_exceeded",
     "prompt is too long",
@@ -39,7 +41,7 @@ _TOO_LONG = (
     "exceed context limit",
 )
 _USED_UP = ("insufficient_quota", "billing_error", "billing_hard_limit_reached")
-# What an error in the middle of a stream is, where only its name says so.
+# The statuses of errors in the middle of a stream, which have only a name.
 _STATUSES = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -59,11 +61,15 @@ _STATUSES = {
 
 
 class ConnectionBroken(Exception):
-    """The connection could not be made, or ended before the answer did."""
+    """The connection could not be made, or it ended before the answer did."""
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What an API says of a failure. ``status`` 0 is none that is known."""
+    """What an API says about a failure.
+
+    ``status`` is that of HTTP; ``name``, ``code`` and ``param`` are the error's type, code and parameter,
+    where the API states them.
+    """
 
     status: int
     text: str
@@ -73,7 +79,10 @@ class Report(msgspec.Struct, frozen=True):
 
 
 def report(value: Any, status: int = 0) -> Report:
-    """Read an error's JSON, in any of its forms; a status in it counts only without one of HTTP."""
+    """Read an error's decoded JSON, in any of its forms.
+
+    ``status`` is that of HTTP; if it is 0, the status comes from the error itself, or else is 500.
+    """
     if isinstance(value, list) and value:
         value = value[0]
     error = value.get("error", value) if isinstance(value, dict) else value
@@ -88,15 +97,27 @@ def report(value: Any, status: int = 0) -> Report:
 
 
 def report_body(status: int, body: bytes) -> Report:
-    """Read the body of an answer that is an error."""
+    """Read the body of an answer with an error status."""
     try:
         return report(msgspec.json.decode(body), status)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return Report(status, _text(body.decode(errors="replace").strip()))
 
 
-def failure(found: Report, backend: str, retry_after: int | None = None) -> ProxyError:
-    """Say whose fault it is, and what to do about it; ``backend`` is the name of its table."""
+def failure(found: Report, backend: str, retry_after: int | None = None, request_id: str = "") -> ProxyError:
+    """Return the error for what an API has reported, which says what to do about it.
+
+    ``backend`` is the name of the backend's table. ``retry_after`` is in seconds. The message contains the
+    provider's words, which may repeat the question, and only the client is shown them. The log gets the
+    status, the error's name and code, and the provider's ``request_id``.
+    """
+    error = _classified(found, backend, retry_after)
+    names = filter(_NAME.fullmatch, (found.name, found.code, request_id))
+    error.logged = ", ".join([f"the provider answered {found.status}", *names])
+    return error
+
+
+def _classified(found: Report, backend: str, retry_after: int | None) -> ProxyError:
     status, text = found.status, found.text or "no reason was given"
     words = f"{found.name} {found.code} {text}".lower()
     table = f"[backends.{quoted(backend)}]"
@@ -127,12 +148,12 @@ def failure(found: Report, backend: str, retry_after: int | None = None) -> Prox
 
 
 def upstream_error(value: Any, backend: str) -> ProxyError:
-    """Classify an error that stands in the middle of an answer, from its JSON."""
+    """Return the error for one that comes in the middle of an answer, from its decoded JSON."""
     return failure(report(value), backend)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> int | None:
-    """Read after how many seconds another try makes sense, where the answer's head says so."""
+    """Return after how many seconds to try again, if the answer's ``retry-after`` header says so."""
     text = headers.get("retry-after", "")
     try:
         return max(0, math.ceil(float(text)))

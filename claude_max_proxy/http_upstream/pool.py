@@ -1,7 +1,8 @@
-"""The pool of connections of HTTP/1.1: aiohttp's, behind httpx's face.
+"""The pool of HTTP/1.1 connections: aiohttp's, behind httpx's interface.
 
-It is told what aiohttp does not do by itself: say whether a connection was used before, drop an idle one over
-which something came, wake a reader where the framing breaks, and hang up without sending the rest first.
+We add four things that aiohttp does not do by itself: it tells whether a connection was used before, drops an
+idle connection over which something arrived, wakes the reader when the framing breaks, and hangs up without
+first sending the rest of the request.
 """
 
 from __future__ import annotations
@@ -20,25 +21,25 @@ from aiohttp.tracing import Trace
 from httpx_aiohttp import AiohttpTransport
 
 
-# Shorter than what servers keep idle connections for: uvicorn 5 s, Go none, nginx and the large APIs 60 s
-# and more. One that was closed in this very moment is noticed and replaced.
+# How long idle connections are kept, in seconds. nginx and the large APIs keep them for 60 s or more, Go
+# without a limit, uvicorn for only 5 s: a connection that the server closes just when it is used is replaced.
 KEEP_ALIVE = 30.0
 _HEADER_LIMIT = 64 * 1024
 
 
 class Line(msgspec.Struct):
-    """What a request went over."""
+    """The connection that a request was sent over; ``used`` says that it was used before."""
 
     transport: asyncio.Transport | None
     used: bool
 
 
 newest: ContextVar[Line | None] = ContextVar("newest", default=None)
-"""The line of the task's newest request, once it has one."""
+"""The connection of the current task's newest request, once it has one."""
 
 
 def pooled_by_aiohttp(tls: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
-    """Return a transport with as many connections as are asked for, and without cookies."""
+    """Return a transport without a limit on connections, and without cookies."""
 
     def session() -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -49,7 +50,7 @@ def pooled_by_aiohttp(tls: ssl.SSLContext | None) -> httpx.AsyncBaseTransport:
             max_field_size=_HEADER_LIMIT,
         )
 
-    # Without TLS, a context that trusts nobody spares reading all the certificates.
+    # Where TLS is not needed, an empty context avoids reading all the certificates.
     return AiohttpTransport(verify=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), client=session)
 
 
@@ -61,7 +62,7 @@ class _Connector(aiohttp.TCPConnector):
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
-        """Return a connection, but none over which came what nobody asked for."""
+        """Return a connection, but none over which something arrived while it was idle."""
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol
@@ -73,14 +74,15 @@ class _Connector(aiohttp.TCPConnector):
             newest.set(Line(connection.transport, used))
             if not used:
                 self._used.add(protocol)
-                if protocol.closed is not None:  # a future whose exception somebody has to look at
+                if protocol.closed is not None:
+                    # Otherwise asyncio would log that nobody has read the future's exception.
                     protocol.closed.add_done_callback(asyncio.Future.exception)
             return connection
 
 
 class _Response(aiohttp.ClientResponse):
     async def start(self, connection: Connection) -> aiohttp.ClientResponse:
-        """Wait for the head; from then on, the answer ends with its connection."""
+        """Wait for the head. From then on, the answer ends when its connection does."""
         self._line = connection
         ended = connection.protocol.closed if connection.protocol is not None else None
         await super().start(connection)
@@ -95,7 +97,7 @@ class _Response(aiohttp.ClientResponse):
         return self
 
     def release(self) -> Any:
-        """Hang up at once where the end was not reached: closing would first send what is unsent."""
+        """Abort the connection before the end of an answer: closing would first send unsent data."""
         if self._line.transport is not None and not self.content.is_eof():
             self._line.transport.abort()
         return super().release()

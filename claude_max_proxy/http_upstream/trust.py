@@ -1,4 +1,4 @@
-"""Which certificate authorities a connection trusts: the usual ones, or the environment's, and one's own."""
+"""Which certificate authorities a connection trusts: the usual or the environment's, and configured ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from claude_max_proxy.errors import ConfigError
 
 
 def check_authority(file: str, path: str) -> None:
-    """Refuse a file without certificates: a :class:`ConfigError` at ``path``. An empty name is no file."""
+    """Raise :class:`ConfigError` unless ``file`` contains certificates.
+
+    ``path`` is the setting's place in the configuration. An empty ``file`` means that there is none.
+    """
     if not file:
         return
 
@@ -24,11 +27,12 @@ def check_authority(file: str, path: str) -> None:
 
 @cache
 def trusted(file: str, *, http2: bool = False) -> ssl.SSLContext:
-    """Make a client's side of TLS, once for each way; ``file`` adds authorities. It takes a while.
+    """Return a client's TLS context, which is made once for each combination of arguments.
 
-    One that may speak HTTP/2 offers it to the server, so it is no other's.
+    ``file`` contains further certificate authorities. A context for HTTP/2 offers that protocol to every
+    server, so other connections cannot use it. Making a context takes a while.
     """
-    import httpx  # which knows SSL_CERT_FILE, and brings certificates where the system has none
+    import httpx  # it respects SSL_CERT_FILE, and has certificates where the system has none
 
     context = httpx.create_ssl_context()
     if http2:

@@ -1,1 +1,1 @@
-"""What hears about requests: one file per observer."""
+"""The built-in observers, which hear about finished requests: one file for each."""

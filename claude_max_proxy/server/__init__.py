@@ -1,1 +1,1 @@
-"""The HTTP server: the only importer of Litestar and uvicorn."""
+"""The HTTP server, the only part that imports Litestar and uvicorn."""

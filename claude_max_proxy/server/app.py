@@ -1,9 +1,10 @@
-"""The Litestar application: dialects' routes, the model list, health, errors in the dialect's envelope."""
+"""The Litestar application: the dialects' routes, the list of models, health, and errors in each dialect."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import litestar
@@ -12,10 +13,11 @@ from litestar.config.cors import CORSConfig
 from litestar.config.response_cache import ResponseCacheConfig
 from litestar.exceptions import HTTPException
 from litestar.handlers import post
-from litestar.types import ASGIApp
 
+from claude_max_proxy import request_id
+from claude_max_proxy.concurrency.endings import is_asked_for
 from claude_max_proxy.config import ServerConfig
-from claude_max_proxy.dialect import Dialect, status_of
+from claude_max_proxy.dialect import Dialect
 from claude_max_proxy.errors import (
     BodyTooLarge,
     InternalError,
@@ -24,69 +26,130 @@ from claude_max_proxy.errors import (
     NotFound,
     ProxyError,
 )
-from claude_max_proxy.runtime import Runtime
-from claude_max_proxy.server.answers import Answer, error_headers
+from claude_max_proxy.record import Record
+from claude_max_proxy.runtime.runtime import Runtime
+from claude_max_proxy.server.addresses import Addresses
+from claude_max_proxy.server.answers import SentAnswer, error_headers, send_error
 from claude_max_proxy.server.arrival import Arrival
 from claude_max_proxy.server.base_urls import Misplaced, Routes
 from claude_max_proxy.server.counting import counting_routes
 from claude_max_proxy.server.embeddings import embeddings_route
-from claude_max_proxy.server.further_routes import by_path, further_routes
 from claude_max_proxy.server.guards import Guard
+from claude_max_proxy.server.hosts import Hosts
 from claude_max_proxy.server.keys import Keys
 from claude_max_proxy.server.openapi import openapi_route
-from claude_max_proxy.server.routes import health_routes, model_routes
+from claude_max_proxy.server.paths import asking, by_path
+from claude_max_proxy.server.plugin_routes import dialect_routes, plugin_routes
+from claude_max_proxy.server.refusals import refusal
+from claude_max_proxy.server.request_headers import added_headers
+from claude_max_proxy.server.routes import health_routes, model_routes, probe_routes
+from claude_max_proxy.server.running import Running
 
 
 logger = logging.getLogger(__name__)
 _Request = litestar.Request[Any, Any, Any]
 
 
-class _Answering(Response[None]):
-    """Lets a route answer with an ASGI application of its own."""
+class Application(Litestar):
+    """The application of one generation.
 
-    def __init__(self, application: ASGIApp) -> None:
-        super().__init__(None)
-        self._application = application
+    It only serves requests to ``hosts``. Wherever it answers GET, it also answers HEAD, with the same headers
+    and no body. A request that the connection has refused gets an error, and so does one during which a
+    plugin raised an exception such as ``SystemExit``. ``dialect_of`` returns the dialect that a path belongs
+    to, ``keys`` are the API keys, and ``running`` contains the answers that are under way.
 
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIApp:  # type: ignore[override]  # any ASGI application serves
-        return self._application
+    A request that is refused before the gateway has seen it leaves a record, too, which ``log_request`` gets;
+    ``asking`` are the paths that ask a model, and what their records say as the dialect.
+    """
 
-
-class _Application(Litestar):
-    """Answers HEAD wherever it answers GET: with its headers, and no body."""
+    keys: Keys
+    running: Running
+    hosts: Hosts
+    dialect_of: Callable[[str], Dialect]
+    log_request: Callable[[Record], Awaitable[None]]
+    asking: Mapping[str, str]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["method"] != "HEAD":
+        if scope["type"] != "http":
             await super().__call__(scope, receive, send)
+            return
+
+        state = scope.setdefault("state", {})
+        name = request_id.begin()
+        state["arrived"] = time.monotonic()
+        try:
+            await self._serve_or_refuse(scope, receive, send)
+        finally:
+            failure = state.pop("failure", None)
+            asked = state.get("asks")
+            if failure is not None and (asked is None or not asked.recorded):
+                await self.log_request(refusal(scope, failure, self.asking, name))
+
+    async def _serve_or_refuse(self, scope: Any, receive: Any, send: Any) -> None:
+        if "refused" in scope["state"]:
+            await self.refuse(scope, scope["state"]["refused"], send)
+            return
+
+        try:
+            await self._serve(scope, receive, send)
+        except BaseException as error:
+            if isinstance(error, Exception) or is_asked_for(error):
+                raise
+            logger.error("%s %s failed", scope.get("method"), scope.get("path"), exc_info=error)
+            await self.refuse(scope, InternalError("the proxy failed; its log has the details"), send)
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] != "HEAD":
+            await self._answer(scope, receive, send)
             return
 
         async def send_head(message: Any) -> None:
             await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 
-        as_get: Any = {**scope, "method": "GET"}
-        await super().__call__(as_get, receive, send_head)
+        scope["state"]["head"] = True
+        await self._answer({**scope, "method": "GET"}, receive, send_head)
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        """Check the request's host before anything else, then answer."""
+        try:
+            self.hosts.check_request(scope)
+        except ProxyError as error:
+            await self.refuse(scope, error, send)
+            return
+        await super().__call__(scope, receive, send)
+
+    async def refuse(self, scope: Any, error: ProxyError, send: Any) -> None:
+        """Answer with an error, in the form of the API that the path belongs to."""
+        scope["state"]["failure"] = error
+        added = added_headers(scope["state"].get("asks"))
+        await send_error(error, self.dialect_of(scope["path"]), send, added)
 
 
-def build_app(runtime: Runtime) -> Litestar:
-    """Build the application that serves ``runtime``; who builds it starts and stops what is behind it."""
+def build_app(runtime: Runtime) -> Application:
+    """Return the application that serves ``runtime``; the caller starts and stops the runtime."""
     dialects = list(runtime.dialects.values())
     config = runtime.config.server
     keys = Keys(config.api_keys, runtime.rates)
-    arrival = Arrival(keys, config.max_body_bytes)
+    running = Running()
+    arrival = Arrival(keys, config.max_body_bytes, runtime.capabilities)
     handlers = [
-        *(_dialect_route(runtime, dialect, arrival) for dialect in dialects),
-        *(route for dialect in dialects for route in counting_routes(runtime, dialect, arrival)),
-        *(handler for dialect in dialects for handler in further_routes(dialect, arrival)),
-        embeddings_route(runtime, arrival),
+        *(_dialect_route(runtime, dialect, arrival, running) for dialect in dialects),
+        *(route for dialect in dialects for route in counting_routes(runtime, dialect, arrival, running)),
+        *(handler for dialect in dialects for handler in dialect_routes(dialect, arrival, running)),
+        embeddings_route(runtime, arrival, running),
         *model_routes(runtime, keys),
         *health_routes(runtime),
+        *probe_routes(runtime),
     ]
     handlers.append(openapi_route(handlers, runtime.dialects, bool(config.api_keys)))
-    render = _renderer(dialects, Routes(path for handler in handlers for path in handler.paths))
-    return _Application(
+    dialect_of = by_path(dialects)
+    own = [*handlers]
+    handlers += plugin_routes(runtime.routes, handlers, arrival, running)
+    render = _renderer(dialect_of, Routes(path for handler in own for path in handler.paths))
+    application = Application(
         route_handlers=handlers,
-        guards=[Guard(config, keys)],
+        guards=[Guard(config, keys, Addresses(config.trusted_proxies))],
         cors_config=_cors(config) if config.allowed_origins else None,
         exception_handlers={ProxyError: render, HTTPException: render, Exception: render},
         request_max_body_size=config.max_body_bytes,
@@ -94,50 +157,61 @@ def build_app(runtime: Runtime) -> Litestar:
         openapi_config=None,
         response_cache_config=ResponseCacheConfig(default_expiration=None),
     )
+    application.hosts = Hosts([config.host, *config.allowed_hosts])
+    application.dialect_of = dialect_of
+    application.keys, application.running = keys, running
+    application.log_request, application.asking = runtime.plugins.log_request, asking(dialects)
+    return application
 
 
 def _cors(config: ServerConfig) -> CORSConfig:
     return CORSConfig(
         allow_origins=config.allowed_origins,
         allow_methods=["GET", "POST", "DELETE"],
-        allow_headers=["*"],  # an allowed page may send what it likes, as the OpenAI library does
+        allow_headers=["*"],  # an allowed page may send any headers; the OpenAI library sends its own
         expose_headers=["retry-after", "x-proxy-ignored", "x-request-id", "x-should-retry"],
         max_age=600,
     )
 
 
-def _dialect_route(runtime: Runtime, dialect: Dialect, arrival: Arrival) -> Any:
+def _dialect_route(runtime: Runtime, dialect: Dialect, arrival: Arrival, running: Running) -> Any:
     server = runtime.config.server
-    receive = arrival.reader(dialect.read, dialect)
     opt = {
         "summary": f"The dialect {dialect.name}, whole or streamed",
-        "body": getattr(dialect, "body", None),
+        "body": dialect.body,
         "streams": True,
         "dialect": dialect.name,
     }
 
     @post(list(dialect.routes), name=dialect.name, opt=opt)
     async def answer(request: _Request) -> Response[None]:
-        asked, _ = await receive(request)
-        events = runtime.gateway.answer(asked, dialect.name)
-        return _Answering(Answer(asked, dialect, events, keep_alive=server.keep_alive, hold=server.hold))
+        exchange = await arrival.exchange(request, dialect)
+        events = runtime.gateway.answer(exchange.request, dialect.name)
+        owner = request.scope["state"]["identity"]
+        sending = SentAnswer(exchange, dialect, events, keep_alive=server.keep_alive, hold=server.hold)
+        return running.sent(sending, owner)
 
     return answer
 
 
-def _renderer(dialects: list[Dialect], routes: Routes) -> Callable[[_Request, Exception], Response[bytes]]:
-    dialect_of = by_path(dialects)
-
+def _renderer(
+    dialect_of: Callable[[str], Dialect], routes: Routes
+) -> Callable[[_Request, Exception], Response[bytes]]:
     def render(request: _Request, exception: Exception) -> Response[bytes]:
         misplaced = routes.misplaced(request.scope["path"])
         error = _as_proxy_error(request, exception, misplaced)
         dialect = dialect_of(misplaced.route if misplaced else request.scope["path"])
-        headers = {name.decode(): value.decode() for name, value in error_headers(error)}
+        state: Any = request.scope["state"]
+        state["failure"] = error
+        named = [*error_headers(error), *added_headers(state.get("asks"))]
+        headers = {name.decode(): value.decode() for name, value in named}
+        if error.status == 401 and state.get("browser"):
+            headers["www-authenticate"] = 'Basic realm="claude-max-proxy", charset="UTF-8"'
         if allowed := (getattr(exception, "headers", None) or {}).get("allow"):
             headers["allow"] = allowed.replace("GET", "GET, HEAD")
         return Response(
             dialect.error(error),
-            status_code=status_of(error, dialect),
+            status_code=dialect.status(error),
             headers=headers,
             media_type="application/json",
         )
@@ -148,6 +222,9 @@ def _renderer(dialects: list[Dialect], routes: Routes) -> Callable[[_Request, Ex
 def _as_proxy_error(request: _Request, exception: Exception, misplaced: Misplaced | None) -> ProxyError:
     if isinstance(exception, ProxyError):
         return exception
+
+    if isinstance(exception, RecursionError):
+        return InvalidRequest("the request is nested too deeply", code="invalid_json")
 
     path, method = request.scope["path"], request.scope["method"]
     match getattr(exception, "status_code", 500):

@@ -1,4 +1,4 @@
-"""Paths that show that a client's base URL holds more than it should, and what it should be."""
+"""Recognises paths which show that a client's base URL is too long, and says what it should be."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ _PARAMETER = re.compile(r"\{\w+(:\w+)?\}")
 
 
 class Misplaced(msgspec.Struct, frozen=True):
-    """A route behind too long a base URL: the path is ``base``, which should be ``right``, and ``route``."""
+    """A path with a base URL that is too long: it is ``base + route``, and ``base`` should be ``right``."""
 
     base: str
     route: str
     right: str
 
     def told(self, path: str) -> str:
-        """Say what is wrong with ``path``, and what to do."""
-        right = f"ends in {self.right!r}" if self.right else "holds no path at all"
+        """Return a message that says what is wrong with ``path``, and what to do."""
+        right = f"ends in {self.right!r}" if self.right else "has no path at all"
         return (
             f"there is no route {path}: the base URL is too long; the client adds {self.route!r} to it by "
-            f"itself, so set one that {right} in the place of {self.base!r}"
+            f"itself, so set one that {right} instead of {self.base!r}"
         )
 
 
 class Routes:
-    """All routes that are served, by their paths, which may hold parameters: ``{id}``, or ``{name:path}``."""
+    """The paths of all routes; they may contain parameters such as ``{id}`` or ``{name:path}``."""
 
     def __init__(self, paths: Iterable[str]) -> None:
-        """Know these."""
+        """Take the paths of the routes."""
         paths = set(paths)
         self._plain = {path for path in paths if "{" not in path}
         self._patterns = [re.compile(_pattern(path)) for path in paths - self._plain]
         self._beginnings = {start for path in self._plain for start in _starts(path)} | {"/v1"}
 
     def misplaced(self, path: str) -> Misplaced | None:
-        """Find the route that was meant by a path behind too long a base URL, if it is such a path."""
+        """Return which route was meant if the base URL of ``path`` is too long, otherwise ``None``."""
         if len(path) > _LONGEST or self._served(path):
             return None
 
@@ -53,7 +53,7 @@ class Routes:
         return path in self._plain or any(pattern.fullmatch(path) for pattern in self._patterns)
 
     def _is_base(self, path: str) -> bool:
-        """Tell whether a path is made of beginnings of routes: otherwise it is another API's."""
+        """Return whether a path consists of beginnings of routes; otherwise it belongs to another API."""
         ends = {0}
         for end in [*(match.start() for match in re.finditer("/", path[1:] + "/"))]:
             if any(path[begin : end + 1] in self._beginnings for begin in ends):
@@ -62,14 +62,14 @@ class Routes:
 
 
 def _starts(path: str) -> Iterator[str]:
-    """The path, and every part of it that ends before a slash."""
+    """Yield the path, and every beginning of it that ends before a slash."""
     while path:
         yield path
         path = path.rpartition("/")[0]
 
 
 def _pattern(path: str) -> str:
-    """Write a path with parameters as a regular expression."""
+    """Return a regular expression for a path with parameters."""
     plain = _PARAMETER.split(path)
     kinds = [match[1] for match in _PARAMETER.finditer(path)]
     del plain[1::2]

@@ -1,8 +1,8 @@
-"""Bodies that came compressed, and how each coding of HTTP is undone: pure, and only up to a limit.
+"""Unpacks compressed bodies in the codings of HTTP, up to a limit. Pure.
 
-What a body may become is bounded, not what it says of itself: a few kilobytes can stand for gigabytes, in one
-go, in many small pieces, or in several codings one inside the other. The libraries are imported by who needs
-them.
+The limit applies to what a body becomes, not to what it states: a few kilobytes can become gigabytes, in one
+step, in many small pieces, or by several codings on top of each other. The libraries are only imported when
+they are needed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _GZIP, _ZLIB, _RAW = 31, 15, -15
 
 
 class Stream(Protocol):
-    """Undoes the coding of one frame: zlib's objects, and those that are like them."""
+    """Unpacks one frame; zlib's objects have this interface, and others are adapted to it."""
 
     @property
     def eof(self) -> bool:
@@ -30,16 +30,16 @@ class Stream(Protocol):
 
     @property
     def unused_data(self) -> bytes:
-        """What came after its end."""
+        """What came after the end of the frame."""
 
     def decompress(self, data: Any, max_length: int, /) -> bytes:
-        """Return what ``data`` adds, about ``max_length`` bytes at most."""
+        """Return what ``data`` adds, at most about ``max_length`` bytes."""
 
 
 def codings(header: str) -> tuple[str, ...]:
-    """Read a Content-Encoding header: the codings in the order in which they were applied.
+    """Return the codings in a Content-Encoding header, in the order in which they were applied.
 
-    Raises :class:`UnsupportedMediaType` for one that cannot be undone here.
+    Raises :class:`UnsupportedMediaType` for a coding that we cannot unpack, and for too many of them.
     """
     names = [name.strip().lower().removeprefix("x-") for name in header.split(",")]
     found = tuple(name for name in names if name not in {"", "identity"})
@@ -57,10 +57,10 @@ def codings(header: str) -> tuple[str, ...]:
 
 
 def unpack(body: bytes, applied: Sequence[str], limit: int) -> bytes:
-    """Undo codings, the last one first; the whole takes a while, and no place beyond some of ``limit`` bytes.
+    """Unpack a body: undo the codings, the last one first. This may take a while.
 
-    Raises :class:`BodyTooLarge` for what becomes larger than ``limit``, and :class:`InvalidRequest` for what
-    is not in the coding that it is said to be in.
+    The memory that this needs is in proportion to ``limit``, in bytes. Raises :class:`BodyTooLarge` if the
+    body becomes larger than that, and :class:`InvalidRequest` if it is not in the stated coding.
     """
     for name in reversed(applied):
         make, most = _STREAMS[name]
@@ -68,7 +68,7 @@ def unpack(body: bytes, applied: Sequence[str], limit: int) -> bytes:
             body = _undone(body, make(body), most, limit)
         except BodyTooLarge:
             raise
-        except Exception as error:  # each library has an error of its own, and theirs is about the body alone
+        except Exception as error:  # each library has its own error, which can only be about the body
             raise InvalidRequest(
                 f"the body is not in {name}, as its content-encoding says: {error}"
             ) from error
@@ -76,7 +76,7 @@ def unpack(body: bytes, applied: Sequence[str], limit: int) -> bytes:
 
 
 def _undone(body: bytes, make: Callable[[], Stream], most: int, limit: int) -> bytes:
-    """Undo one coding, of at most so many frames one after the other."""
+    """Undo one coding; the body may consist of at most ``most`` frames, one after the other."""
     whole = bytearray()
     stream, frames = make(), 1
     for piece in _pieces(body):
@@ -99,7 +99,7 @@ def _undone(body: bytes, make: Callable[[], Stream], most: int, limit: int) -> b
 
 
 def _pieces(body: bytes) -> Iterator[bytes]:
-    """Cut a body: what follows a frame is copied, and must not be all of the rest each time."""
+    """Cut a body into pieces: what follows a frame is copied each time, so it must not be all the rest."""
     for start in range(0, len(body), _PIECE):
         yield body[start : start + _PIECE]
 
@@ -112,7 +112,7 @@ def _gzip(_: bytes) -> Callable[[], Stream]:
 
 
 def _deflate(body: bytes) -> Callable[[], Stream]:
-    """As the standard has it, in zlib's frame, or as some clients have it, without."""
+    """Return a stream for zlib's format, as the standard says, or for raw data, which some clients send."""
     framed = len(body) > 1 and body[0] & 15 == zlib.DEFLATED and (body[0] << 8 | body[1]) % 31 == 0
     return lambda: zlib.decompressobj(_ZLIB if framed else _RAW)
 
@@ -131,13 +131,13 @@ def _zstd(_: bytes) -> Callable[[], Stream]:
 
 
 class _BrotliStream:
-    """Brotli's own object, which takes nothing after its end, in the manner of the others."""
+    """Adapts Brotli's object to the interface of the others; nothing may follow after its end."""
 
     unused_data = b""
 
     def __init__(self) -> None:
         if sys.implementation.name == "cpython":
-            import brotli  # type: ignore[import-untyped]
+            import brotli
         else:
             import brotlicffi as brotli  # type: ignore[import-not-found]
 
@@ -151,7 +151,7 @@ class _BrotliStream:
         return bytes(self._decompressor.process(data, output_buffer_limit=max_length))
 
 
-# How each is undone, and how many frames of it may follow each other.
+# How each coding is undone, and how many frames of it may follow each other.
 _STREAMS: dict[str, tuple[Callable[[bytes], Callable[[], Stream]], int]] = {
     "gzip": (_gzip, _MOST_FRAMES),
     "deflate": (_deflate, 1),

@@ -1,60 +1,78 @@
-"""Who may ask: the Host and Origin headers, the body's size and type, and the API key."""
+"""Checks requests by their headers: the origin, the body's size and type, and the API key.
+
+:mod:`hosts` checks the host.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 from typing import Any
-from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
-from claude_max_proxy.config import ServerConfig
+from claude_max_proxy.config import Problems, ServerConfig
 from claude_max_proxy.errors import (
     BodyTooLarge,
     ConfigError,
     Forbidden,
+    InvalidKey,
     UnsupportedMediaType,
 )
+from claude_max_proxy.server.addresses import Addresses
+from claude_max_proxy.server.hosts import check_names
 from claude_max_proxy.server.keys import Keys
 
 
 _Connection = ASGIConnection[Any, Any, Any, Any]
-_OPEN = frozenset({"/health", "/v1/health"})
 
 
 class Guard:
     """Checks every request before its body is read.
 
-    A browser's pages cannot pass, but for those of ``allowed_origins``: no other Origin, no foreign Host.
+    Web pages are refused, except the proxy's own and those with an origin in ``allowed_origins``.
     """
 
-    def __init__(self, config: ServerConfig, keys: Keys) -> None:
-        """Use ``[server]``."""
+    def __init__(self, config: ServerConfig, keys: Keys, addresses: Addresses) -> None:
+        """Take the settings in ``[server]``, the API keys, and what finds addresses."""
         self._config = config
         self._keys = keys
+        self._addresses = addresses
 
-    async def __call__(self, connection: _Connection, _: BaseRouteHandler) -> None:
-        """Refuse the request by raising, or note whose key it carries; async, for else it costs a thread."""
-        self._check_host(connection)
-        self._check_origin(connection.headers.get("origin"))
+    async def __call__(self, connection: _Connection, handler: BaseRouteHandler) -> None:
+        """Refuse the request by raising a :class:`ProxyError`, or note who sends it.
+
+        This is async because Litestar would call it on a thread otherwise.
+        """
+        self._check_origin(connection)
         self._check_body(connection)
-        path = connection.scope["path"]
-        connection.scope["state"]["key"] = "" if path in _OPEN else self._keys.identify(connection.headers)
+        state: Any = connection.scope["state"]
+        state["address"] = self._addresses.address(connection.scope)
+        state["key"] = state["identity"] = ""
+        access = handler.opt.get("access", "key")
+        if access == "open":
+            state["confided"] = self._confides(connection)
+            return
 
-    def _check_host(self, connection: _Connection) -> None:
-        host = connection.headers.get("host")
-        if host is None and connection.scope["http_version"] == "1.0":
-            return  # which had no such header yet; every browser sends one
+        state["browser"] = access == "admin"
+        state["key"] = self._keys.identify(connection.headers)
+        state["identity"] = self._keys.identity(state["key"])
+        if access == "admin" and not self._keys.is_admin(state["key"]):
+            raise InvalidKey("this needs an API key with admin = true in [server] api_keys")
 
-        name = _host_name(host or "")
-        if not (_is_address(name) or name in {"localhost", self._config.host, *self._config.allowed_hosts}):
-            raise Forbidden(
-                f"this proxy does not serve the host {name!r}; to allow it, add it to [server] allowed_hosts"
-            )
+    def _confides(self, connection: _Connection) -> bool:
+        """Return whether the client may see all of an open route: it has a key or is on this machine."""
+        return self._addresses.is_local(connection.scope) or self._keys.holds(connection.headers)
 
-    def _check_origin(self, origin: str | None) -> None:
-        if origin is not None and origin not in self._config.allowed_origins:
+    def _check_origin(self, connection: _Connection) -> None:
+        """Refuse the request if a web page sends it which is neither ours nor allowed.
+
+        Ours is from the host that the request is for, which is one that we serve.
+        """
+        origin = connection.headers.get("origin")
+        if origin is None or origin.partition("://")[2] == connection.headers.get("host"):
+            return
+        if origin not in self._config.allowed_origins:
             raise Forbidden(
                 f"requests from the web page {origin[:200]!r} are not served; "
                 "to allow them, add it to [server] allowed_origins"
@@ -73,40 +91,41 @@ class Guard:
 
 
 def check_reach(config: ServerConfig) -> None:
-    """Refuse to be reachable from other machines without API keys, and from web pages that are not named."""
+    """Raise :class:`ConfigError` if other machines can reach the proxy without API keys.
+
+    This also checks the hosts, the proxies and the origins in ``[server]``.
+    """
+    problems = Problems()
+    with problems.collected():
+        check_names(config.allowed_hosts)
+    with problems.collected():
+        Addresses(config.trusted_proxies)
+    with problems.collected():
+        _check_host(config)
+    with problems.collected():
+        _check_origins(config.allowed_origins)
+    problems.tell()
+
+
+def _check_host(config: ServerConfig) -> None:
     if not config.api_keys and not config.unix_socket and not is_loopback(config.host):
         raise ConfigError(
             f"server.host: {config.host!r} is reachable from other machines, so [server] api_keys must be "
             'set, as in api_keys = { me = "a long random text" }'
         )
-    for origin in config.allowed_origins:
+
+
+def _check_origins(origins: list[str]) -> None:
+    for origin in origins:
         if "*" in origin:
             raise ConfigError(
-                f'server.allowed_origins: {origin!r} is no origin; list each, as in "https://app.example"'
+                f'server.allowed_origins: {origin!r} is not an origin; list each, as in "https://app.example"'
             )
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach ``host``."""
+    """Return whether only this machine can reach ``host``."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _host_name(host: str) -> str:
-    """The name in a Host header, without its port; empty where there is none to be found."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
-
-
-def _is_address(name: str) -> bool:
-    """A page cannot make a browser send an address that it does not come from: only names are rebound."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-
-    return True

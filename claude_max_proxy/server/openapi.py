@@ -1,8 +1,9 @@
-"""``GET /openapi.json``: what is served, as OpenAPI 3.1 describes it, made from the routes and their structs.
+"""``GET /openapi.json``: a description of all routes in OpenAPI 3.1, made from the routes and their structs.
 
-A route says of itself in its ``opt``: ``summary``, ``body`` and ``answer`` (types that msgspec knows),
-``streams`` (whether the answer may be a stream), ``dialect``, and ``open`` (whether it needs no key). A route
-that says nothing is there too, with a body and an answer of any kind.
+A route describes itself in its ``opt``: ``summary``, ``body`` and ``answer`` (types for which msgspec can
+make schemas), ``streams`` (whether the answer may be a stream), ``dialect``, ``access`` ("open" if it needs
+no key) and ``unavailable`` (whether it may also answer with 503). A route without these is described with a
+body and an answer of any kind.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler, get
 
 from claude_max_proxy import __version__
-from claude_max_proxy.dialect import Dialect, status_of
+from claude_max_proxy.dialect import Dialect
 from claude_max_proxy.errors import ClientError, InternalError, ProxyError
 
 
@@ -33,7 +34,7 @@ _HEADERS: Node = {
 
 
 def openapi_route(handlers: Sequence[HTTPRouteHandler], dialects: Mapping[str, Dialect], keys: bool) -> Any:
-    """Describe ``handlers``, once somebody asks; ``keys`` says whether the proxy wants API keys."""
+    """Return the route that describes ``handlers``; ``keys`` says whether the proxy wants API keys."""
     dialect = next(iter(dialects.values()))
 
     @cache
@@ -48,13 +49,13 @@ def openapi_route(handlers: Sequence[HTTPRouteHandler], dialects: Mapping[str, D
 
 
 def document(handlers: Sequence[HTTPRouteHandler], dialects: Mapping[str, Dialect], *, keys: bool) -> Node:
-    """Write the whole document."""
+    """Return the whole document."""
     types = [
         handler.opt[what] for handler in handlers for what in ("body", "answer") if handler.opt.get(what)
     ]
     schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     for component in components.values():
-        component.pop("additionalProperties", None)  # what is unknown is left out, and named in a header
+        component.pop("additionalProperties", None)  # unknown fields are ignored, and named in a header
     by_type = dict(zip(types, schemas, strict=True))
     paths: dict[str, Node] = defaultdict(dict)
     default = next(iter(dialects))
@@ -63,7 +64,7 @@ def document(handlers: Sequence[HTTPRouteHandler], dialects: Mapping[str, Dialec
         for path in sorted(handler.paths):
             for method in sorted(handler.http_methods):
                 operation = _operation(handler, path, method, by_type, dialect)
-                if keys and not handler.opt.get("open"):
+                if keys and handler.opt.get("access") != "open":
                     operation["security"] = _SECURITY
                 paths[_PARAMETER.sub(r"{\1}", path)][method.lower()] = operation
     described: Node = {"schemas": components}
@@ -106,16 +107,16 @@ def _operation(
         answer["headers"] = _HEADERS
     operation["responses"] = {"200": answer, **_failures(method, dialect)}
     if opt.get("unavailable"):
-        operation["responses"]["503"] = {**answer, "description": "The same, when it is not well."}
+        operation["responses"]["503"] = {**answer, "description": "The same, when something is wrong."}
     return operation
 
 
 def _failures(method: str, dialect: Dialect) -> Node:
-    """Describe every failure that such a route can end in, by its status, as the dialect writes it."""
+    """Describe the failures of a route by their statuses, with an example in the form of the dialect."""
     by_status: dict[int, list[type[ProxyError]]] = defaultdict(list)
     for error in sorted(_leaves(ProxyError), key=lambda error: error.__name__):
         if method == "POST" or issubclass(error, ClientError | InternalError):
-            by_status[status_of(error(""), dialect)].append(error)
+            by_status[dialect.status(error(""))].append(error)
     return {
         str(status): {
             "description": " ".join((error.__doc__ or "").partition("\n")[0] for error in errors),

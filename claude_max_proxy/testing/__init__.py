@@ -1,11 +1,11 @@
-"""A scripted fake of the Messages API, for tests, the demo and the benchmark.
+"""A scripted provider: a fake of the Messages API, for tests, the demo and the benchmark.
 
     async with ScriptedUpstream() as upstream:
         upstream.script(Reply((Text("hello"),)), fault(529))
         ...  # start the real CLI with upstream.environment()
         assert conversation(upstream.requests[0].body) == [("user", [...])]
 
-The answers are in `answers`, what a user message may ask for in `directives`.
+The possible answers are in `answers`, and what a user message may ask for is in `directives`.
 """
 
 from claude_max_proxy.testing.answers import (
@@ -25,7 +25,7 @@ from claude_max_proxy.testing.answers import (
 )
 from claude_max_proxy.testing.directives import answer_for
 from claude_max_proxy.testing.events import message, stream
-from claude_max_proxy.testing.limits import limit_headers, plan_limit
+from claude_max_proxy.testing.limits import api_limit_headers, limit_headers, openai_limit_headers, plan_limit
 from claude_max_proxy.testing.openai_upstream import ScriptedOpenAI
 from claude_max_proxy.testing.seen import RecordedRequest, conversation, system_text
 from claude_max_proxy.testing.upstream import ScriptedUpstream
@@ -47,10 +47,12 @@ __all__ = [
     "Thinking",
     "ToolUse",
     "answer_for",
+    "api_limit_headers",
     "conversation",
     "fault",
     "limit_headers",
     "message",
+    "openai_limit_headers",
     "plan_limit",
     "stream",
     "system_text",

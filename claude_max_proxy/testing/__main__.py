@@ -1,8 +1,8 @@
-"""Serve the scripted Messages API in the foreground, so that a person can point a CLI at it.
+"""Serves the scripted Messages API in the foreground, so that you can let a CLI use it.
 
     python -m claude_max_proxy.testing [--port N]
 
-It prints the variables to export and runs until Ctrl-C.
+It prints the environment variables to export, and runs until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from claude_max_proxy.testing.upstream import ScriptedUpstream
 
 
 async def serve(port: int) -> None:
-    """Serve on this port of 127.0.0.1, 0 for a free one, until cancelled."""
+    """Serve on this port of 127.0.0.1 until this is cancelled; 0 means a free port."""
     async with ScriptedUpstream(recording=False, port=port) as upstream:
         exports = " ".join(f"{name}={text}" for name, text in upstream.environment().items())
         print(f"Serving {upstream.url}; to use it: export {exports}", flush=True)
@@ -24,7 +24,7 @@ async def serve(port: int) -> None:
 
 
 def main() -> int:
-    """Run until Ctrl-C; the exit status is 1 when the port cannot be had."""
+    """Serve until Ctrl-C; return the exit status, which is 1 if the port cannot be used."""
     parser = argparse.ArgumentParser(
         prog="python -m claude_max_proxy.testing",
         description="A scripted Messages API on loopback, for trying out a CLI without an account.",

@@ -1,7 +1,6 @@
-"""What the scripted Messages API may answer: a reply, a fault, or a way to break off in the middle.
+"""What the scripted Messages API can answer: a reply, an HTTP error, or an answer that breaks off.
 
-These are plain values. How one becomes server-sent events is in `events`, how it is sent is in
-`delivery`.
+These are plain values. `events` turns them into server-sent events, and `delivery` sends them.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ ERROR_TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-"""The API's name of an error for each HTTP status it documents."""
+"""The API's name for an error, for each HTTP status that it documents."""
 
 StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "pause_turn", "refusal"]
-"""Why the model stopped, in the API's words."""
+"""Why the model stopped, in the API's terms."""
 
 
 class Text(msgspec.Struct, frozen=True):
     """A text block, streamed in pieces.
 
-    `chunks` is the number of deltas (fewer when the text is shorter than that); None streams one
-    word in each, with the space before it, as the model does.
+    `chunks` is the number of deltas; there are fewer if the text has fewer characters. With None, each delta
+    is one word with the space before it, as the model streams.
     """
 
     text: str
@@ -47,7 +46,7 @@ class Thinking(msgspec.Struct, frozen=True):
 
 
 class RedactedThinking(msgspec.Struct, frozen=True):
-    """A thinking block whose words nobody may read."""
+    """A thinking block whose text is hidden."""
 
     data: str
 
@@ -55,8 +54,9 @@ class RedactedThinking(msgspec.Struct, frozen=True):
 class ToolUse(msgspec.Struct, frozen=True):
     """A call of a tool.
 
-    `name` is the name the model was shown. `id` is the id of the call; None makes a new unique one
-    each time it is sent. `raw` is what is streamed instead of the input, JSON or not.
+    `name` is the tool's name, as the model was told it. `id` is the id of the call; with None, a new id is
+    made each time the call is sent. `raw` is text that is streamed instead of the input, and need not be
+    JSON.
     """
 
     name: str
@@ -70,12 +70,12 @@ Block = Text | Thinking | RedactedThinking | ToolUse
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A message of the assistant, sent to its end.
+    """A message of the assistant that is sent completely.
 
-    `stop_reason` None means `tool_use` if there is a call among the blocks and `end_turn`
-    otherwise. `input_tokens`, `cache_read` and `cache_write` are the usage reported, in tokens;
-    `output_tokens` None reports one for each delta. `delay` is the time before the first byte and
-    `pace` the time between two deltas, both in seconds. `headers` are added to the HTTP answer.
+    A `stop_reason` of None means `tool_use` if one of the blocks is a call, otherwise `end_turn`.
+    `input_tokens`, `cache_read` and `cache_write` are the numbers of tokens in the usage. With None,
+    `output_tokens` is the number of deltas. `delay` is the time before the first byte and `pace` the time
+    between two deltas, both in seconds. `headers` are added to the HTTP answer.
     """
 
     blocks: tuple[Block, ...]
@@ -91,7 +91,7 @@ class Reply(msgspec.Struct, frozen=True):
 
     @property
     def stopped_by(self) -> StopReason:
-        """The stop reason sent: the one given, or the one that fits the blocks."""
+        """The stop reason that is sent: the given one, or the one that fits the blocks."""
         if self.stop_reason is not None:
             return self.stop_reason
         called = any(isinstance(block, ToolUse) for block in self.blocks)
@@ -99,10 +99,10 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Fault(msgspec.Struct, frozen=True):
-    """A plain HTTP error in the API's JSON envelope.
+    """An HTTP error with the API's JSON envelope.
 
-    `status` is the HTTP status, `type` the API's name of the error, `headers` are added to the
-    HTTP answer.
+    `status` is the HTTP status, and `type` the API's name for the error. `headers` are added to the HTTP
+    answer.
     """
 
     status: int
@@ -112,16 +112,13 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Drop(msgspec.Struct, frozen=True):
-    """Close the connection abruptly.
-
-    `after` None closes it before any byte of the answer, a number after so many text deltas.
-    """
+    """Close the connection abruptly, after this many text deltas or, with None, before any byte."""
 
     after: int | None = None
 
 
 class ErrorEvent(msgspec.Struct, frozen=True):
-    """Send `after` text deltas, then an `event: error` of this type, and end there."""
+    """Send `after` text deltas, then an `event: error` of this type, and end the stream."""
 
     after: int
     type: str = "overloaded_error"
@@ -129,23 +126,23 @@ class ErrorEvent(msgspec.Struct, frozen=True):
 
 
 class Hang(msgspec.Struct, frozen=True):
-    """Stop sending but keep the connection until the client leaves.
+    """Stop sending, but keep the connection until the client leaves.
 
-    `after` None sends nothing at all, not even headers; a number hangs after so many text deltas.
+    `after` is the number of text deltas that are sent before; with None, not even headers are sent.
     """
 
     after: int | None = None
 
 
 Answer = Reply | Fault | Drop | ErrorEvent | Hang
-"""Everything the scripted API may answer to one request."""
+"""Everything that the scripted API can answer to a request."""
 
 
 def fault(status: int, message: str = "") -> Fault:
-    """A fault of this HTTP status with the error type the API uses for it.
+    """Return an HTTP error with this status, and with the error type that the API uses for it.
 
-    An empty message becomes the name of the error type. A status the API does not document gets
-    `invalid_request_error` below 500 and `api_error` from there on.
+    An empty message becomes the name of the error type. A status that the API does not document gets the type
+    `invalid_request_error` below 500, and `api_error` from there on.
     """
     fallback = "invalid_request_error" if status < 500 else "api_error"
     type_name = ERROR_TYPES.get(status, fallback)
@@ -153,5 +150,5 @@ def fault(status: int, message: str = "") -> Fault:
 
 
 def words(count: int) -> str:
-    """The text `w0 w1 …` of so many words, which streams as so many deltas."""
+    """Return the text `w0 w1 …` with `count` words, which is streamed in as many deltas."""
     return " ".join(f"w{number}" for number in range(count))

@@ -1,4 +1,4 @@
-"""Sending an answer down one connection, and noticing when the client leaves."""
+"""Sends an answer over one connection, and notices when the client leaves."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 BATCH = 64
-"""Events written at once when there is no pace: so many that the fake is never the slow part."""
+"""How many events are written at once if there is no pace: enough for the fake not to slow down a test."""
 BREAK_DELAY = 0.05
-"""Seconds between the last delta and a break: a client that gets both at once may throw away what
-it has not looked at yet, and then there was no break in the middle."""
+"""Seconds between the last delta and a break. If a client got both at once, it might discard deltas that it
+has not read yet, and then the answer would not break off in the middle."""
 
 
 class Wire(Protocol):
-    """The API that is spoken; the modules `events` and `openai_events` are two."""
+    """The API that is spoken; the modules `events` and `openai_events` implement this interface."""
 
     def stream(self, reply: Reply, model: str) -> list[bytes]:
-        """All events of a reply."""
+        """Return all events of a reply."""
 
     def message(self, reply: Reply, model: str) -> dict[str, Any]:
-        """A reply as one JSON document."""
+        """Return a reply as one JSON document."""
 
     def opening(self, deltas: int, model: str) -> list[bytes]:
-        """The events of a reply that breaks off after so many text deltas."""
+        """Return the events of a reply that breaks off after this many text deltas."""
 
     def error_event(self, type_name: str, message: str) -> bytes:
-        """The event that ends a stream that failed half way."""
+        """Return the event that ends a stream which has failed in the middle."""
 
     def is_delta(self, frame: bytes) -> bool:
-        """Whether this event is a piece of content."""
+        """Return whether this event is a piece of content."""
 
     def envelope(self, fault: Fault, request_id: str) -> dict[str, Any]:
-        """The JSON of a plain HTTP error."""
+        """Return the JSON of an HTTP error."""
 
 
 class Delivery:
-    """The way of one answer to the client.
+    """Sends one answer to the client.
 
-    `left` becomes true when the client was gone before the answer ended.
+    `left` becomes true if the client leaves before the end of the answer.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, wire: Wire = events) -> None:
-        """Answer the request of this ASGI scope, which `Listener` has given its transport."""
+        """Prepare to answer the request of this ASGI scope, to which `Listener` has added its transport."""
         self._wire = wire
         self._transport: asyncio.Transport = scope["state"]["transport"]
         self._receive = receive
@@ -61,7 +61,7 @@ class Delivery:
         self.left = False
 
     async def give(self, answer: Answer, body: dict[str, Any]) -> bool:
-        """Send the answer to a request with this body; true if it was sent to its end."""
+        """Send the answer to a request with this body; return whether it was sent completely."""
         model = str(body.get("model", "claude-fake"))
         if body.get("stream") is True:
             return await self._give_stream(answer, model)
@@ -70,7 +70,7 @@ class Delivery:
     async def give_json(
         self, value: object, status: int = 200, headers: dict[str, str] | None = None
     ) -> bool:
-        """Send a JSON document; true if the client was still there."""
+        """Send a JSON document; return whether the client was still there."""
         content = msgspec.json.encode(value)
         await self._start(status, "application/json", headers or {}, len(content))
         return await self._write(content, more=False)
@@ -120,7 +120,7 @@ class Delivery:
         return await self.give_json(self._wire.envelope(answer, request_id), answer.status, headers)
 
     async def _begin(self, frames: list[bytes]) -> None:
-        """Send the first events of an answer that will not be whole; none at all sends nothing."""
+        """Send the first events of an answer that will break off; if there are none, send nothing."""
         if frames:
             await self._start(200, "text/event-stream; charset=utf-8", {})
             await self._write(b"".join(frames), more=True)
@@ -130,7 +130,7 @@ class Delivery:
         if self.left:
             return False
         self._transport.close()
-        # The server must have seen the connection end before it may find that no answer was given.
+        # The server must notice the end of the connection first, or it would complain about a missing answer.
         await self._gone()
         return False
 
@@ -172,7 +172,7 @@ class Delivery:
         return await self._write(b"", more=False)
 
     async def _write(self, part: bytes, *, more: bool) -> bool:
-        # Giving way to the loop lets it see that the client left, and serve the others.
+        # This gives the event loop time to notice that the client has left, and to serve others.
         await asyncio.sleep(0)
         self.left = self.left or self._transport.is_closing()
         if self.left:

@@ -1,13 +1,14 @@
-"""Directives: what a user message may ask of the scripted API, such as `[[tool NAME {json}]]`.
+"""Directives: what a user message can ask of the scripted API, such as `[[tool NAME {json}]]`.
 
-They let a test, a demo or a person at a keyboard decide the answer from the far side of whatever is
-in between. Several may stand in one message: a fault wins, everything else makes up one reply.
+With them, a test, the demo or a person decides on the answer from the client's side of the proxy. A message
+may contain several: if one of them asks for an error, that is the answer; otherwise, all of them make up one
+reply.
 
-    [[say TEXT]] [[think TEXT]] [[tool NAME {json}]] [[deltas N]]     blocks, in the order given
-    [[sleep S]] [[pace S N]] [[max_tokens]] [[refuse]]                how the reply goes
-    [[status N message]] [[limit]] [[drop N]] [[hang N]]              no reply, or half of one
+    [[say TEXT]] [[think TEXT]] [[tool NAME {json}]] [[deltas N]]     blocks, in this order
+    [[sleep S]] [[pace S N]] [[max_tokens]] [[refuse]]                how the reply is sent, or ends
+    [[status N message]] [[limit]] [[drop N]] [[hang N]]              no reply, or a part of one
 
-Without any block the reply is an echo of the message, or of its tool results.
+A reply without blocks is an echo of the message, or of its tool results.
 """
 
 from __future__ import annotations
@@ -40,15 +41,15 @@ _OPEN = re.compile(
 _TOOL = re.compile(r"\s+([^\s\]]+)\s*")
 _CLOSE = re.compile(r"\s*\]\]")
 _Directive = tuple[str, str, Any]
-"""A directive's name, the text after it, and for a tool its input."""
+"""A directive's name, the text after it, and the input of a tool."""
 
 
 def answer_for(body: dict[str, Any]) -> Answer:
-    """The answer that the newest user message of a request asks for.
+    """Return the answer that the newest user message of a request asks for.
 
-    Reminders and `system` messages that the CLI adds are not looked at. A tool result is looked at
-    only when the message has no text of the user's, and never calls a tool. A directive that
-    makes no sense gets a 400 that says so.
+    Reminders and `system` messages, which the CLI adds, do not count. Directives in a tool result only count
+    if the message has no text of the user's, and cannot call tools. A directive that makes no sense gets a
+    400 that says so.
     """
     text, results = newest_user(body)
     try:
@@ -59,9 +60,9 @@ def answer_for(body: dict[str, Any]) -> Answer:
 
 
 def newest_user(body: dict[str, Any]) -> tuple[str, list[str]]:
-    """The text of the newest user message, and the text of each tool result in it.
+    """Return the text of the newest user message, and the text of each tool result in it.
 
-    Several text blocks are joined by newlines.
+    Text blocks are joined by newlines.
     """
     for role, blocks in reversed(conversation(body)):
         if role == "user":
@@ -81,9 +82,9 @@ def _echo(text: str, results: list[str]) -> Text:
 
 
 def _parse(text: str, *, tools: bool) -> list[_Directive]:
-    """The directives in a text, in order; with `tools` false, those that call a tool are passed by.
+    """Return the directives in a text, in order; if `tools` is false, without those that call a tool.
 
-    Raises ValueError when a tool's input is not JSON.
+    Raises ValueError if the input of a tool is not JSON.
     """
     found: list[_Directive] = []
     position = 0
@@ -102,7 +103,7 @@ def _parse(text: str, *, tools: bool) -> list[_Directive]:
 
 
 def _parse_tool(text: str, position: int) -> tuple[_Directive, int]:
-    # The input may hold brackets, so it is the JSON that says where it ends.
+    # The input may contain brackets, so its JSON tells where it ends.
     name = _TOOL.match(text, position)
     if not name:
         raise ValueError("a tool needs a name")
@@ -117,7 +118,7 @@ def _parse_tool(text: str, position: int) -> tuple[_Directive, int]:
 
 
 def _interrupted(found: list[_Directive]) -> Answer | None:
-    """The answer of the first directive that allows no whole reply; None when there is none."""
+    """Return the answer for the first directive that does not allow a whole reply, or None."""
     for name, argument, _ in found:
         count = int(argument) if name in ("drop", "hang") and argument else None
         match name:

@@ -1,6 +1,6 @@
-"""The server-sent events of the Messages API, as bytes on the wire.
+"""Encodes the server-sent events of the Messages API.
 
-Everything here is pure but for the ids, which are new each time. One event is one `bytes`.
+Everything here is pure except the ids, which are new each time. Each event is one `bytes` object.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ _INPUT_PIECES = 8
 
 
 def event(name: str, data: dict[str, Any]) -> bytes:
-    """One event: its name, and the data with the name as `type` in front."""
+    """Return an event: its name, and the data, which begins with the name as its `type`."""
     return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode({"type": name, **data}))
 
 
 def is_delta(frame: bytes) -> bool:
-    """Whether this event is a piece of a block's content."""
+    """Return whether this event is a piece of a block's content."""
     return frame.startswith(_DELTA)
 
 
 def error_event(type_name: str, message: str) -> bytes:
-    """The event with which the API ends a stream that failed half way."""
+    """Return the event with which the API ends a stream that has failed in the middle."""
     return event("error", {"error": {"type": type_name, "message": message}})
 
 
 def new_id(prefix: str) -> str:
-    """A unique id as the API makes them: the prefix, an underscore and 24 hex digits."""
+    """Return a unique id in the API's form: the prefix, an underscore and 24 hexadecimal digits."""
     return f"{prefix}_{secrets.token_hex(12)}"
 
 
 def stream(reply: Reply, model: str) -> list[bytes]:
-    """All events of a reply, from message_start to message_stop."""
+    """Return all events of a reply, from message_start to message_stop."""
     frames = [_message_start(reply, model)]
     for index, block in enumerate(reply.blocks):
         start, *deltas = _block_events(index, block)
@@ -71,20 +71,20 @@ def stream(reply: Reply, model: str) -> list[bytes]:
 
 
 def opening(deltas: int, model: str) -> list[bytes]:
-    """The events of a reply that breaks off after so many text deltas."""
+    """Return the events of a reply that breaks off after this many text deltas."""
     reply = Reply((Text(words(deltas)),))
-    # What follows the last delta is its content_block_stop, message_delta and message_stop.
+    # The last delta is followed by content_block_stop, message_delta and message_stop.
     return stream(reply, model)[:-3]
 
 
 def batches(frames: list[bytes], size: int) -> Iterator[bytes]:
-    """The events joined, so many in each, to be written at once."""
+    """Yield batches of `size` events, each of which is written at once."""
     for start in range(0, len(frames), size):
         yield b"".join(frames[start : start + size])
 
 
 def paced_batches(frames: list[bytes], begins: Callable[[bytes], bool] = is_delta) -> Iterator[bytes]:
-    """The events joined so that each batch holds one delta and what follows it."""
+    """Yield batches of events, each of which contains one delta and what follows it."""
     batch: list[bytes] = []
     held = False
     for frame in frames:
@@ -98,7 +98,7 @@ def paced_batches(frames: list[bytes], begins: Callable[[bytes], bool] = is_delt
 
 
 def message(reply: Reply, model: str) -> dict[str, Any]:
-    """The reply as the one JSON message that a request without `stream` gets."""
+    """Return the reply as a JSON message, which a request without `stream` gets."""
     content = [_whole(block) for block in reply.blocks]
     tokens = reply.output_tokens
     if tokens is None:
@@ -113,13 +113,13 @@ def message(reply: Reply, model: str) -> dict[str, Any]:
 
 
 def envelope(fault: Fault, request_id: str) -> dict[str, Any]:
-    """The JSON of a plain HTTP error."""
+    """Return the JSON of an HTTP error."""
     error = {"type": fault.type, "message": fault.message}
     return {"type": "error", "error": error, "request_id": request_id}
 
 
 def usage(reply: Reply, output_tokens: int) -> dict[str, Any]:
-    """The usage of a reply, in tokens, with so many written so far."""
+    """Return the usage of a reply, in tokens, of which `output_tokens` were written so far."""
     return {
         "input_tokens": reply.input_tokens,
         "cache_creation_input_tokens": reply.cache_write,
@@ -146,7 +146,7 @@ def _message_start(reply: Reply, model: str) -> bytes:
 
 
 def _block_events(index: int, block: Block) -> list[bytes]:
-    """The content_block_start of a block and its deltas."""
+    """Return the content_block_start and the deltas of a block."""
     match block:
         case Text():
             return [_block_start(index, {"type": "text", "text": ""}), *_text_deltas(index, block)]
@@ -168,7 +168,7 @@ def _delta(index: int, delta: dict[str, Any]) -> bytes:
 
 @lru_cache(maxsize=32)
 def _text_deltas(index: int, block: Text) -> tuple[bytes, ...]:
-    """The deltas of a text; kept, as a benchmark asks for the same long text again and again."""
+    """Return the deltas of a text, which are cached: benchmarks ask for the same long text many times."""
     pieces = _pieces(block.text, block.chunks) if block.chunks else _WORD.findall(block.text)
     return tuple(_delta(index, {"type": "text_delta", "text": piece}) for piece in pieces)
 
@@ -184,14 +184,14 @@ def _thinking_events(index: int, block: Thinking) -> list[bytes]:
 def _tool_events(index: int, block: ToolUse) -> list[bytes]:
     start = _block_start(index, {**_whole(block), "input": {}})
     text = msgspec.json.encode(block.input).decode() if block.raw is None else block.raw
-    # The real API opens with an empty piece.
+    # The real API begins with an empty piece.
     pieces = ["", *_pieces(text, _INPUT_PIECES)]
     deltas = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces]
     return [start, *(_delta(index, delta) for delta in deltas)]
 
 
 def _whole(block: Block) -> dict[str, Any]:
-    """The block as it stands in a whole message."""
+    """Return the block in the form that a whole message contains."""
     match block:
         case Text():
             return {"type": "text", "text": block.text}
@@ -206,12 +206,12 @@ def _whole(block: Block) -> dict[str, Any]:
 
 
 def _signature(block: Thinking) -> str:
-    """A signature that is always the same for the same thought, so that it can be looked for."""
+    """Return a signature that is always the same for the same thought, so that tests can look for it."""
     return f"signed-{len(block.text)}"
 
 
 def _pieces(text: str, count: int) -> list[str]:
-    """The text cut into `count` pieces of nearly equal length, or fewer if it is too short."""
+    """Return the text cut into `count` pieces of nearly equal length, or fewer if it is too short."""
     if not text:
         return []
     count = max(1, min(count, len(text)))

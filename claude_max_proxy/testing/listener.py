@@ -1,4 +1,4 @@
-"""A loopback socket that serves an ASGI application inside the running event loop."""
+"""Serves an ASGI application on a loopback socket, in the running event loop."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Application = Callable[..., Awaitable[None]]
 
 HOST = "127.0.0.1"
 KEEP_ALIVE = 600
-"""Seconds an idle connection is kept: longer than any test, so that no client ever reuses one that
-is just being closed."""
+"""How many seconds an idle connection is kept: longer than any test takes, so that no client uses a
+connection again that is just being closed."""
 STOP_TIMEOUT = 2.0
 
 
 class Listener:
     """Serves on loopback from `start` to `stop`.
 
-    It uses uvicorn's HTTP protocol without uvicorn's server: no signal handlers, no lifespan and no
-    tick of 100 ms to wait for at the end.
+    It uses uvicorn's HTTP protocol but not uvicorn's server. So there are no signal handlers and no lifespan,
+    and `stop` need not wait for the next tick of 100 ms.
     """
 
     def __init__(self, application: Application, port: int = 0) -> None:
-        """Serve this application on this port of 127.0.0.1; 0 takes a free one."""
+        """Prepare to serve this application on this port of 127.0.0.1; 0 means a free port."""
         self._config = Config(
             application,
             http=_Protocol,
@@ -46,7 +46,7 @@ class Listener:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
-        """Begin to serve and return the port. Raises OSError when the port is taken."""
+        """Begin to serve, and return the port. Raises OSError if the port is already used."""
         self._config.load()
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._protocol, HOST, self._port, backlog=1024)
@@ -54,7 +54,7 @@ class Listener:
         return self._port
 
     async def stop(self) -> None:
-        """Close the socket and every connection, whatever is still being sent on it."""
+        """Close the socket and all connections, even if something is still being sent."""
         if self._server is None:
             return
         self._server.close()
@@ -72,7 +72,7 @@ class Listener:
 
 
 class _Protocol(H11Protocol):
-    """uvicorn's protocol, with the transport in each scope, as ASGI has no word for hanging up."""
+    """uvicorn's protocol, which adds the transport to each scope: ASGI has no message for hanging up."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

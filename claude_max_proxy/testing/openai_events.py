@@ -1,4 +1,4 @@
-"""The chat completions API on the wire, as bytes: the replies of `answers` as an OpenAI server gives them."""
+"""Encodes the replies of `answers` as a server of OpenAI's chat completions API sends them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _INPUT_PIECES = 8
 
 
 def stream(reply: Reply, model: str) -> list[bytes]:
-    """All events of a reply, from the role to [DONE]; the usage is always told."""
+    """Return all events of a reply, from the role to [DONE]; they always include the usage."""
     head = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 0, "model": model}
     frames = [_chunk(model, {"role": "assistant", "content": ""})]
     calls = itertools.count()
@@ -49,28 +49,28 @@ def stream(reply: Reply, model: str) -> list[bytes]:
 
 
 def opening(deltas: int, model: str) -> list[bytes]:
-    """The events of a reply that breaks off after so many text deltas."""
+    """Return the events of a reply that breaks off after this many text deltas."""
     return stream(Reply((Text(words(deltas)),)), model)[:-3]
 
 
 def error_event(type_name: str, message: str) -> bytes:
-    """The event with which a stream that failed half way ends."""
+    """Return the event that ends a stream which has failed in the middle."""
     return b"data: %b\n\n" % msgspec.json.encode({"error": {"type": type_name, "message": message}})
 
 
 def is_delta(frame: bytes) -> bool:
-    """Whether this event is a piece of content."""
+    """Return whether this event is a piece of content."""
     return b'"finish_reason":null' in frame and b'"role"' not in frame
 
 
 def envelope(fault: Fault, request_id: str) -> dict[str, Any]:
-    """The JSON of a plain HTTP error."""
+    """Return the JSON of an HTTP error."""
     error = {"message": fault.message, "type": fault.type, "param": None, "code": None}
     return {"error": error, "request_id": request_id}
 
 
 def message(reply: Reply, model: str) -> dict[str, Any]:
-    """The reply as the one JSON document that a request without `stream` gets."""
+    """Return the reply as a JSON document, which a request without `stream` gets."""
     text = "".join(block.text for block in reply.blocks if isinstance(block, Text))
     thoughts = "".join(block.text for block in reply.blocks if isinstance(block, Thinking))
     calls = [_call(block) for block in reply.blocks if isinstance(block, ToolUse)]
@@ -91,7 +91,7 @@ def message(reply: Reply, model: str) -> dict[str, Any]:
 
 
 def usage(reply: Reply, deltas: int) -> dict[str, Any]:
-    """The usage of a reply; the prompt's tokens include the cached ones."""
+    """Return the usage of a reply; the prompt's tokens include the cached ones."""
     prompt = reply.input_tokens + reply.cache_read + reply.cache_write
     written = max(1, deltas) if reply.output_tokens is None else reply.output_tokens
     return {
@@ -103,7 +103,7 @@ def usage(reply: Reply, deltas: int) -> dict[str, Any]:
 
 
 def embeddings(body: dict[str, Any], size: int = 3) -> dict[str, Any]:
-    """An answer to a request for embeddings: for each input a vector that begins with its length."""
+    """Return an answer to a request for embeddings: a vector for each input, beginning with its length."""
     given = body.get("input")
     inputs = given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
     rows = [
@@ -127,14 +127,14 @@ def _block_deltas(model: str, block: Block, calls: itertools.count[int]) -> list
         case Thinking(text=text):
             return [_chunk(model, {"reasoning_content": piece}) for piece in _WORD.findall(text)]
         case RedactedThinking():
-            return []  # which this API has no place for
+            return []  # this API has no form for it
         case ToolUse():
             return _call_deltas(model, block, next(calls))
 
 
 @lru_cache(maxsize=32)
 def _text_deltas(model: str, block: Text) -> tuple[bytes, ...]:
-    """The deltas of a text; kept, as a benchmark asks for the same long text again and again."""
+    """Return the deltas of a text, which are cached: benchmarks ask for the same long text many times."""
     pieces = _pieces(block.text, block.chunks) if block.chunks else _WORD.findall(block.text)
     return tuple(_chunk(model, {"content": piece}) for piece in pieces)
 

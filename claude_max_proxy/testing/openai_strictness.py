@@ -1,7 +1,7 @@
-"""What OpenAI surely refuses of a chat completion: a body in, a refusal or None out.
+"""Refuses chat completion requests that OpenAI certainly refuses.
 
-Only what every model of OpenAI's refuses is here, and unknown fields are left alone, since the servers that
-speak this API have fields of their own.
+These are only the rules that hold for all of OpenAI's models. Unknown fields are accepted, since servers with
+this API have additional fields.
 
 Sources: OpenAI's description of its API (`CreateChatCompletionRequest`), and for the wording
 github.com/brekkylab/ailoy/pull/109 (names of tools), 0x4m4/hexstrike-ai/issues/29 (128 tools),
@@ -35,7 +35,7 @@ _BOUNDS = {
 
 
 def refusal(body: Body) -> Fault | None:
-    """The refusal that OpenAI would give; None when it would answer."""
+    """Return the error with which OpenAI would refuse a request, or None if it would answer."""
     for rule in (_check_request, _check_results, _check_tools, _check_stops):
         for message in rule(body):
             return fault(400, message)
@@ -65,7 +65,7 @@ def _out_of_bounds(value: float, least: float, most: float) -> str:
 
 
 def _check_results(body: Body) -> Iterator[str]:
-    """Tell of calls without results, results without calls, and ids that two calls have."""
+    """Yield errors for calls without results, results without calls, and ids that two calls have."""
     open_calls: list[str] = []
     for place, message in objects(body["messages"]):
         if message.get("role") == "tool":

@@ -1,6 +1,7 @@
-"""A scripted OpenAI-compatible server on loopback: what the backend of type "openai" talks to in tests.
+"""A scripted OpenAI-compatible server on loopback, which the backend of type "openai" uses in tests.
 
-It is scripted, asked and recorded like `ScriptedUpstream`, and speaks chat completions and embeddings.
+It is scripted and records requests in the same way as `ScriptedUpstream`, and has chat completions and
+embeddings.
 """
 
 from __future__ import annotations
@@ -15,23 +16,23 @@ from claude_max_proxy.testing.upstream import ScriptedUpstream, read_body, recor
 
 
 class ScriptedOpenAI(ScriptedUpstream):
-    """An OpenAI-compatible server from `async with` to its end.
+    """An OpenAI-compatible server that runs inside of `async with`.
 
-    `embedded` holds every request for embeddings, `requests` every one for a chat completion.
+    `embedded` contains all requests for embeddings, `requests` those for chat completions.
     """
 
     def __init__(self, *, recording: bool = True, strict: bool = True, port: int = 0) -> None:
-        """Make it ready to serve on this port; 0 takes a free one."""
+        """Prepare to serve on this port; 0 means a free port."""
         super().__init__(recording=recording, strict=strict, port=port)
         self.embedded: list[RecordedRequest] = []
 
     @property
     def base_url(self) -> str:
-        """What a client's `base_url` must be."""
+        """The `base_url` for clients."""
         return f"{self.url}/v1"
 
     def deliver(self, scope: Scope, receive: Receive, send: Send) -> Delivery:
-        """The way of one answer, in OpenAI's form."""
+        """Return what sends an answer in OpenAI's form."""
         return Delivery(scope, receive, send, openai_events)
 
     async def route(self, scope: Scope, receive: Receive, delivery: Delivery) -> None:
@@ -55,11 +56,11 @@ class ScriptedOpenAI(ScriptedUpstream):
                 await delivery.give(fault(404, "Not found"), {})
 
     def judge(self, request: RecordedRequest) -> Fault | None:
-        """The refusal that OpenAI would give; None when it would answer."""
+        """Return the error with which OpenAI would refuse a request, or None if it would answer."""
         return openai_strictness.refusal(request.body)
 
     def choose(self, body: dict[str, Any]) -> Answer:
-        """As everywhere, but that results of tools are messages of their own here."""
+        """Choose the answer; in this API, the results of tools are separate messages."""
         messages = body.get("messages") or [{}]
         results = [one.get("content") for one in messages if one.get("role") == "tool"]
         if not self.scripted and messages[-1].get("role") == "tool":

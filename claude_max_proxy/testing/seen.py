@@ -1,7 +1,7 @@
-"""What the scripted API saw: a request as it came, and the part of it that a client wrote.
+"""What the scripted API has received: a whole request, and the part of it that a client wrote.
 
-The CLI adds notes of its own to what it was asked to send. The functions here take them away, so
-that a test can compare what arrived with what was sent.
+The CLI adds its own notes to what it is asked to send. The functions here remove them, so that a test can
+compare what has arrived with what the client sent.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ IDENTITY = "You are a Claude agent, built on Anthropic's Claude Agent SDK."
 
 
 class RecordedRequest(msgspec.Struct, eq=False):
-    """One request, and what became of it.
+    """One request, and what happened to it.
 
-    `path` is without the query, `headers` have lower-case names, `body` is the JSON object sent
-    (empty if there was none), `size` is the length of the body in bytes and `received_at` the
-    time, in seconds of `time.monotonic`, at which all of it was there. `answered` becomes true
-    when the answer was sent to its end (a drop or a hang has none), `disconnected` when the client
-    left before that. `refusal` is what a strict API found wrong with it, empty when nothing was, and
-    `replied` says that the answer was a reply of the model's, and was sent to its end.
+    - `path`: without the query.
+    - `headers`: with names in lower case.
+    - `body`: the JSON object that was sent, empty if there was none.
+    - `size`: the length of the body in bytes.
+    - `received_at`: when all of it had arrived, in seconds of `time.monotonic`.
+    - `answered`: the answer was sent completely; a drop or a hang has no end.
+    - `disconnected`: the client left before that.
+    - `refusal`: what a strict API found wrong with the request, empty if nothing.
+    - `replied`: the answer was a reply of the model, and was sent completely.
     """
 
     method: str
@@ -41,7 +44,7 @@ class RecordedRequest(msgspec.Struct, eq=False):
 
 
 def blocks_of(content: object) -> list[dict[str, Any]]:
-    """The blocks of a message's content or of a tool result; a string counts as one text block."""
+    """Return the blocks of a message's content or of a tool result; a string becomes one text block."""
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     if not isinstance(content, list):
@@ -50,15 +53,15 @@ def blocks_of(content: object) -> list[dict[str, Any]]:
 
 
 def is_note(block: dict[str, Any]) -> bool:
-    """Whether the CLI added this block: a text that begins with `<system-reminder>`."""
+    """Return whether the CLI added this block: a text that begins with `<system-reminder>`."""
     return block.get("type") == "text" and str(block.get("text", "")).startswith(REMINDER)
 
 
 def conversation(body: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """The role and the blocks of each message that came from the client.
+    """Return the role and the blocks of each message that came from the client.
 
-    Messages of role `system` and reminders, which the CLI adds, are left out, and so are
-    `cache_control` marks. Content given as a string becomes one text block, in tool results too.
+    Reminders and messages with the role `system`, which the CLI adds, are left out, and so are the marks
+    `cache_control`. Content that is a string becomes one text block, also in tool results.
     """
     turns = []
     for message in body.get("messages", []):
@@ -71,7 +74,7 @@ def conversation(body: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]
 
 
 def system_text(body: dict[str, Any]) -> str:
-    """The client's system prompt: all blocks but the CLI's own first ones, joined."""
+    """Return the client's system prompt: all blocks except the CLI's own, which come first, joined."""
     texts = [str(block.get("text", "")) for block in blocks_of(body.get("system"))]
     while texts and (texts[0].startswith(BILLING) or texts[0] == IDENTITY):
         del texts[0]

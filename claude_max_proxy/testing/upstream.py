@@ -1,9 +1,9 @@
-"""A scripted Messages API on loopback: what the real CLI talks to in tests, demo and benchmark.
+"""A scripted Messages API on loopback, which the real CLI uses in tests, in the demo and in benchmarks.
 
-It records every request, refuses what the real API refuses, and answers what it was told to: a queue of
-answers first, then a function of the request, then directives found in the newest user text
-(`[[tool NAME {json}]]`, `[[deltas 5000]]`, `[[status 529]]` …), and otherwise an echo. It needs no account
-and no network beyond loopback.
+It records every request, and refuses what the real API refuses. Its answers come from a queue of scripted
+answers; if that is empty, from a function of the request; otherwise from directives in the newest user text
+(`[[tool NAME {json}]]`, `[[deltas 5000]]`, `[[status 529]]` …); and else they are an echo. It needs no
+account, and no network beyond loopback.
 """
 
 from __future__ import annotations
@@ -28,24 +28,31 @@ from claude_max_proxy.testing.seen import RecordedRequest
 MESSAGES = "/v1/messages"
 BYTES_PER_TOKEN = 4
 LARGEST_REQUEST = 32 * 1024 * 1024
-"""Bytes (platform.claude.com/docs, `api/errors`)."""
+"""The limit in bytes, from platform.claude.com/docs, `api/errors`."""
 
 AnswerFunction = Callable[[dict[str, Any]], Answer | None]
-"""Makes an answer of the body of a request, or None to leave it to the directives."""
+"""Returns an answer to the body of a request, or None to leave that to the directives."""
 
 
 class ScriptedUpstream:
-    """A Messages API on 127.0.0.1 from `async with` to its end.
+    """A Messages API on 127.0.0.1 that runs inside of `async with`.
 
-    `requests` holds every `POST /v1/messages` in the order in which they came, `counts` every request
-    to count tokens, `probes` every `HEAD /` and `GET /`, and `others` every request that no CLI should
-    make. `arrivals` holds all of them, and `clear` leaves it alone. `count` is the number of questions
-    to the model and `bytes_received` the size of their bodies. `recording` false keeps only these two
-    numbers, for benchmarks. `strict` false answers also what the real API refuses.
+    - `requests`: all `POST /v1/messages`, in the order in which they came.
+    - `counts`: all requests to count tokens.
+    - `probes`: all `HEAD /` and `GET /`.
+    - `others`: all requests that no CLI should send.
+    - `arrivals`: all of these together; `clear` does not empty it.
+    - `count`: the number of questions to the model.
+    - `bytes_received`: the size of the bodies of these questions.
+    - `scripted`: the answers that are still in the queue.
     """
 
     def __init__(self, *, recording: bool = True, strict: bool = True, port: int = 0) -> None:
-        """Make it ready to serve on this port; 0 takes a free one."""
+        """Prepare to serve on this port; 0 means a free port.
+
+        If `recording` is false, only `count` and `bytes_received` are kept, for benchmarks. If `strict` is
+        false, requests that the real API refuses are answered too.
+        """
         self.requests: list[RecordedRequest] = []
         self.counts: list[RecordedRequest] = []
         self.probes: list[RecordedRequest] = []
@@ -64,7 +71,7 @@ class ScriptedUpstream:
         self._idle.set()
 
     async def __aenter__(self) -> Self:
-        """Begin to serve. Raises OSError when the port is taken."""
+        """Begin to serve. Raises OSError if the port is already used."""
         self._port = await self._listener.start()
         return self
 
@@ -74,7 +81,7 @@ class ScriptedUpstream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop at once, also in the middle of an answer."""
+        """Stop at once, even in the middle of an answer."""
         await self._listener.stop()
 
     @property
@@ -83,7 +90,7 @@ class ScriptedUpstream:
         return f"http://{HOST}:{self._port}"
 
     def environment(self) -> dict[str, str]:
-        """The environment variables that make the CLI talk to this API and to nothing else."""
+        """Return the environment variables that make the CLI talk to this API and to nothing else."""
         return {
             "ANTHROPIC_BASE_URL": self.url,
             "ANTHROPIC_API_KEY": "sk-ant-dummy",
@@ -92,22 +99,22 @@ class ScriptedUpstream:
         }
 
     def script(self, *answers: Answer) -> None:
-        """Queue answers for the next requests, one each; they come before everything else."""
+        """Put answers into the queue for the next requests; they take precedence over everything else."""
         self.scripted.extend(answers)
 
     def answer_with(self, function: AnswerFunction | None) -> None:
-        """Let a function answer what is not scripted; None goes back to directives alone."""
+        """Let a function answer what is not scripted; with None, only directives do."""
         self._function = function
 
     def clear(self) -> None:
-        """Forget what was recorded, but for `arrivals`, and what was scripted."""
+        """Forget what was recorded, except `arrivals`, and what was scripted."""
         for kept in (self.requests, self.counts, self.probes, self.others):
             kept.clear()
         self.scripted.clear()
         self._function = None
 
     async def idle(self, within: float = 5.0) -> None:
-        """Wait until nothing is being answered, so that the records are final.
+        """Wait until no answer is under way, so that the records are final.
 
         Raises TimeoutError after `within` seconds.
         """
@@ -125,7 +132,7 @@ class ScriptedUpstream:
                 self._idle.set()
 
     def deliver(self, scope: Scope, receive: Receive, send: Send) -> Delivery:
-        """The way of one answer."""
+        """Return what sends an answer."""
         return Delivery(scope, receive, send)
 
     async def route(self, scope: Scope, receive: Receive, delivery: Delivery) -> None:
@@ -147,13 +154,13 @@ class ScriptedUpstream:
                 request.answered = await delivery.give(fault(404, "Not found"), {})
 
     def keep(self, request: RecordedRequest, kind: list[RecordedRequest]) -> None:
-        """Record a request among those of its kind."""
+        """Record a request in the list of its kind."""
         if self._recording:
             kind.append(request)
             self.arrivals.append(request)
 
     async def answer(self, request: RecordedRequest, delivery: Delivery) -> None:
-        """Answer one question to the model, and keep it."""
+        """Record one question to the model, and answer it."""
         self.count += 1
         self.bytes_received += request.size
         self.keep(request, self.requests)
@@ -174,15 +181,15 @@ class ScriptedUpstream:
         return refused
 
     def judge(self, request: RecordedRequest) -> Fault | None:
-        """The refusal that the real API would give; None when it would answer."""
+        """Return the error with which the real API would refuse a request, or None if it would answer."""
         if request.size > LARGEST_REQUEST:
             return fault(413, "Request exceeds the maximum size")
-        # Only a count does without a limit.
+        # Only a request to count tokens needs no limit.
         limit = {} if request.path == MESSAGES else {"max_tokens": 1}
         return strictness.refusal(limit | request.body, request.headers)
 
     def choose(self, body: dict[str, Any]) -> Answer:
-        """What was scripted, else what the function says, else what the directives ask for."""
+        """Return the next scripted answer, else the function's, else the one that the directives ask for."""
         if self.scripted:
             return self.scripted.popleft()
         if not isinstance(body.get("messages"), list):
@@ -192,7 +199,7 @@ class ScriptedUpstream:
 
 
 async def read_body(receive: Receive) -> bytes | None:
-    """The whole body of a request; None when the client left before it was there."""
+    """Return the whole body of a request, or None if the client left before it had arrived."""
     parts = []
     more = True
     while more:
@@ -205,7 +212,7 @@ async def read_body(receive: Receive) -> bytes | None:
 
 
 def record_request(scope: Scope, content: bytes) -> RecordedRequest:
-    """Keep a request as it came."""
+    """Return the record of a request."""
     headers = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
     return RecordedRequest(
         method=scope["method"],

@@ -1,4 +1,4 @@
-"""Reading an answer of the Messages API: wire in, events out, in whole and byte by byte."""
+"""Reading an answer of the Messages API: events for bytes, at once and byte by byte."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import msgspec
 import pytest
 
 from claude_max_proxy import (
-    ContextLengthExceeded,
-    Overloaded,
     PartDelta,
     PartStarted,
     ProxyError,
@@ -18,22 +16,22 @@ from claude_max_proxy import (
     Started,
     Text,
     ToolCall,
-    UpstreamFailed,
     Usage,
     fold,
 )
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
+from claude_max_proxy.errors import ContextLengthExceeded, Overloaded, UpstreamFailed
 from claude_max_proxy.testing import RedactedThinking, Reply, Thinking, ToolUse, stream
 from claude_max_proxy.testing import Text as Said
 
 
 def wire(*blocks: Any, **fields: Any) -> bytes:
-    """A whole stream of these blocks."""
+    """Return a whole stream of these blocks."""
     return b"".join(stream(Reply(blocks, **fields), "m"))
 
 
 def event(name: str, **fields: Any) -> bytes:
-    """One event."""
+    """Return one event."""
     return f"event: {name}\ndata: {json.dumps({'type': name, **fields})}\n\n".encode()
 
 
@@ -88,7 +86,7 @@ CASES: list[tuple[str, bytes, list[Any], str]] = [
 
 
 def read(wire: bytes, size: int, tool: str = "") -> Any:
-    """Read an answer in pieces of this size, by the grammar."""
+    """Read an answer in pieces of this size, and check the grammar."""
     reader = AnswerReader("my", tool)
     events = []
     for start in range(0, len(wire), size):
@@ -99,14 +97,14 @@ def read(wire: bytes, size: int, tool: str = "") -> Any:
 @pytest.mark.parametrize("size", [10**9, 1, 7])
 @pytest.mark.parametrize(("wire", "parts", "reason"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
 def test_answers(wire: bytes, parts: list[Any], reason: str, size: int) -> None:
-    """Every form of answer reads as the parts it stands for, wherever it is cut."""
+    """Every form of answer is read into its parts, wherever the bytes are cut."""
     reply = read(wire, size)
     assert reply.error is None
     assert (reply.model, reply.parts, reply.reason) == ("m", parts, reason)
 
 
 def test_usage() -> None:
-    """The tokens are those of the last event that speaks of each."""
+    """The tokens are those of the last event that states them."""
     reply = read(wire(Said("a"), input_tokens=3, output_tokens=9, cache_read=5, cache_write=7), 100)
     assert reply.usage == Usage(3, 9, 5, 7)
     counted = event(
@@ -116,7 +114,7 @@ def test_usage() -> None:
 
 
 def test_a_structured_answer() -> None:
-    """The input of the answer's tool is the text, and what is said beside it is left out."""
+    """The input of the answer's tool is the text, and what the model writes in addition is left out."""
     reply = read(wire(Thinking("hm"), Said("Sure:"), ANSWER), 5, "answer")
     assert reply.parts == [Reasoning("hm", "signed-2"), Text('{"city":"Bern"}')]
     assert reply.reason == "stop"
@@ -143,19 +141,19 @@ def test_a_call_instead_of_a_structured_answer() -> None:
     ],
 )
 def test_failures(wire: bytes, kind: type[ProxyError], size: int) -> None:
-    """A stream that stops, or says that it failed, ends in the error that it is."""
+    """A stream that stops, or reports a failure, ends in the matching error."""
     assert type(read(wire, size).error) is kind
 
 
 @pytest.mark.parametrize("wire", [b"<html>", b' {"type":"message"}', b"data: {}\n\n", b"data: x\n\n"])
 def test_nonsense(wire: bytes) -> None:
-    """What is no stream of this API is an error for the client to report."""
+    """What is not a stream of this API is an error for the HTTP client to report."""
     with pytest.raises((msgspec.DecodeError, ValueError)):
         AnswerReader("my").feed(wire)
 
 
 def test_deltas_are_told_as_they_come() -> None:
-    """Nothing waits for the end of its block."""
+    """Deltas are not held back until the end of their block."""
     reader = AnswerReader("my")
     assert reader.feed(START) == [Started("m", usage=Usage(1))]
     started = event("content_block_start", content_block={"type": "text", "text": ""})
@@ -165,6 +163,6 @@ def test_deltas_are_told_as_they_come() -> None:
 
 
 def test_a_stop_sequence() -> None:
-    """The text that ended an answer is told."""
+    """The stop sequence that ended an answer is reported."""
     reply = read(wire(Said("a"), stop_reason="stop_sequence", stop_sequence="END"), 10**9)
     assert (reply.reason, reply.stop_sequence) == ("stop", "END")

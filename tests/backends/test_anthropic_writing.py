@@ -1,4 +1,4 @@
-"""Writing a request to the Messages API: a Request in, the wire out."""
+"""Writing a request to the Messages API: the bytes for a Request."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import msgspec
 import pytest
 
 from claude_max_proxy import (
-    Agent,
-    BeyondModel,
     File,
     Image,
     InvalidRequest,
     Message,
+    Part,
     Reasoning,
     Request,
     Text,
@@ -26,6 +25,7 @@ from claude_max_proxy import (
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.anthropic_api.tools import answer_tool
 from claude_max_proxy.backends.anthropic_api.writing import headers, write
+from claude_max_proxy.errors import BeyondModel
 
 
 HI = Message("user", [Text("hi")])
@@ -35,14 +35,14 @@ ANSWER = {"name": "answer", "description": "Give the answer.", "input_schema": S
 
 
 def written(request: Request, *, model: str = "m", cache: bool = False, **settings: Any) -> dict[str, Any]:
-    """Write a request, and read the wire."""
+    """Write a request, and parse the result."""
     made = AnthropicApiSettings(cache=cache, **settings)
     body: dict[str, Any] = msgspec.json.decode(write(request, model, made))
     return body
 
 
 def asked(**fields: Any) -> Request:
-    """A request of one word."""
+    """Return a request with one word."""
     return Request("x", messages=[Message("user", [Text("hi")])], **fields)
 
 
@@ -65,7 +65,7 @@ PARAMETERS: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("fields", "settings", "wire"), PARAMETERS)
 def test_parameters(fields: dict[str, Any], settings: dict[str, Any], wire: dict[str, Any]) -> None:
-    """Each parameter has its place, and what is not set is not sent, but for a limit, which must be."""
+    """Each parameter has its place, and what is not set is not sent, except the limit, which is required."""
     assert written(asked(**fields), **settings) == PLAIN | wire
 
 
@@ -116,8 +116,8 @@ def test_a_conversation() -> None:
 
 
 def test_images_and_documents() -> None:
-    """Images go by URL or as data, documents as PDF or as text, with their names."""
-    parts = [
+    """Images are sent by URL or as data, documents as PDF or as text, with their names."""
+    parts: list[Part] = [
         Image(url="https://x/y.png"),
         File("application/pdf", "BBBB", "a.pdf"),
         File("text/plain", base64.b64encode(b"hello").decode()),
@@ -135,13 +135,18 @@ def test_images_and_documents() -> None:
 
 @pytest.mark.parametrize("arguments", ["{", "[1]", "7"])
 def test_arguments_that_are_no_object(arguments: str) -> None:
-    """A call whose arguments are no object shows the model what it wrote, inside of one."""
+    """If a call's arguments are no object, they are sent inside of one, so that the model sees them."""
     call = Message("assistant", [ToolCall("c", "f", arguments)])
     block = written(Request("x", messages=[HI, call]))["messages"][1]["content"][0]
     assert block["input"] == {"arguments": arguments}
 
 
-THOUGHTS = [Reasoning("hm", "sig"), Reasoning("", "EoF=", redacted=True), Reasoning("unsigned"), Text("a")]
+THOUGHTS: list[Part] = [
+    Reasoning("hm", "sig"),
+    Reasoning("", "EoF=", redacted=True),
+    Reasoning("unsigned"),
+    Text("a"),
+]
 
 
 @pytest.mark.parametrize(
@@ -152,14 +157,14 @@ THOUGHTS = [Reasoning("hm", "sig"), Reasoning("", "EoF=", redacted=True), Reason
     ],
 )
 def test_thoughts_handed_back(setting: str, kinds: list[str]) -> None:
-    """Where the model thinks, its own signed thoughts go back to it; nobody else's, and not otherwise."""
+    """If the model thinks, its own signed thoughts are sent back; those of others are not."""
     request = Request("x", messages=[HI, Message("assistant", list(THOUGHTS)), HI])
     body = written(request, thinking=setting)
     assert [block["type"] for block in body["messages"][1]["content"]] == kinds
 
 
 def test_tools() -> None:
-    """Tools go with their schemas untouched."""
+    """Tools are sent with their schemas unchanged."""
     body = written(asked(tools=[Tool("f", "does f", SCHEMA), Tool("g")]))
     assert body["tools"] == [
         {"name": "f", "description": "does f", "input_schema": SCHEMA},
@@ -203,7 +208,7 @@ STRUCTURED: list[tuple[dict[str, Any], list[str], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("fields", "names", "choice"), STRUCTURED)
 def test_a_structured_answer(fields: dict[str, Any], names: list[str], choice: dict[str, Any]) -> None:
-    """A schema is a tool that must be called, unless the client's own must be."""
+    """A schema becomes a tool that must be called, unless the client's own must be."""
     request = asked(response_schema=SCHEMA, **fields)
     body = written(request)
     assert [tool["name"] for tool in body["tools"]] == names
@@ -241,7 +246,7 @@ THINKING: list[tuple[str, dict[str, Any], dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("setting", "fields", "wire", "ignored"), THINKING)
 def test_thinking(setting: str, fields: dict[str, Any], wire: dict[str, Any], ignored: list[str]) -> None:
-    """Effort becomes thinking as the setting says, and what it excludes is named as ignored."""
+    """Effort becomes thinking as the setting says, and what thinking excludes is named as ignored."""
     request = asked(**fields)
     assert written(request, thinking=setting) == PLAIN | wire
     assert request.ignored == ignored
@@ -249,12 +254,12 @@ def test_thinking(setting: str, fields: dict[str, Any], wire: dict[str, Any], ig
 
 @pytest.mark.parametrize("setting", ["adaptive", "budget"])
 def test_no_thinking_where_a_tool_is_forced(setting: str) -> None:
-    """The API lets no model think that is made to call a tool."""
+    """The API does not let a model think if a tool is forced."""
     assert "thinking" not in written(asked(response_schema=SCHEMA, effort="high"), thinking=setting)
 
 
 def test_no_budget_after_a_call() -> None:
-    """With a budget the API wants back the signed thoughts before a call: without, there is none."""
+    """With a budget the API requires signed thoughts before a call; if there are none, thinking is off."""
     call = Message("assistant", [ToolCall("c", "f", "{}")])
     request = Request("x", messages=[HI, call, Message("user", [ToolResult("c", (Text("1"),))])])
     assert "thinking" not in written(request, thinking="budget")
@@ -287,14 +292,14 @@ OWN: list[tuple[str, dict[str, Any], str | None, dict[str, Any]]] = [
 def test_thinking_in_the_apis_own_words(
     setting: str, thinking: dict[str, Any], effort: Any, wire: dict[str, Any]
 ) -> None:
-    """A client that speaks of thinking as the API does is passed on, whatever the setting."""
+    """If a client sets thinking in the API's own form, it is passed on, whatever the setting."""
     request = asked(effort=effort, extra={"anthropic_thinking": thinking})
     assert written(request, thinking=setting) == PLAIN | wire
 
 
 DISABLED = {"type": "disabled"}
 BUDGET = {"type": "enabled", "budget_tokens": 5000}
-# model, what the client says in the API's own words, effort: what of both the API hears, what is ignored
+# model, the client's thinking in the API's own form, effort: what is sent of both, what is ignored
 BY_MODEL: list[tuple[str, Any, Any, dict[str, Any], list[str]]] = [
     ("claude-sonnet-5", DISABLED, None, {"thinking": DISABLED}, []),
     ("claude-sonnet-5", None, "none", {"thinking": DISABLED}, []),
@@ -335,7 +340,7 @@ BY_MODEL: list[tuple[str, Any, Any, dict[str, Any], list[str]]] = [
 def test_thinking_as_the_model_takes_it(
     model: str, own: Any, effort: Any, wire: dict[str, Any], ignored: list[str]
 ) -> None:
-    """What a client says of thinking comes to what its model takes, and it is told what cannot be."""
+    """A client's thinking is adapted to what its model accepts, and the client is told what is ignored."""
     request = asked(effort=effort, extra={} if own is None else {"anthropic_thinking": own})
     body = written(request, model=model)
     assert {name: body[name] for name in ("thinking", "output_config") if name in body} == wire
@@ -354,7 +359,7 @@ def test_thinking_as_the_model_takes_it(
     ],
 )
 def test_sampling_as_the_model_takes_it(model: str, sent: dict[str, Any], ignored: list[str]) -> None:
-    """What a model does not take of the sampling is left out and named."""
+    """Sampling that a model does not accept is left out and named."""
     request = asked(temperature=0.2, top_p=0.5, extra={"top_k": 1})
     body = written(request, model=model)
     assert {name: body[name] for name in ("temperature", "top_p", "top_k") if name in body} == sent
@@ -362,14 +367,14 @@ def test_sampling_as_the_model_takes_it(model: str, sent: dict[str, Any], ignore
 
 
 def test_defaults_of_sampling_are_nothing_to_tell() -> None:
-    """A model that is not sampled is not told its own defaults, and nor is the client."""
+    """If a model has no sampling, default values are not sent, and not named as ignored either."""
     request = asked(temperature=1, top_p=1)
     assert not {"temperature", "top_p"} & written(request, model="claude-opus-5-5").keys()
     assert request.ignored == []
 
 
 def test_models_that_cannot_be_forced() -> None:
-    """A tool is not forced on them; an answer of a schema is asked in the API's newer way."""
+    """Such a model is never forced to call a tool; a schema is sent in the API's newer form."""
     with pytest.raises(BeyondModel, match="claude-opus-5-5") as caught:
         written(asked(tools=[Tool("f")], tool_choice=ToolChoice("required")), model="claude-opus-5-5")
     assert caught.value.param == "tool_choice"
@@ -382,7 +387,7 @@ def test_models_that_cannot_be_forced() -> None:
 
 
 def test_what_only_this_api_has() -> None:
-    """The API's own tools and fields go along, and features on trial as a header."""
+    """The API's own tools and fields are passed on, and beta features as a header."""
     search = {"type": "web_search_20250305", "name": "web_search"}
     extra = {
         "anthropic_beta": ["a-1", "b-2"],
@@ -399,7 +404,7 @@ def test_what_only_this_api_has() -> None:
 
 
 def test_the_prompt_cache() -> None:
-    """The ends of the tools, the system prompt and the newest message are marked."""
+    """The ends of the tools, the system prompt and the newest message get cache marks."""
     request = Request(
         "x",
         "be brief",
@@ -411,9 +416,3 @@ def test_the_prompt_cache() -> None:
     assert [block.get("cache_control") for block in marked] == [MARK] * 3
     assert msgspec.json.encode(body).count(b"cache_control") == 3
     assert "cache_control" not in str(written(request))
-
-
-def test_an_agent_is_refused() -> None:
-    """A model that is configured with an agent cannot be had here."""
-    with pytest.raises(InvalidRequest, match="claude-cli"):
-        written(asked(agent=Agent(("Read",), "/")))

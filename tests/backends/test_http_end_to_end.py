@@ -1,9 +1,10 @@
-"""The whole way: an OpenAI client, the proxy with a ``proxy.toml``, and scripted upstreams over HTTP."""
+"""The whole path: an OpenAI client, the proxy with a ``proxy.toml``, and scripted upstreams over HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ import pytest
 
 from claude_max_proxy.config import load
 from claude_max_proxy.http_upstream import client as client_module
-from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.runtime.runtime import Runtime
 from claude_max_proxy.server.app import build_app
 from claude_max_proxy.testing import (
     Drop,
     ErrorEvent,
+    Fault,
     Hang,
     Reply,
     ScriptedOpenAI,
@@ -26,7 +28,10 @@ from claude_max_proxy.testing import (
     Text,
     Thinking,
     ToolUse,
+    api_limit_headers,
     fault,
+    limit_headers,
+    openai_limit_headers,
 )
 from claude_max_proxy.testing.listener import Listener
 from tests import pictures
@@ -70,11 +75,16 @@ SCHEMA = {
 }
 
 
+def windows(house: House, backend: str) -> dict[str, float | None]:
+    """Return how far the limits of a backend are used."""
+    return {window.name: window.used for window in house.runtime.backends[backend].windows()}
+
+
 class House:
-    """The proxy, a client of it, and both upstreams."""
+    """The proxy, a client for it, and both upstreams."""
 
     def __init__(self, url: str, runtime: Runtime, upstreams: dict[str, ScriptedUpstream]) -> None:
-        """Make the client."""
+        """Set up the client."""
         self.url = url
         self.runtime = runtime
         self.upstreams = upstreams
@@ -86,7 +96,7 @@ class House:
         return await self.client.chat.completions.create(model=model, **fields)
 
     async def stream(self, model: str, **fields: Any) -> list[Any]:
-        """Ask one question and keep every chunk of the answer."""
+        """Ask one question and return every chunk of the answer."""
         options = {"include_usage": True}
         return [part async for part in await self.ask(model, stream=True, stream_options=options, **fields)]
 
@@ -114,7 +124,7 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 @BOTH
 async def test_a_whole_answer(house: House, model: str) -> None:
-    """A question is answered, under the model's name as asked, with its tokens."""
+    """A question is answered, with the requested model's name and the tokens."""
     reply = Reply((Text("Hello you"),), input_tokens=7, output_tokens=3, cache_read=5, cache_write=2)
     house.upstreams[model].script(reply)
     answer = await house.ask(model, max_tokens=99)
@@ -127,7 +137,7 @@ async def test_a_whole_answer(house: House, model: str) -> None:
 
 
 async def test_keys(house: House) -> None:
-    """Each upstream is asked with its own key, from where the configuration says."""
+    """Each upstream gets its own key, from the place that the configuration names."""
     await house.ask("o")
     await house.ask("a")
     sent = {name: upstream.requests[0].headers for name, upstream in house.upstreams.items()}
@@ -154,7 +164,7 @@ async def test_a_stream(house: House, model: str) -> None:
 @BOTH
 @pytest.mark.parametrize("stream", [False, True])
 async def test_tools(house: House, model: str, stream: bool) -> None:
-    """Calls come back, in parallel, and their results lead on."""
+    """Calls are returned, in parallel, and their results continue the conversation."""
     house.upstreams[model].script(
         Reply((Text("adding"), ToolUse("add", {"a": 1}, "c1"), ToolUse("add", {}, "c2")))
     )
@@ -194,7 +204,7 @@ async def test_images(house: House, model: str) -> None:
 
 @BOTH
 async def test_a_structured_answer(house: House, model: str) -> None:
-    """An answer by schema is text that is JSON, whichever way the upstream gives it."""
+    """An answer with a schema is a text of JSON, in whichever way the upstream sends it."""
     said = '{"city":"Bern"}'
     block = Text(said, 3) if model == "o" else ToolUse("answer", json.loads(said))
     schema: Any = {"type": "json_schema", "json_schema": {"name": "x", "schema": SCHEMA, "strict": True}}
@@ -218,7 +228,7 @@ async def test_effort(house: House, model: str) -> None:
 @BOTH
 @pytest.mark.parametrize("failing", [fault(529), Drop()])
 async def test_tried_again(house: House, model: str, failing: Any) -> None:
-    """A failure before the first byte is not seen by the client."""
+    """A temporary failure before the first byte is not visible to the client."""
     house.upstreams[model].script(failing, Reply((Text("yes"),)))
     assert (await house.ask(model)).choices[0].message.content == "yes"
     assert len(house.upstreams[model].requests) == 2
@@ -256,10 +266,25 @@ async def test_a_failure_in_the_middle(house: House, model: str, failing: Any) -
 
 
 @BOTH
+@pytest.mark.parametrize("failing", [ErrorEvent(3), Drop(3)])
+async def test_a_whole_answer_that_breaks_off(house: House, model: str, failing: Any) -> None:
+    """A whole answer is asked for again, since nothing was sent yet, and no more often than configured."""
+    upstream = house.upstreams[model]
+    upstream.script(failing, Reply((Text("yes"),)))
+    assert (await house.ask(model)).choices[0].message.content == "yes"
+    assert len(upstream.requests) == 2
+
+    upstream.script(failing, failing, Reply((Text("too late"),)))
+    with pytest.raises(openai.APIStatusError):
+        await house.ask(model)
+    assert len(upstream.requests) == 4
+
+
+@BOTH
 @pytest.mark.parametrize("after", [None, 3])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_client_that_leaves(house: House, model: str, after: int | None, stream: bool) -> None:
-    """The upstream sees the client leave, whatever was said by then."""
+    """The upstream notices when the client disconnects, whatever was sent by then."""
     upstream = house.upstreams[model]
     upstream.script(Hang(after))
     body = {"model": model, "messages": [{"role": "user", "content": "x"}], "stream": stream}
@@ -271,7 +296,7 @@ async def test_a_client_that_leaves(house: House, model: str, after: int | None,
 
 
 async def test_connections_are_used_again(house: House) -> None:
-    """Answers one after the other, whole or streamed, need one connection."""
+    """Several answers in turn, whole or streamed, use one connection."""
     for _ in range(5):
         await house.ask("o")
         await house.stream("a")
@@ -280,14 +305,14 @@ async def test_connections_are_used_again(house: House) -> None:
 
 
 async def test_many_at_once(house: House) -> None:
-    """Answers at the same time do not mix."""
+    """Answers at the same time are not mixed up."""
     texts = [f"question {number}" for number in range(40)]
     answers = await asyncio.gather(*[house.ask("oa"[n % 2], text) for n, text in enumerate(texts)])
     assert [a.choices[0].message.content for a in answers] == [f"You said: {text}" for text in texts]
 
 
 async def test_what_openai_honours(house: House) -> None:
-    """Parameters and content that an OpenAI-compatible server knows reach it, and none is told as ignored."""
+    """Parameters and content that an OpenAI-compatible server knows reach it; none is named as ignored."""
     parts = [
         {"type": "text", "text": "look and listen"},
         {"type": "image_url", "image_url": {"url": "http://cam.lan/now.png"}},
@@ -303,7 +328,7 @@ async def test_what_openai_honours(house: House) -> None:
 
 
 async def test_what_anthropic_does_not(house: House) -> None:
-    """The same are ignored by name, or refused, where the model behind the name knows nothing of them."""
+    """The same parameters are ignored by name, or refused, if the model's backend does not know them."""
     raw = house.client.chat.completions.with_raw_response
     hello: Any = [{"role": "user", "content": "hi"}]
     answer = await raw.create(model="a", messages=hello, seed=0, verbosity="low", user="me")
@@ -355,7 +380,7 @@ async def test_embeddings_that_cannot_be(
 
 
 async def test_embeddings_that_fail(house: House) -> None:
-    """A failing upstream's error comes through as it does for an answer."""
+    """A failing upstream's error is passed on as for an answer."""
     house.upstreams["o"].script(fault(401), fault(529), fault(529))
     with pytest.raises(openai.AuthenticationError):
         await house.client.embeddings.create(model="text-embedding-3-small", input="x")
@@ -364,7 +389,7 @@ async def test_embeddings_that_fail(house: House) -> None:
 
 
 async def test_what_is_known_of_models(house: House) -> None:
-    """The model list says what the configuration says."""
+    """The model list shows what the configuration says."""
     async with httpx.AsyncClient() as client:
         row = (await client.get(f"{house.url}/v1/models/o")).json()
         other = (await client.get(f"{house.url}/v1/models/a")).json()
@@ -373,7 +398,7 @@ async def test_what_is_known_of_models(house: House) -> None:
 
 
 async def ask_messages(house: House, path: str, **fields: Any) -> httpx.Response:
-    """Ask in the Messages API's own words."""
+    """Ask in the form of the Messages API."""
     body = {"model": "a", "max_tokens": 2000, "messages": [{"role": "user", "content": "hi"}], **fields}
     headers = {"anthropic-beta": "context-management-2025-06-27,two-2025-01-01"}
     async with httpx.AsyncClient(base_url=house.url, timeout=10, trust_env=False) as client:
@@ -381,7 +406,7 @@ async def ask_messages(house: House, path: str, **fields: Any) -> httpx.Response
 
 
 async def test_what_only_the_messages_api_has(house: House) -> None:
-    """Anthropic's own tools, fields and features on trial go along to Anthropic."""
+    """Anthropic's own tools, fields and beta features are passed on to Anthropic."""
     search = {"type": "web_search_20250305", "name": "web_search"}
     fields = {"top_k": 5, "metadata": {"user_id": "me"}, "context_management": {"edits": []}}
     answer = await ask_messages(house, "/v1/messages", tools=[search], **fields)
@@ -400,7 +425,7 @@ async def test_what_only_the_messages_api_has(house: House) -> None:
 
 @pytest.mark.parametrize("thinking", [{"type": "adaptive"}, {"type": "enabled", "budget_tokens": 1500}])
 async def test_thinking_there_and_back(house: House, thinking: Any) -> None:
-    """A client that asks for thinking gets signed thoughts, and they go back where they came from."""
+    """A client that asks for thinking gets signed thoughts, and they are sent back to the same upstream."""
     house.upstreams["a"].script(Reply((Thinking("hm hm"), Text("Hello"))))
     answer = await ask_messages(house, "/v1/messages", thinking=thinking)
     assert house.upstreams["a"].requests[0].body["thinking"] == thinking
@@ -416,7 +441,7 @@ async def test_thinking_there_and_back(house: House, thinking: Any) -> None:
 
 
 async def test_counts(house: House) -> None:
-    """Anthropic counts for itself; for a server that cannot, it is an estimate."""
+    """Anthropic counts tokens itself; for a server that cannot, the count is an estimate."""
     counted = await ask_messages(house, "/v1/messages/count_tokens")
     assert counted.json()["input_tokens"] > 1
     assert "x-proxy-estimated" not in counted.headers
@@ -426,14 +451,14 @@ async def test_counts(house: House) -> None:
 
 
 def refuse(name: str, text: str) -> Any:
-    """Make an upstream that refuses a field."""
+    """Return an upstream that refuses a field."""
     return lambda body: fault(400, text) if name in body else None
 
 
 @BOTH
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_refused_parameter(stream: bool, model: str, house: House) -> None:
-    """A parameter that the server refuses is left out, once it is known from the start, and named."""
+    """A parameter that the server refuses is left out, from the start once that is known, and named."""
     upstream = house.upstreams[model]
     upstream.answer_with(refuse("stop" if model == "o" else "stop_sequences", "'stop' is not supported"))
     for count in (2, 1):
@@ -447,10 +472,27 @@ async def test_a_refused_parameter(stream: bool, model: str, house: House) -> No
 
 @BOTH
 async def test_a_refused_meaning(model: str, house: House) -> None:
-    """A forced tool that the server refuses is the client's to change, and the error says how."""
+    """If the server refuses a forced tool, the client has to change it, and the error says how."""
     upstream = house.upstreams[model]
     upstream.answer_with(refuse("tool_choice", "tool_choice: type 'any' is not supported for this model"))
     with pytest.raises(openai.BadRequestError, match='leave it at "auto"') as caught:
         await house.ask(model, tools=[TOOL], tool_choice="required")
     assert caught.value.param == "tool_choice"
     assert len(upstream.requests) == 1
+
+
+async def test_the_provider_s_limits(house: House) -> None:
+    """The headers of an answer, and of a refusal, tell how far the provider's limits are used."""
+    assert windows(house, "local") == {}
+    house.upstreams["o"].script(Reply((Text("hi"),), headers=openai_limit_headers(0.25)))
+    await house.ask("o")
+    assert windows(house, "local") == {"requests": 0.25, "tokens": 0.25}
+    (requests, _) = house.runtime.backends["local"].windows()
+    assert requests.resets_at == pytest.approx(time.time() + 360, abs=5)
+    headers = {**api_limit_headers(0.5), **limit_headers("allowed_warning", 0.91)}
+    refusal = Fault(400, "invalid_request_error", "no", headers)
+    house.upstreams["a"].script(refusal)
+    with pytest.raises(openai.BadRequestError):
+        await house.ask("a")
+    found = {"five_hour": 0.91, "input_tokens": 0.5, "plan": None, "requests": 0.5, "tokens": 0.5}
+    assert windows(house, "claude-api") == found

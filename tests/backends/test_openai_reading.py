@@ -1,4 +1,4 @@
-"""Reading an OpenAI-compatible answer: wire in, events out, in whole and byte by byte."""
+"""Reading an OpenAI-compatible answer: events for bytes, at once and byte by byte."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from claude_max_proxy import (
     Event,
-    Overloaded,
     PartDelta,
     PartStarted,
     ProxyError,
@@ -20,19 +19,18 @@ from claude_max_proxy import (
     Started,
     Text,
     ToolCall,
-    UpstreamFailed,
-    UpstreamRefused,
     Usage,
     fold,
 )
 from claude_max_proxy.backends.openai_api.reading import AnswerReader
+from claude_max_proxy.errors import Overloaded, UpstreamFailed, UpstreamRefused
 
 
 DONE = b"data: [DONE]\n\n"
 
 
 def chunk(delta: dict[str, Any] | None = None, reason: str | None = None, **fields: Any) -> bytes:
-    """One event of a stream."""
+    """Return one event of a stream."""
     choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": reason}]
     return b"data: " + json.dumps({"model": "m", "choices": choices, **fields}).encode() + b"\n\n"
 
@@ -40,7 +38,7 @@ def chunk(delta: dict[str, Any] | None = None, reason: str | None = None, **fiel
 def call(
     index: int | None = None, id: str | None = None, name: str | None = None, arguments: Any = None
 ) -> Any:
-    """The delta of one fragment of a call."""
+    """Return the delta of one fragment of a call."""
     fragment: dict[str, Any] = {"type": "function", "function": {}}
     if index is not None:
         fragment["index"] = index
@@ -54,12 +52,12 @@ def call(
 
 
 def text(*pieces: str) -> bytes:
-    """Chunks of text."""
+    """Return chunks of text."""
     return b"".join(chunk({"content": piece}) for piece in pieces)
 
 
 def stream(*deltas: dict[str, Any], reason: str = "tool_calls") -> bytes:
-    """A whole stream of these deltas."""
+    """Return a whole stream of these deltas."""
     return b"".join(chunk(delta) for delta in deltas) + chunk({}, reason) + DONE
 
 
@@ -253,7 +251,7 @@ def read(wire: bytes, size: int) -> tuple[list[Event], AnswerReader]:
 
 
 def reply(wire: bytes, size: int = 10**9) -> Reply:
-    """Read an answer, by the grammar."""
+    """Read an answer, and check the grammar."""
     return fold(read(wire, size)[0])
 
 
@@ -262,7 +260,7 @@ def reply(wire: bytes, size: int = 10**9) -> Reply:
     ("wire", "parts", "reason", "usage"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
 )
 def test_answers(wire: bytes, parts: list[Any], reason: str, usage: Usage | None, size: int) -> None:
-    """Every form of answer reads as the parts it stands for, wherever it is cut."""
+    """Every form of answer is read into its parts, wherever the bytes are cut."""
     read = reply(wire, size)
     assert read.error is None
     assert (read.model, read.parts, read.reason, read.usage) == ("m", parts, reason, usage)
@@ -286,7 +284,7 @@ BROKEN: list[tuple[str, bytes, type[ProxyError], str]] = [
 @pytest.mark.parametrize("size", [10**9, 1])
 @pytest.mark.parametrize(("wire", "kind", "words"), [case[1:] for case in BROKEN], ids=[c[0] for c in BROKEN])
 def test_failures(wire: bytes, kind: type[ProxyError], words: str, size: int) -> None:
-    """What ends badly ends in the error that it is, once, and the reader knows."""
+    """A bad end of a stream becomes the matching error, once, and the reader has ended."""
     events, reader = read(wire, size)
     error = fold(events).error
     assert type(error) is kind
@@ -297,7 +295,7 @@ def test_failures(wire: bytes, kind: type[ProxyError], words: str, size: int) ->
 
 @pytest.mark.parametrize("wire", [b"data: {nonsense}\n\n", b"data: [1]\n\n", b"data: \xff\n\n"])
 def test_nonsense(wire: bytes) -> None:
-    """An event that is no chunk is an error for the client to report."""
+    """An event that is no chunk is an error for the HTTP client to report."""
     with pytest.raises((msgspec.DecodeError, ValueError)):
         AnswerReader("my").feed(wire)
 
@@ -313,7 +311,7 @@ def test_deltas_are_told_as_they_come() -> None:
 
 
 def test_ids_are_made() -> None:
-    """A call without an id gets one that every client takes as it is."""
+    """A call without an id gets one that every client accepts."""
     (made,) = reply(stream(call(0, None, "f", "{}"))).tool_calls
     assert made.id[:4] == "call"
     assert len(made.id) == 28

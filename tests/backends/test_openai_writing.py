@@ -1,4 +1,4 @@
-"""Writing a chat completion request: a Request in, the wire out."""
+"""Writing a chat completion request: the bytes for a Request."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import msgspec
 import pytest
 
 from claude_max_proxy import (
-    Agent,
     Audio,
     File,
     Image,
-    InvalidRequest,
     Message,
+    Part,
     Reasoning,
     Request,
     Text,
@@ -41,13 +40,13 @@ CLOSED = {
 
 
 def written(request: Request, **settings: Any) -> dict[str, Any]:
-    """Write a request, and read the wire."""
+    """Write a request, and parse the result."""
     body: dict[str, Any] = msgspec.json.decode(write(request, "m", OpenAIApiSettings(**settings)))
     return body
 
 
 def messages(*given: Message, system: str = "") -> Any:
-    """The wire of these messages."""
+    """Return these messages as they are sent."""
     return written(Request("x", system, list(given)))["messages"]
 
 
@@ -104,7 +103,7 @@ def test_usage_can_be_left_out() -> None:
 
 
 def test_tools() -> None:
-    """Tools go with their schemas untouched, and without what they do not say."""
+    """Tools are sent with their schemas unchanged, and without fields that are not set."""
     tools = [Tool("f", "does f", SCHEMA, strict=True), Tool("g")]
     assert written(Request("x", tools=tools))["tools"] == [
         {
@@ -126,13 +125,13 @@ def test_tools() -> None:
     ],
 )
 def test_tool_choice(choice: ToolChoice, wire: dict[str, Any]) -> None:
-    """The choice of tools is said where it is not the API's default."""
+    """The choice of tools is sent if it is not the API's default."""
     body = written(Request("x", tools=[Tool("f")], tool_choice=choice))
     assert {name: value for name, value in body.items() if name not in {*ASKED, "tools"}} == wire
 
 
 def test_a_conversation() -> None:
-    """Messages keep their true roles; reasoning is not handed back."""
+    """Messages keep their true roles; reasoning is not sent back."""
     assert messages(
         Message("user", [Text("hi")]),
         Message(
@@ -161,7 +160,7 @@ def test_a_conversation() -> None:
 
 
 def test_images_in_results() -> None:
-    """Results come first, then their images in a user's message, then what the user says."""
+    """Results come first, then their images in a user's message, then the user's text."""
     assert messages(
         Message("user", [Text("and?"), ToolResult("c1", (PNG, Text("seen"))), ToolResult("c2", (PNG,))])
     ) == [
@@ -177,7 +176,7 @@ def test_images_in_results() -> None:
 
 
 def test_images_and_files() -> None:
-    """Images go as data or by URL, PDF as a file, and text as what it is."""
+    """Images are sent as data or by URL, PDFs as files, and text as text."""
     text = base64.b64encode(b"hello").decode()
     assert messages(
         Message(
@@ -205,20 +204,14 @@ def test_images_and_files() -> None:
 
 
 def test_a_message_of_nothing() -> None:
-    """A user's empty message stays one; the assistant's says nothing and is left out."""
+    """A user's empty message is sent; an empty one of the assistant's is left out."""
     assert messages(Message("user", []), Message("assistant", [])) == [{"role": "user", "content": ""}]
-
-
-def test_an_agent_is_refused() -> None:
-    """A model that is configured with an agent cannot be had here."""
-    with pytest.raises(InvalidRequest, match="claude-cli"):
-        written(Request("x", agent=Agent(("Read",), "/")))
 
 
 @pytest.mark.parametrize("handed_back", [False, True])
 def test_thoughts(handed_back: bool) -> None:
-    """What the model thought is handed back only to servers that want it, beside what it said."""
-    said = [Reasoning("Hm. "), Text("Well."), Reasoning("So."), ToolCall("c", "look", "{}")]
+    """What the model thought is sent back only to servers that want it, with the model's text."""
+    said: list[Part] = [Reasoning("Hm. "), Text("Well."), Reasoning("So."), ToolCall("c", "look", "{}")]
     request = Request("x", messages=[Message("assistant", [Reasoning("alone")]), Message("assistant", said)])
     (wire,) = written(request, hand_back_reasoning=handed_back)["messages"]
     assert wire.get("reasoning_content") == ("Hm. So." if handed_back else None)
@@ -226,6 +219,6 @@ def test_thoughts(handed_back: bool) -> None:
 
 
 def test_speech() -> None:
-    """Speech goes on as it came."""
+    """Audio is passed on unchanged."""
     (wire,) = messages(Message("user", [Text("listen"), Audio("AAAA", "wav")]))
     assert wire["content"][1] == {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}

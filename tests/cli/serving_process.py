@@ -1,17 +1,19 @@
-"""A proxy as its own process, as a user starts it, with the echo drop-in for a model."""
+"""A proxy as a separate process, as a user starts it, with the echo drop-in as a model."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
+import resource
 import shutil
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -28,7 +30,7 @@ CHAT = {"model": "echo", "messages": [{"role": "user", "content": "hi"}]}
 
 
 class Serving:
-    """The process, what it says, and a client for it."""
+    """The process, what it prints, and a client for it."""
 
     def __init__(self, folder: Path, process: asyncio.subprocess.Process) -> None:
         self.folder = folder
@@ -37,7 +39,7 @@ class Serving:
         self._heard = asyncio.Event()
 
     async def listen(self, *streams: asyncio.StreamReader | None) -> None:
-        """Keep what it says."""
+        """Keep what it prints."""
 
         async def keep(stream: asyncio.StreamReader) -> None:
             async for line in stream:
@@ -47,7 +49,7 @@ class Serving:
         await asyncio.gather(*(keep(stream) for stream in streams if stream))
 
     async def says(self, pattern: str) -> str:
-        """Wait until it says something, and give the first group."""
+        """Wait until it prints something that matches, and return the first group."""
         async with asyncio.timeout(20):
             while not (match := re.search(pattern, self.said)):
                 assert self.process.returncode is None, self.said
@@ -56,33 +58,59 @@ class Serving:
         return match[1] if match.re.groups else match[0]
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
-        """End it, and give its status."""
+        """End the process, and return its status."""
         self.process.send_signal(number)
         return await asyncio.wait_for(self.process.wait(), 20)
 
 
-def write(folder: Path, toml: str = "") -> Path:
-    """Make a folder with a ``proxy.toml`` and the echo."""
+def write(folder: Path, toml: str = "", **sources: str) -> Path:
+    """Make a folder with a ``proxy.toml``, the echo, and further plugins."""
     plugins = folder / "plugins"
     plugins.mkdir(mode=0o700, exist_ok=True)
     shutil.copyfile(ROOT / "plugins" / "echo_backend.py", plugins / "echo_backend.py")
     (plugins / "echo_backend.py").chmod(0o600)
+    for name, source in sources.items():
+        (plugins / f"{name}.py").write_text(source)
+        (plugins / f"{name}.py").chmod(0o600)
     file = folder / "proxy.toml"
     file.write_text(ECHO + toml)
     return file
 
 
 @asynccontextmanager
-async def serving(folder: Path, toml: str = "", *words: str, port: int = 0) -> AsyncIterator[Serving]:
-    """Run ``claude-max-proxy serve`` in a folder, on a free port unless it is given."""
-    write(folder, toml)
+async def serving(
+    folder: Path,
+    toml: str = "",
+    *words: str,
+    port: int = 0,
+    descriptors: int = 0,
+    environment: Mapping[str, str] = MappingProxyType({}),
+    stderr: int = asyncio.subprocess.PIPE,
+    **sources: str,
+) -> AsyncIterator[Serving]:
+    """Run ``claude-max-proxy serve`` in a folder, on a free port unless one is given.
+
+    ``descriptors`` is what the system allows it, and ``sources`` are further plugins by name.
+    """
+    write(folder, toml, **sources)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "claude_max_proxy", "serve", "--port", str(port), *words),
         cwd=folder,
-        env={**os.environ, "HOME": str(folder), "XDG_CONFIG_HOME": str(folder), "PYTHONUNBUFFERED": "1"},
+        env={
+            **os.environ,
+            "HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder),
+            "PYTHONUNBUFFERED": "1",
+            **environment,
+        },
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
+        stderr=stderr,
+        preexec_fn=limit if descriptors else None,
     )
     running = Serving(folder, process)
     listening = asyncio.get_running_loop().create_task(running.listen(process.stdout, process.stderr))
@@ -97,12 +125,12 @@ async def serving(folder: Path, toml: str = "", *words: str, port: int = 0) -> A
 
 
 async def ask(url: str, *, uds: Path | None = None, verify: Any = True, **headers: str) -> httpx.Response:
-    """Ask for a chat, over TCP or a Unix socket."""
+    """Ask for a chat over TCP or a Unix socket."""
     transport = httpx.AsyncHTTPTransport(uds=str(uds) if uds else None, verify=verify)
     async with httpx.AsyncClient(transport=transport, timeout=20) as http:
         return await http.post(f"{url}/chat/completions", json=CHAT, headers=headers)
 
 
 def trusting(certificate: Path) -> ssl.SSLContext:
-    """A client's side of TLS that trusts one certificate."""
+    """Return a client's side of TLS that trusts one certificate."""
     return ssl.create_default_context(cafile=str(certificate))

@@ -1,4 +1,4 @@
-"""``claude-max-proxy demo``: the whole way, without an account."""
+"""``claude-max-proxy demo``: a complete exchange, without an account."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEMO = [sys.executable, "-m", "claude_max_proxy", "demo"]
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """Return an environment whose temporary folder and home are watched."""
+    """Return an environment with a temporary folder and a home that the test can inspect."""
     (tmp_path / "home").mkdir()
     (tmp_path / "tmp").mkdir()
     home, temporary = str(tmp_path / "home"), str(tmp_path / "tmp")
@@ -40,12 +40,12 @@ def with_cli(environment: dict[str, str], cli: str, folder: Path) -> dict[str, s
 
 
 def left_behind(folder: Path) -> list[Path]:
-    """Return the files in its temporary folder and its home, once a moment has passed."""
+    """Return the files in its temporary folder and its home, after waiting a moment."""
     return [path for name in ("home", "tmp") for path in (folder / name).iterdir()]
 
 
 def test_shows_two_turns(cli: str, environment: dict[str, str], tmp_path: Path) -> None:
-    """It says what happened on the way, exits with 0, and leaves nothing behind."""
+    """It prints what has happened, exits with status 0, and leaves no files."""
     done = subprocess.run(
         [*DEMO, "--prompt", "/help @/etc/passwd"],
         env=with_cli(environment, cli, tmp_path),
@@ -61,11 +61,26 @@ def test_shows_two_turns(cli: str, environment: dict[str, str], tmp_path: Path) 
     assert re.search(r"first token +\d+ ms, from a process that was warm", done.stdout)
     assert re.search(r"second turn +\d+ ms, continued in the same process", done.stdout)
     assert "user       /help @/etc/passwd\n" in done.stdout
+    for line in shown_facts():
+        assert masked(line) in masked(done.stdout)
     assert left_behind(tmp_path) == []
 
 
+def shown_facts() -> list[str]:
+    """Return the lines of the README that show what the demo prints."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    facts = readme.partition("\nWhat happened\n")[2].partition("```")[0].splitlines()
+    assert len(facts) >= 3
+    return facts
+
+
+def masked(text: str) -> str:
+    """Return a text in which every number is replaced by the same one."""
+    return re.sub(r"\d[\d,.]*", "0", text)
+
+
 def test_ctrl_c(cli: str, environment: dict[str, str], tmp_path: Path) -> None:
-    """Interrupted in the middle, it ends at once, without a traceback, and leaves nothing behind."""
+    """If it is interrupted, it ends at once, without a traceback, and leaves no files."""
     demo = subprocess.Popen(
         DEMO,
         env=with_cli(environment, cli, tmp_path),
@@ -87,7 +102,7 @@ def test_ctrl_c(cli: str, environment: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_without_a_cli(environment: dict[str, str], tmp_path: Path) -> None:
-    """With no CLI anywhere, it says in one paragraph how to get one."""
+    """If there is no CLI, it says in one paragraph how to get one."""
     (tmp_path / "claude_agent_sdk").mkdir()
     (tmp_path / "claude_agent_sdk" / "__init__.py").touch()
     environment |= {"PATH": str(tmp_path), "PYTHONPATH": str(tmp_path)}
@@ -100,7 +115,7 @@ def test_without_a_cli(environment: dict[str, str], tmp_path: Path) -> None:
 
 
 def _assert_gone(group: int) -> None:
-    """Wait until nothing of a process group is left."""
+    """Wait until a process group has ended."""
     for _ in range(100):
         try:
             os.killpg(group, 0)

@@ -1,4 +1,4 @@
-"""``claude-max-proxy plugins``: the list, a new one, and one that was installed as a wheel."""
+"""``claude-max-proxy plugins``: the list, a new plugin, and one that was installed as a wheel."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from click.testing import CliRunner
 from claude_max_proxy import ConfigError
 from claude_max_proxy.cli.commands import plugins
 from claude_max_proxy.config import load
-from claude_max_proxy.plugins import BUILT_INS
-from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.plugin.plugins import BUILT_INS
+from claude_max_proxy.runtime.runtime import Runtime
 from tests.cli.test_commands import command, configuration
 from tests.cli.test_configuring import SECRET, SETTINGS
-from tests.test_drop_ins import HOOK
+from tests.plugin.test_drop_ins import HOOK
 
 
 ROOT = Path(__file__).parents[2]
 
 
 def table(*words: str) -> tuple[dict[str, list[str]], str]:
-    """Run ``plugins``, and give its rows by the plugin's name, and all of it."""
+    """Run ``plugins``, and return its rows by the plugin's name, and the whole output."""
     output = CliRunner().invoke(plugins, words, catch_exceptions=False, standalone_mode=False).output
     rows = [line.split() for line in output.split("\n\n", maxsplit=1)[0].splitlines()]
     assert rows[0] == ["PLUGIN", "STATE", "ORIGIN", "HOOKS", "SETTINGS"]
@@ -34,7 +34,7 @@ def table(*words: str) -> tuple[dict[str, list[str]], str]:
 
 
 def added(*words: str) -> str:
-    """Run ``plugins add``, and give what it prints."""
+    """Run ``plugins add``, and return what it prints."""
     return CliRunner().invoke(plugins, ["add", *words], catch_exceptions=False, standalone_mode=False).output
 
 
@@ -45,7 +45,7 @@ def test_what_comes_along() -> None:
 
 
 def test_one_that_comes_along(tmp_path: Path) -> None:
-    """A shipped plugin is put into the folder of proxy.toml, as it is, and is in use from there."""
+    """A shipped plugin is copied into the folder of proxy.toml, unchanged, and is in use from then on."""
     file = configuration(tmp_path, "")
     assert str(tmp_path / "plugins" / "openclaw_context.py") in added("openclaw_context", "-c", str(file))
     shipped = (ROOT / "plugins" / "openclaw_context.py").read_text()
@@ -53,9 +53,9 @@ def test_one_that_comes_along(tmp_path: Path) -> None:
     assert table("-c", str(file))[0]["openclaw_context"][0] == "on"
 
 
-@pytest.mark.parametrize(("name", "message"), [("openclaw", "did you mean"), ("shadow", "is there already")])
+@pytest.mark.parametrize(("name", "message"), [("openclaw", "did you mean"), ("shadow", "already exists")])
 def test_what_cannot_be_added(tmp_path: Path, name: str, message: str) -> None:
-    """A name that nobody knows, and a file that is there, are refused."""
+    """An unknown name, and a file that already exists, are refused."""
     file = configuration(tmp_path, "")
     (tmp_path / "plugins" / "shadow.py").write_text("")
     with pytest.raises(ConfigError, match=message):
@@ -63,7 +63,7 @@ def test_what_cannot_be_added(tmp_path: Path, name: str, message: str) -> None:
 
 
 def test_the_list(tmp_path: Path) -> None:
-    """Each plugin is listed with its state, its origin, its hooks, what is set, and what is wrong."""
+    """Each plugin is listed with its state, its origin, its hooks, its settings, and what is wrong."""
     file = configuration(tmp_path, f'plugins.off.enabled = false\nplugins.say.api_token = "{SECRET}"\n')
     folder = tmp_path / "plugins"
     sources = {
@@ -78,12 +78,12 @@ def test_the_list(tmp_path: Path) -> None:
         (folder / f"{name}.py").chmod(0o600)
     rows, output = table("-c", str(file))
     assert len(rows) == len(BUILT_INS) + len(sources) + 1
-    assert rows["models"] == ["on", "built-in", "map_model", "-"]
+    assert rows["model_map"] == ["on", "built-in", "map_model", "-"]
     assert rows["off"] == ["off", f"{folder}/off.py", "-", "-"]
     assert rows["say"] == ["on", f"{folder}/say.py", "rewrite_request", "api_token"]
     assert rows["broken"] == ["broken", f"{folder}/broken.py", "-", "-"]
     assert rows["two"] == ["on", f"{folder}/two.py", "log_request", "rewrite_request", "-"]
-    assert f"plugin {folder}/broken.py:1 cannot be imported: ZeroDivisionError" in output
+    assert f"{folder}/broken.py:1: the plugin cannot be imported: ZeroDivisionError" in output
     assert SECRET not in output
 
 
@@ -97,7 +97,7 @@ def new(*words: str) -> str:
 
 
 def test_a_new_plugin_works(tmp_path: Path) -> None:
-    """The file that is written is a plugin that loads, with settings, and its test passes as it is."""
+    """The file that is written is a plugin that loads and has settings, and its test passes unchanged."""
     folder = tmp_path / "plugins"
     assert "greet.py" in new("greet", "--folder", str(folder))
     file = tmp_path / "proxy.toml"
@@ -120,22 +120,51 @@ def test_a_new_plugin_works(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["Greet", "1st", "a-b", "../x", "", "a.b"])
 def test_a_name_that_is_none(tmp_path: Path, name: str) -> None:
-    """A plugin's name is one that Python can import."""
+    """A plugin's name must be one that Python can import."""
     with pytest.raises(ConfigError, match="cannot be a plugin's name"):
         new(name, "--folder", str(tmp_path))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_plugin_that_is_there(tmp_path: Path) -> None:
-    """Nothing is overwritten."""
+    """No existing file is overwritten."""
     (tmp_path / "greet.py").write_text("precious")
-    with pytest.raises(ConfigError, match=r"greet\.py is there already"):
+    with pytest.raises(ConfigError, match=r"greet\.py already exists"):
         new("greet", "--folder", str(tmp_path))
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("greet.py", "precious")]
 
 
+def test_where_a_new_one_goes(tmp_path: Path) -> None:
+    """Without a folder, a new plugin is written where shipped ones are copied to, and is in use at once."""
+    file = configuration(tmp_path, "")
+    said = new("greet", "--config", str(file))
+    assert str(tmp_path / "plugins" / "greet.py") in said
+    assert "a running proxy uses it within a second" in said
+    assert table("-c", str(file))[0]["greet"][0] == "on"
+    (tmp_path / "proxy.toml").write_text("[plugins]\npaths = []\n")
+    with pytest.raises(ConfigError, match="names no folder for plugins"):
+        new("greet", "--config", str(file))
+
+
+@pytest.mark.slow
+def test_a_new_plugin_is_typed(tmp_path: Path) -> None:
+    """The plugin and its test pass the strictest type check unchanged."""
+    new("greet", "--folder", str(tmp_path))
+    files = [str(tmp_path / name) for name in ("greet.py", "_test_greet.py")]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", f"--cache-dir={ROOT / '.mypy_cache'}", *files],
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_no_folder(tmp_path: Path) -> None:
-    """A folder that cannot be made is one sentence."""
+    """If the folder cannot be made, the error is one sentence."""
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be written"):
         new("greet", "--folder", str(tmp_path / "file"))
@@ -145,11 +174,12 @@ def test_no_folder(tmp_path: Path) -> None:
 
 
 MODULE = """
-from claude_max_proxy import ModelInfo, Settings, hookimpl
+from claude_max_proxy import Settings, hookimpl
+from claude_max_proxy.backend import Backend, ModelInfo
 import claude_max_proxy as proxy
 
 
-class Third:
+class Third(Backend):
     def __init__(self, name, settings): ...
     async def start(self): ...
     async def stop(self): ...
@@ -179,7 +209,7 @@ asyncio.run(check_backend(lambda: Third("x", None)))
 
 
 def wheel(folder: Path) -> Path:
-    """A wheel as anybody might publish one, with a plugin at its entry point."""
+    """Return a wheel as any author might publish it, with a plugin at its entry point."""
     path = folder / "some_third_party-1.0-py3-none-any.whl"
     information = "some_third_party-1.0.dist-info"
     files = {

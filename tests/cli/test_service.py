@@ -1,4 +1,4 @@
-"""``claude-max-proxy service``: the files that are written, and what is run around them."""
+"""``claude-max-proxy service``: the files that it writes, and the commands that it runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from claude_max_proxy.cli.service.windows import NAMESPACE
 
 @pytest.fixture(name="home")
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with a proxy.toml and a CLI, and no service manager but what a test puts on the PATH."""
+    """A home with a proxy.toml and a CLI, and with no service manager except what a test puts on the PATH."""
     home = tmp_path / "a home"
     cli = home / "bin" / "claude"
     cli.parent.mkdir(parents=True)
@@ -45,14 +45,14 @@ def run(*words: str) -> Result:
 
 
 def printed(manager: str) -> str:
-    """The service's file, as ``--print`` shows it."""
+    """Return the service's file, as ``--print`` shows it."""
     result = run("install", "--print", "--manager", manager)
     assert result.exit_code == 0, result.exception
     return result.stdout
 
 
 def program(home: Path, name: str, script: str) -> Path:
-    """Put a program on the PATH, which keeps what it was called with; give where."""
+    """Put a program on the PATH that records its arguments; return the file that it records them in."""
     log = home / f"{name}.log"
     path = home / "bin" / name
     path.write_text(f'#!/bin/sh\necho "$@" >> "{log}"\n{script}\n')
@@ -74,7 +74,7 @@ def test_the_systemd_unit(home: Path) -> None:
 
 @pytest.mark.parametrize("folder", ["plain", "with space", 'a"quote', "50%h$HOME", "back\\slash", "ümläut"])
 def test_systemd_takes_the_unit(home: Path, folder: str) -> None:
-    """The checker of systemd has nothing to say, whatever is in the paths."""
+    """The checker of systemd finds no fault, whatever the paths contain."""
     checker = shutil.which("systemd-analyze", path="/usr/bin:/bin")
     assert checker, "systemd-analyze is needed, from the package systemd"
     (home / folder).mkdir()
@@ -89,7 +89,7 @@ def test_systemd_takes_the_unit(home: Path, folder: str) -> None:
 
 
 def test_the_launchd_agent(home: Path) -> None:
-    """The property list starts at login, again after a crash, and keeps a log."""
+    """With the property list the agent starts at login and again after a crash, and writes a log."""
     agent: dict[str, Any] = plistlib.loads(printed("launchd").encode())
     serve = ["-m", "claude_max_proxy", "serve", "--config", str(home / "proxy.toml")]
     assert agent["ProgramArguments"] == [sys.executable, *serve]
@@ -100,7 +100,7 @@ def test_the_launchd_agent(home: Path) -> None:
 
 
 def test_the_windows_task(home: Path) -> None:
-    """The task has the scheduler's namespace and parts, and runs our command without a window."""
+    """The task has the scheduler's namespace and elements, and runs our command without a window."""
     task = ET.fromstring(printed("windows").replace("encoding='utf-16'", ""))
     names = {"t": NAMESPACE}
     assert task.tag == f"{{{NAMESPACE}}}Task"
@@ -120,7 +120,7 @@ def test_the_windows_task(home: Path) -> None:
 
 @pytest.mark.parametrize("manager", ["systemd", "launchd", "windows"])
 def test_no_secrets(home: Path, monkeypatch: pytest.MonkeyPatch, manager: str) -> None:
-    """No file holds a secret; what the service will not have is said by its name."""
+    """No file contains a secret; variables that the service will not have are named."""
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-hush")
     monkeypatch.setenv("HTTPS_PROXY", "http://me:hush@proxy:1")
     monkeypatch.setenv("HTTP_PROXY", "http://proxy:1")
@@ -133,6 +133,7 @@ def test_no_secrets(home: Path, monkeypatch: pytest.MonkeyPatch, manager: str) -
     result = run("install", "--print", "--manager", manager)
     assert "hush" not in result.output
     assert "ANTHROPIC_API_KEY, HTTPS_PROXY, MY_KEY" in result.stderr
+    assert ('[backends.claude] env = { NAME = "file:PATH" }' in result.stderr) is (manager != "systemd")
     assert "http://proxy:1" in result.stdout
     assert "/elsewhere" in result.stdout
 
@@ -164,7 +165,7 @@ def test_installing_with_systemd(home: Path) -> None:
 
 
 def test_installing_with_launchd(home: Path) -> None:
-    """The agent is loaded into the user's own domain; a second time it is unloaded first."""
+    """The agent is loaded into the user's own domain; if it is loaded already, it is unloaded first."""
     log = program(home, "launchctl", "exit 0")
     for _ in range(2):
         result = run("install", "--manager", "launchd")
@@ -184,7 +185,7 @@ def test_installing_with_launchd(home: Path) -> None:
     ],
 )
 def test_where_there_is_no_user_systemd(home: Path, script: str, reason: str) -> None:
-    """In a container the command says so, what to do, and writes nothing."""
+    """In a container the command says that it is one, and what to do, and writes nothing."""
     if script:
         program(home, "systemctl", script)
     result = run("install", "--manager", "systemd")
@@ -194,35 +195,52 @@ def test_where_there_is_no_user_systemd(home: Path, script: str, reason: str) ->
 
 
 def test_a_step_that_fails(home: Path) -> None:
-    """What the service manager says against it is what the user reads."""
+    """What the service manager reports is shown to the user."""
     program(home, "launchctl", "echo 'Bootstrap failed: 5' >&2; exit 5")
     assert "Bootstrap failed: 5" in str(run("install", "--manager", "launchd").exception)
 
 
 def test_nothing_is_installed(home: Path) -> None:
-    """Status says so with a status of 1, and uninstalling is refused."""
+    """If the service is not installed, ``status`` says so and returns 1, and uninstalling is refused."""
     status = run("status", "--manager", "systemd")
     assert status.exit_code == 1
     assert status.stdout.startswith(f"not installed: there is no {home}")
     assert "no service is installed" in str(run("uninstall", "--manager", "systemd").exception)
+
+
+@pytest.mark.parametrize("manager", ["systemd", "launchd", "windows"])
+def test_the_log_of_no_service(home: Path, manager: str) -> None:
+    """Without a service its log says so, and how to get one, whatever the journal or an old file has."""
+    program(home, "journalctl", "exit 0")
+    told = str(run("logs", "--manager", manager).exception)
+    assert told.startswith("no service is installed: there is no /")
+    assert told.endswith("`claude-max-proxy service install` makes it")
+
+
+def test_a_service_that_has_logged_nothing(home: Path) -> None:
+    """A log file that is not there yet is told."""
+    program(home, "launchctl", "exit 0")
+    assert run("install", "--manager", "launchd").exit_code == 0
     assert "there is no log yet" in str(run("logs", "--manager", "launchd").exception)
 
 
 def test_a_broken_configuration_is_not_installed(home: Path) -> None:
-    """A service that could not start is not made."""
+    """No service is written if it could not start."""
     (home / "proxy.toml").write_text("[server]\nprot = 1\n")
     assert "did you mean 'port'" in str(run("install", "--print").exception)
 
 
 def test_the_journal(home: Path) -> None:
-    """With systemd the log is the journal's."""
+    """With systemd, the journal is shown as the log."""
     log = program(home, "journalctl", "exit 0")
+    program(home, "systemctl", "exit 0")
+    assert run("install", "--manager", "systemd").exit_code == 0
     assert run("logs", "--manager", "systemd", "--no-follow", "-n", "5").exit_code == 0
     assert log.read_text() == f"--user --unit {UNIT} --lines 5 --output cat --no-pager\n"
 
 
 def test_the_log_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """Without a journal the last lines of the log file are shown."""
+    """Without a journal, the last lines of the log file are shown."""
     path = tmp_path / "log"
     path.write_text("".join(f"{number}\n" for number in range(10)))
     follow_file(path, 2, follow=False)
@@ -230,7 +248,7 @@ def test_the_log_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_service_needs_no_configuration(home: Path) -> None:
-    """With the defaults nothing is named, so that a proxy.toml that is written later is found."""
+    """With the default settings no file is named, so that a proxy.toml that is written later is found."""
     (home / "proxy.toml").unlink()
     plan: Plan = make_plan(None)
     assert plan.command[-1] == "serve"

@@ -15,6 +15,8 @@ from tests.clients.installing import Installed, install
 from tests.clients.matrix import LOGS, Outcome, Wanted, run_client
 from tests.clients.registry import APART, NAMES, load
 from tests.clients.table import Line, failed, table
+from tests.clients.together import NAMES as INTERLEAVED
+from tests.clients.together import run_together
 from tests.installed_cli import ROOT
 
 
@@ -39,11 +41,28 @@ def main() -> int:
     except RuntimeError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
+    if arguments.together:
+        return _together(clis)
     lines = _lines(chosen, clis, lambda check: _wanted(check, arguments))
     everything = not arguments.clients
     lines += [Line(client.title, "", "", reason=client.apart) for client in APART if everything]
     print(f"\n{table(lines)}")  # noqa: T201
-    return _verdict(lines)
+    return max(_verdict(lines), _together(clis) if everything else 0)
+
+
+def _together(clis: list[str]) -> int:
+    """Let three of them talk at once, with each CLI; return the status."""
+    failures = 0
+    for cli in clis:
+        _say(f"{', '.join(INTERLEAVED)} at once with Claude Code {installed_cli.version(cli)}")
+        try:
+            asyncio.run(run_together(cli, _say))
+        except (AssertionError, RuntimeError) as error:
+            failures += 1
+            _say(f"  FAILED: {' '.join(str(error).split())}")
+        else:
+            _say("  ok: each sees what it sees alone")
+    return 1 if failures else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -52,6 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cli", action="append", help="2.1.197, newest or a path (default: both versions)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only checks with this in their names")
     parser.add_argument("--api", choices=("chat", "responses", "messages"), help="only checks by this API")
+    parser.add_argument("--together", action="store_true", help="let three clients talk at once, and compare")
     parser.add_argument("--list", action="store_true", help="list the clients")
     return parser.parse_args()
 

@@ -27,14 +27,14 @@ def within(part: str, whole: str, what: str) -> None:
 
 
 def fine(output: Output) -> str:
-    """Expect a command to have ended well, and give what it printed."""
+    """Expect a command to have ended well, and return what it printed."""
     said = (output.errors or output.printed)[-_LENGTH:]
     assert output.status == 0, f"it ended with status {output.status}: {said}"
     return output.printed
 
 
 def document(printed: str) -> dict[str, Any]:
-    """Return the JSON object that is in what a command printed, whatever stands before it."""
+    """Return the JSON object in what a command printed, whatever comes before it."""
     start = printed.find("{")
     assert start >= 0, f"no JSON was printed: {printed[-_LENGTH:]!r}"
     found: dict[str, Any] = json.JSONDecoder().raw_decode(printed, start)[0]

@@ -1,6 +1,6 @@
-"""Lets a program do what it is asked: each line of standard input names a function of it, and its arguments.
+"""Runs a program's functions: each line of standard input names one, and its arguments.
 
-Copied beside a client's own files, and run with the client's own Python.
+It is copied to a client's own files, and run with the client's own Python.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 
 
 def serve(functions):
-    """Call functions, plain ones and coroutines, as they are asked for; print what each gives as JSON."""
+    """Call functions and coroutines as they are asked for; print what each returns as JSON."""
     asyncio.run(_serve(functions))
 
 

@@ -1,4 +1,4 @@
-"""Installing clients from npm and PyPI, each into a folder of its own below `.cache/clients`."""
+"""Installs clients from npm and PyPI, each into its own folder below `.cache/clients`."""
 
 from __future__ import annotations
 

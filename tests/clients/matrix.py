@@ -60,7 +60,7 @@ async def run_client(
 
 
 async def _run(check: Check, stage: Stage) -> Outcome:
-    stage.begin(check.api)
+    await stage.begin(check.api)
     began = time.monotonic()
     failure = await _failure(check, stage)
     return Outcome(check, len(stage.upstream.requests), failure, time.monotonic() - began)

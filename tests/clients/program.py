@@ -28,7 +28,7 @@ class Program:
         self._errors = asyncio.get_running_loop().create_task(self._hear(process.stderr))
 
     async def ask(self, what: str, arguments: dict[str, Any], within: float) -> Any:
-        """Call its function `what`, and give what that returns; raise AssertionError for what it raises."""
+        """Call its function `what`, and return what that returns; raise AssertionError for what it raises."""
         self._input.write(json.dumps([what, arguments]).encode() + b"\n")
         try:
             async with asyncio.timeout(within):

@@ -30,10 +30,10 @@ APART = (
     Client(
         "cursor",
         "Cursor",
-        apart="a desktop program, which asks through its makers' servers: they cannot reach this machine",
+        apart="it is a desktop program and asks through its makers' servers, which cannot reach this machine",
     ),
-    Client("cline", "Cline", apart="an extension of VS Code, which needs a desktop"),
-    Client("continue", "Continue", apart="an extension of VS Code, which needs a desktop"),
+    Client("cline", "Cline", apart="it is an extension of VS Code, which needs a desktop"),
+    Client("continue", "Continue", apart="it is an extension of VS Code, which needs a desktop"),
 )
 
 

@@ -46,7 +46,7 @@ class Scenarios:
     """Checks of a library through its program."""
 
     def __init__(self, client: Client, program: str) -> None:
-        """Make checks for `client`, by what the functions of `program` give."""
+        """Make checks for `client` from what the functions of `program` return."""
         self._client = client
         self._program = program
 
@@ -70,18 +70,18 @@ class Scenarios:
         return await stage.ask(self._program, function, **arguments)
 
     async def _whole(self, stage: Stage) -> None:
-        """A whole answer, to a text that arrives byte for byte."""
+        """The prompt arrives byte for byte, and the whole answer comes back."""
         answer = await self._ask(stage, "whole", text=HELLO)
         same(answer, f"You said: {HELLO}", "the answer")
 
     async def _streamed(self, stage: Stage) -> None:
-        """A streamed answer, in the pieces in which the model said it."""
+        """A streamed answer comes in the same pieces in which the model said it."""
         pieces = await self._ask(stage, "streamed", text=f"[[deltas {PIECES}]]")
         same("".join(pieces), words(PIECES), "the answer")
         holds(len(pieces) >= PIECES, f"the answer came in {len(pieces)} pieces, not {PIECES}")
 
     async def _usage(self, stage: Stage) -> None:
-        """A streamed answer tells what it used, cached input included."""
+        """A streamed answer reports its usage, cached input included."""
         stage.upstream.script(
             Reply((Text("Hello"),), input_tokens=10, cache_read=200, cache_write=30, output_tokens=7)
         )
@@ -89,7 +89,7 @@ class Scenarios:
         same(used, {"input": 240, "cached": 200, "output": 7}, "what was used")
 
     async def _turns(self, stage: Stage) -> None:
-        """A conversation of three turns goes on in the process that answered last."""
+        """A conversation of three turns continues in the process that answered last."""
         texts = [f"[[say It is {word}.]]" for word in ("one", "two", "three")]
         answers = await self._ask(stage, "turns", texts=texts)
         same(answers, ["It is one.", "It is two.", "It is three."], "the answers")
@@ -100,7 +100,7 @@ class Scenarios:
         same(await stage.live(3), [False, True, True], "which requests went on in place")
 
     async def _tools(self, stage: Stage) -> None:
-        """An agent with two tools, called in parallel and one after the other, works to its end."""
+        """An agent with two tools, called in parallel and one after the other, completes its work."""
         stage.upstream.script(*AGENT)
         answer = await self._ask(stage, "tools", text="/where is it warmer?")
         same(answer, "Zürich is warmer.", "the answer")
@@ -108,14 +108,14 @@ class Scenarios:
         same(await stage.live(3), [False, True, True], "which requests went on in place")
 
     async def _streamed_tools(self, stage: Stage) -> None:
-        """The same agent, streamed."""
+        """The same agent completes its work with streaming."""
         stage.upstream.script(*AGENT)
         answer = await self._ask(stage, "streamed_tools", text="/where is it warmer?")
         same(answer, "Zürich is warmer.", "the answer")
         same(by_call(seen(stage.upstream)), ASKED, "the conversation")
 
     async def _structured(self, stage: Stage) -> None:
-        """An answer that follows a schema, as an object."""
+        """An answer follows a schema and comes as an object."""
         stage.upstream.script(Reply((ToolUse("StructuredOutput", PERSON),)))
         person = await self._ask(stage, "structured", text="Who?")
         same(person, PERSON, "the object")
@@ -127,12 +127,12 @@ class Scenarios:
         same([block["type"] for block in blocks], ["text", "image"], "what was asked")
 
     async def _plan_limit(self, stage: Stage) -> None:
-        """A used up plan is a 429 with its own words."""
+        """A used-up plan is a 429 with the provider's own words."""
         status = await self._ask(stage, "plan_limit", text="Hello [[limit]]")
         same(status, 429, "the status")
 
     async def _models(self, stage: Stage) -> None:
-        """The models are listed."""
+        """It gets the list of models."""
         names = await stage.ask(self._program, "models")
         holds("claude-sonnet-4" in names, f"claude-sonnet-4 is not among {names}")
 

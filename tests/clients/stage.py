@@ -25,8 +25,10 @@ ADDRESS = "http://127.0.0.1:3456"
 NOWHERE = "http://127.0.0.1:9"
 """What a client is told to reach the rest of the world by: nobody listens there."""
 _END = 10.0
+# If the proxy has logged nothing for this many seconds, it has logged everything.
+_QUIET = 0.2
 _MARK = "CLAUDE_MAX_PROXY_CLIENT"
-# What runs a program of a client's files, by its ending.
+# The command that runs a client's program, by the file's suffix.
 _RUNS = {".mjs": "node", ".py": "python", ".java": "java"}
 _HARNESSES = ("harness.py", "harness.mjs", "tools.py")
 
@@ -47,11 +49,14 @@ class Stage:
     stands where the pages have the usual one.
     """
 
-    def __init__(self, client: Client, installed: Installed, cli: str, folder: Path) -> None:
-        """Prepare, in an empty folder; nothing runs yet."""
+    def __init__(
+        self, client: Client, installed: Installed, cli: str, folder: Path, host: Stage | None = None
+    ) -> None:
+        """Prepare, in an empty folder; nothing runs yet. A `host` shares its provider and its proxy."""
         self.client = client
         self.installed = installed
-        self.upstream = ScriptedUpstream()
+        self.upstream: ScriptedUpstream = host.upstream if host else ScriptedUpstream()
+        self._host = host
         self.home = folder / "home"
         self.work = self.home / "work"
         self.said: list[str] = []
@@ -65,6 +70,11 @@ class Stage:
 
     async def __aenter__(self) -> Self:
         """Start the provider and the proxy, and lay out the client's files."""
+        if self._host is not None:
+            self.proxy = self._host.proxy
+            self._lay_out()
+            return self
+
         await self.upstream.__aenter__()
         self.proxy = RunningProxy(self._folder / "proxy", self._subscription())
         self.proxy.work.mkdir(parents=True)
@@ -85,19 +95,31 @@ class Stage:
         try:
             for program in self._programs.values():
                 await program.end()
-            await self.proxy.end()
+            if self._host is None:
+                await self.proxy.end()
         finally:
-            await self.upstream.__aexit__(kind, error, traceback)
+            if self._host is None:
+                await self.upstream.__aexit__(kind, error, traceback)
 
-    def begin(self, api: Api) -> None:
-        """Forget what earlier checks did, and let the next one speak this API."""
+    async def begin(self, api: Api) -> None:
+        """Let the next check speak this API, and forget what the ones before did once all of it was told."""
         self.api = api
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_END):
+                while not await self._has_told():
+                    pass
         self.upstream.clear()
         self.said.clear()
-        self._before = len(self.proxy.access())
+
+    async def _has_told(self) -> bool:
+        """Return whether nobody is answered, and nothing new was told for a moment."""
+        busy = (await self.proxy.health())["processes"]["busy"]
+        before, self._before = self._before, len(self.proxy.access())
+        await asyncio.sleep(_QUIET)
+        return not busy and before == self._before
 
     def _subscription(self) -> dict[str, str]:
-        """Return the environment of someone with a plan, who is told when it is used up."""
+        """Return the environment of a user with a plan, for whom the CLI reports a used-up plan."""
         environment = self.upstream.environment()
         del environment["ANTHROPIC_API_KEY"]
         return {**environment, "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-dummy"}
@@ -132,7 +154,7 @@ class Stage:
         }
 
     async def start(self, *command: str, **environment: str) -> asyncio.subprocess.Process:
-        """Start one of the client's commands, in a group of its own, with a mark on all that it starts."""
+        """Start one of the client's commands in its own process group, with a mark on all that it starts."""
         mark = f"{self.home.parent.name}-{next(self._numbers)}"
         process = await asyncio.create_subprocess_exec(
             *(self.installed.command(command[0]), *command[1:]),
@@ -188,7 +210,7 @@ class Stage:
             await process.wait()
 
     async def ask(self, program: str, what: str, within: float = 240.0, **arguments: Any) -> Any:
-        """Let a program of the client's files do something, and give what it makes of it."""
+        """Let a program of the client's files do something, and return what it makes of it."""
         if program not in self._programs:
             command = _RUNS[Path(program).suffix]
             self._programs[program] = Program(await self.start(command, program), self.said)

@@ -18,7 +18,7 @@ from tests.installed_cli import PINNED, ROOT, command
 
 
 def check(name: str) -> Check:
-    """Make a check of this name."""
+    """Return a check of this name."""
     return Check(name, "chat", hello, 1, 5.0)
 
 
@@ -39,9 +39,10 @@ def test_table() -> None:
     assert failed(lines) == 1
 
 
+@pytest.mark.cli
 @pytest.mark.timeout(300)
 async def test_failures(tmp_path: Path) -> None:
-    """A check that fails, asks wrongly often or takes too long is told with its reason, and logged."""
+    """A check that fails, asks wrongly often or takes too long is reported with its reason, and logged."""
     client = Client("nobody", "Nobody")
 
     @client.check(requests=1)
@@ -83,7 +84,7 @@ def test_lists() -> None:
 
 
 def test_unknown_client() -> None:
-    """A client that is not there is named, with the one that was meant."""
+    """If the name of a client is unknown, the error names the closest one."""
     arguments = [sys.executable, "-m", "tests.clients", "openclow"]
     done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 2

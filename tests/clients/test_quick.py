@@ -18,7 +18,7 @@ QUICK = [client for client in clients() if client.quick]
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("client", QUICK, ids=[client.name for client in QUICK])
 async def test_client(client: Client, cli: str, tmp_path: Path) -> None:
-    """A client does all that its page says."""
+    """A client does everything that its page says."""
     installed = here(client) if client.here else install(client, print)
     log = tmp_path / "log"
     outcomes = await run_client(client, installed, cli, log, lambda _: None)

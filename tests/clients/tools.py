@@ -1,4 +1,4 @@
-"""The two tools that every library's agent is given. Copied beside a client's own files."""
+"""The two tools that the agent of every library gets. This file is copied to a client's own files."""
 
 
 def weather(city: str) -> str:

@@ -1,4 +1,4 @@
-"""Answers of every kind, as the events of a backend: what every dialect must be able to write."""
+"""Answers of all kinds, as the events of a backend: every dialect must be able to write them."""
 
 from __future__ import annotations
 
@@ -6,38 +6,37 @@ from claude_max_proxy import (
     Event,
     Finished,
     FinishReason,
-    PartDelta,
-    PartEnded,
     PartStarted,
     Started,
     Usage,
+    complete_part,
 )
 
 
 def answer(*parts: tuple[PartStarted, str], reason: FinishReason = "stop", usage: bool = True) -> list[Event]:
-    """Yield the events of an answer; a part's text comes in pieces that bars separate."""
+    """Yield the events of an answer; the text of a part comes in the pieces that bars separate."""
     events: list[Event] = [Started("claude-x")]
     for start, text in parts:
-        pieces = [PartDelta(start.index, piece) for piece in text.split("|") if piece]
+        pieces = [piece for piece in text.split("|") if piece]
         signature = "c2lnbmVk" if start.kind == "reasoning" else ""
-        events += [start, *pieces, PartEnded(start.index, signature)]
+        events += complete_part(start, *pieces, signature=signature)
     if usage:
         events.append(Usage(1, 2, 3, 4, 5))
     return [*events, Finished(reason)]
 
 
 def said(index: int, text: str) -> tuple[PartStarted, str]:
-    """A part of text."""
+    """Return a part of text."""
     return PartStarted(index, "text"), text
 
 
 def thought(index: int, text: str) -> tuple[PartStarted, str]:
-    """A part of reasoning, signed."""
+    """Return a part of reasoning with a signature."""
     return PartStarted(index, "reasoning"), text
 
 
 def called(index: int, id_: str, name: str, arguments: str) -> tuple[PartStarted, str]:
-    """A call of a tool."""
+    """Return a call of a tool."""
     return PartStarted(index, "tool_call", id_, name), arguments
 
 

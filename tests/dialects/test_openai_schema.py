@@ -1,4 +1,4 @@
-"""What the OpenAI dialects write, judged by the schemas that OpenAI publishes."""
+"""The output of the OpenAI dialects is checked with the schemas that OpenAI publishes."""
 
 from __future__ import annotations
 
@@ -8,22 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from claude_max_proxy import (
-    ClientError,
-    ContextLengthExceeded,
-    Dialect,
-    Event,
-    Failed,
-    Overloaded,
-    ProxyError,
-    Request,
-    UsageLimitReached,
-    fold,
-)
+from claude_max_proxy import ClientError, Event, Failed, ProxyError, UsageLimitReached, fold
+from claude_max_proxy.dialect import Dialect, Writer
 from claude_max_proxy.dialects.openai_chat import OpenAIChat
 from claude_max_proxy.dialects.openai_completions import OpenAICompletions
 from claude_max_proxy.dialects.openai_responses import OpenAIResponses
-from claude_max_proxy.sse import Decoder
+from claude_max_proxy.errors import ContextLengthExceeded, Overloaded
+from claude_max_proxy.formats.sse import Decoder
 from tests.dialects.answers import ANSWERS
 from tests.openai_schema import check, check_event
 
@@ -84,16 +75,16 @@ ERRORS = (
 )
 
 
-def asked(dialect: Dialect, fields: dict[str, Any]) -> Request:
-    """What a dialect reads from a body with these fields."""
+def writer_of(dialect: Dialect, fields: dict[str, Any]) -> Writer:
+    """Return the writer for the answer to a body with these fields."""
     said = {"prompt": "hi"} if isinstance(dialect, OpenAICompletions) else {"input": "hi"}
     least = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]} | said
-    return dialect.read(msgspec.json.encode(least | fields))
+    return dialect.open(msgspec.json.encode(least | fields)).writer
 
 
 def streamed(dialect: Dialect, fields: dict[str, Any], events: list[Event]) -> list[dict[str, Any]]:
-    """The JSON of a stream, with a keep-alive behind every event."""
-    writer = dialect.writer(asked(dialect, fields))
+    """Return the JSON of a stream, with a keep-alive after every event."""
+    writer = writer_of(dialect, fields)
     stream = b"".join(writer.write(event) + writer.keep_alive() for event in events[:-1])
     frames = Decoder().feed(stream + writer.write(events[-1]))
     return [msgspec.json.decode(frame.data) for frame in frames if frame.data != "[DONE]"]
@@ -102,11 +93,11 @@ def streamed(dialect: Dialect, fields: dict[str, Any], events: list[Event]) -> l
 @pytest.mark.parametrize("fields", CHATS.values(), ids=CHATS)
 @pytest.mark.parametrize("events", ANSWERS.values(), ids=ANSWERS)
 def test_chat_completions(events: list[Event], fields: dict[str, Any]) -> None:
-    """Chat completions and their chunks are what OpenAI says they are."""
+    """Chat completions and their chunks fit OpenAI's schema."""
     dialect = OpenAIChat()
     check(
         "CreateChatCompletionResponse",
-        msgspec.json.decode(dialect.writer(asked(dialect, fields)).whole(fold(events))),
+        msgspec.json.decode(writer_of(dialect, fields).whole(fold(events))),
     )
     for chunk in streamed(dialect, fields, events):
         check("CreateChatCompletionStreamResponse", chunk)
@@ -115,9 +106,9 @@ def test_chat_completions(events: list[Event], fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize("fields", RESPONSES.values(), ids=RESPONSES)
 @pytest.mark.parametrize("events", ANSWERS.values(), ids=ANSWERS)
 def test_responses(events: list[Event], fields: dict[str, Any]) -> None:
-    """Responses and their events are what OpenAI says they are."""
+    """Responses and their events fit OpenAI's schema."""
     dialect = OpenAIResponses()
-    check("Response", msgspec.json.decode(dialect.writer(asked(dialect, fields)).whole(fold(events))))
+    check("Response", msgspec.json.decode(writer_of(dialect, fields).whole(fold(events))))
     for event in streamed(dialect, fields, events):
         check_event(event)
 
@@ -125,9 +116,9 @@ def test_responses(events: list[Event], fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize("fields", [{}, {"echo": True, "stream_options": {"include_usage": True}}])
 @pytest.mark.parametrize("events", ANSWERS.values(), ids=ANSWERS)
 def test_completions(events: list[Event], fields: dict[str, Any]) -> None:
-    """Completions and their chunks are what OpenAI says they are."""
+    """Completions and their chunks fit OpenAI's schema."""
     dialect = OpenAICompletions()
-    body = dialect.writer(asked(dialect, fields)).whole(fold(events))
+    body = writer_of(dialect, fields).whole(fold(events))
     check("CreateCompletionResponse", msgspec.json.decode(body))
     for chunk in streamed(dialect, fields, events):
         for choice in chunk["choices"]:
@@ -144,7 +135,7 @@ def test_errors(error: ProxyError, make: Callable[[], Dialect]) -> None:
 
 @pytest.mark.parametrize("error", [error for error in ERRORS if not isinstance(error, ContextLengthExceeded)])
 def test_failed_responses(error: ProxyError) -> None:
-    """A failure in the middle of a response ends it with an event that OpenAI describes."""
+    """A failure in the middle of a response ends it with an event from OpenAI's schema."""
     events = [*ANSWERS["thought"][:-1], Failed(error)]
     *_, last = streamed(OpenAIResponses(), {}, events)
     check_event(last)
@@ -161,13 +152,13 @@ def test_failed_responses(error: ProxyError) -> None:
     ],
 )
 def test_the_judge(name: str, wrong: dict[str, Any]) -> None:
-    """What is not as OpenAI says is found."""
+    """An answer that does not fit the schema is detected."""
     with pytest.raises(AssertionError, match=name):
         check(name, wrong)
 
 
 def test_the_judge_of_events() -> None:
-    """An event that OpenAI does not have, or that lacks a field, is found."""
+    """An event that OpenAI does not have, or that lacks a field, is detected."""
     for wrong in ({"type": "response.odd"}, {"type": "response.output_text.delta", "delta": "x"}):
         with pytest.raises(AssertionError):
             check_event(wrong)

@@ -12,14 +12,14 @@ _ROUTES = {"chat": "chat completions", "responses": "Responses", "messages": "Me
 
 
 def file(path: str) -> str:
-    """Write a file that the matrix runs, as it is."""
+    """Return a file that the matrix runs, unchanged."""
     source = FOLDER / path
     suffix = source.suffix or source.name
     return f"```{_LANGUAGES.get(suffix, suffix.removeprefix('.'))}\n{source.read_text('utf-8').strip()}\n```"
 
 
 def checks(name: str) -> str:
-    """Write what is checked with a client, for each API that it speaks."""
+    """Return what is checked with a client, for each API that it uses."""
     found = load(name).checks
     parts = []
     for api in dict.fromkeys(check.api for check in found):
@@ -29,7 +29,7 @@ def checks(name: str) -> str:
 
 
 def table() -> str:
-    """Write a table of all clients."""
+    """Return a table of all clients."""
     rows = ["| client | tested | API | checks |", "|---|---|---|---|"]
     for client in clients():
         apis = ", ".join(_ROUTES[api] for api in dict.fromkeys(check.api for check in client.checks))
@@ -40,7 +40,7 @@ def table() -> str:
 
 
 def apart() -> str:
-    """Write which clients are not run, and why."""
+    """Return which clients are not run, and why."""
     return "\n".join(f"- {client.title}: {client.apart}." for client in APART)
 
 

@@ -1,9 +1,9 @@
-"""The parts of ``docs/`` that are written by the code: the errors, the hooks, and the files of clients.
+"""The parts of ``docs/`` that are generated from the code: errors, events, hooks, settings and others.
 
     python -m tests.docs.generated
 
-writes them anew, between ``<!-- NAME -->`` and ``<!-- end -->``, where a name may be followed by what it is
-about. A test asserts that this changes nothing.
+writes them again, between ``<!-- NAME -->`` and ``<!-- end -->``, where a name may be followed by what it is
+about, and the annotated ``proxy.toml``. A test asserts that this changes nothing.
 """
 
 from __future__ import annotations
@@ -12,39 +12,67 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
-from claude_max_proxy import ClientError, ProxyError, ProxyFault, UpstreamError, hookspecs
-from tests.docs import client_pages
+import msgspec
+
+from claude_max_proxy import ClientError, Event, ProxyError, hookspecs
+from claude_max_proxy.cli.annotated import annotated
+from claude_max_proxy.errors import ProxyFault, UpstreamError
+from claude_max_proxy.observers.metrics.names import METRICS
+from tests.docs import client_pages, settings_tables
 
 
-DOCS = Path(__file__).parents[2] / "docs"
-_KINDS = {True: "the first answer that is not `None` wins", False: "every implementation is called"}
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+_ORIGINS = {"client": "client", "upstream": "provider", "proxy": "proxy"}
+_KINDS = {
+    True: "The proxy calls implementations until one of them returns something other than `None`.",
+    False: "The proxy calls every implementation.",
+}
 
 
 def errors() -> str:
-    """Write a table of every error that a request can end in."""
-    rows = ["| error | status | code | type | when |", "|---|---|---|---|---|"]
+    """Return a table of all errors in which a request can end."""
+    rows = ["| error | status | code | type | origin | when |", "|---|---|---|---|---|---|"]
     for fault in (ClientError, UpstreamError, ProxyFault):
-        rows += [_row(error) for error in leaves(fault)]
+        rows += [_row(error) for error in below(fault)]
     return "\n".join(rows)
 
 
 def _row(error: type[ProxyError]) -> str:
-    cells = (f"`{error.__name__}`", str(error.status), f"`{error.code}`", f"`{error.type}`", _summary(error))
-    return f"| {' | '.join(cells)} |"
+    names = (f"`{error.__name__}`", str(error.status), f"`{error.code}`", f"`{error.type}`")
+    return f"| {' | '.join((*names, _ORIGINS[error.fault], _summary(error)))} |"
 
 
-def leaves(error: type[ProxyError]) -> Iterator[type[ProxyError]]:
-    """Return the classes at the ends of the tree, in the order of their definition."""
-    below = error.__subclasses__()
-    if not below:
-        yield error
-    for child in below:
-        yield from leaves(child)
+def below(error: type[ProxyError]) -> Iterator[type[ProxyError]]:
+    """Return the classes that derive from this one, in the order of their definition."""
+    for child in error.__subclasses__():
+        yield child
+        yield from below(child)
+
+
+def events() -> str:
+    """Write a table of the events of an answer and their fields."""
+    rows = ["| event | fields | what it says |", "|---|---|---|"]
+    for event in get_args(Event):
+        fields = ", ".join(map(_field, msgspec.structs.fields(event)))
+        text = (
+            " ".join(inspect.cleandoc(event.__doc__ or "").split()).replace("``", "`").replace(":class:", "")
+        )
+        rows.append(f"| `{event.__name__}` | {fields} | {text} |")
+    return "\n".join(rows)
+
+
+def _field(field: msgspec.structs.FieldInfo) -> str:
+    """Write a field with its default, or with its values if there are only some."""
+    if get_origin(field.type) is Literal:
+        return f"`{field.name}` ({', '.join(f'`{value}`' for value in get_args(field.type))})"
+    return f"`{field.name}`" if field.default is msgspec.NODEFAULT else f"`{field.name} = {field.default!r}`"
 
 
 def hooks() -> str:
-    """Write each hook: its signature, and what it is for."""
+    """Return all hooks: the signature of each, and what it is for."""
     return "\n\n".join(_hook(name, function) for name, function in hook_functions().items())
 
 
@@ -61,7 +89,16 @@ def _hook(name: str, function: Callable[..., object]) -> str:
     first_result = getattr(function, f"{hookspecs.PROJECT}_spec")["firstresult"]
     signature = f"def {name}{inspect.signature(function)}".replace("'", "")
     text = inspect.cleandoc(function.__doc__ or "").replace("``", "`")
-    return f"### `{name}`\n\n```python\n{signature}\n```\n\n{text} Here {_KINDS[first_result]}."
+    return f"### `{name}`\n\n```python\n{signature}\n```\n\n{text}\n\n{_KINDS[first_result]}"
+
+
+def metrics() -> str:
+    """Return a table of all metrics."""
+    rows = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
+    for one in METRICS:
+        labels = ", ".join(f"`{label}`" for label in one.labels)
+        rows.append(f"| `{one.name}` | {one.kind} | {labels} | {one.meaning} |")
+    return "\n".join(rows)
 
 
 def _summary(error: type[ProxyError]) -> str:
@@ -70,7 +107,10 @@ def _summary(error: type[ProxyError]) -> str:
 
 PARTS: dict[str, Callable[..., str]] = {
     "errors": errors,
+    "events": events,
     "hooks": hooks,
+    "metrics": metrics,
+    "settings": settings_tables.table,
     "file": client_pages.file,
     "checks": client_pages.checks,
     "clients": client_pages.table,
@@ -79,7 +119,7 @@ PARTS: dict[str, Callable[..., str]] = {
 
 
 def filled(text: str) -> str:
-    """Return a page with its generated parts written anew."""
+    """Return a page with its generated parts replaced."""
     for name, write in PARTS.items():
         pattern = re.compile(rf"(<!-- {name}((?: \S+)*) -->\n).*?(<!-- end -->)", re.DOTALL)
         text = pattern.sub(
@@ -89,9 +129,10 @@ def filled(text: str) -> str:
 
 
 def main() -> None:
-    """Write them."""
+    """Write the pages."""
     for page in sorted(DOCS.rglob("*.md")):
         page.write_text(filled(page.read_text("utf-8")), "utf-8")
+    (ROOT / "proxy.toml").write_text(annotated(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What ``README.md`` and ``docs/`` say, held against the code."""
+"""What ``README.md`` and ``docs/`` say is compared with the code."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from claude_max_proxy import Agent, HttpSettings
+from claude_max_proxy import Agent
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
+from claude_max_proxy.capabilities.honoured import CAPABILITIES
 from claude_max_proxy.config import (
     DEFAULT_MODELS,
     ApiKey,
@@ -32,11 +33,18 @@ from claude_max_proxy.dialects.openai_chat.schemas import ChatCompletionRequest
 from claude_max_proxy.dialects.openai_responses import Settings as ResponsesSettings
 from claude_max_proxy.dialects.openai_responses import parameters as responses_parameters
 from claude_max_proxy.dialects.openai_responses.schemas import ResponseRequest
-from claude_max_proxy.extras import EXTRAS
-from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.http_upstream import HttpSettings
+from claude_max_proxy.http_upstream.settings import ModelFacts
+from claude_max_proxy.observers.budgets.settings import Budget
+from claude_max_proxy.observers.budgets.settings import Settings as BudgetSettings
+from claude_max_proxy.observers.meter import Settings as MeterSettings
+from claude_max_proxy.observers.page import Settings as PageSettings
+from claude_max_proxy.observers.traces import Settings as TracesSettings
+from claude_max_proxy.runtime.runtime import Runtime
 from claude_max_proxy.server.app import build_app
 from tests.clients.registry import clients
 from tests.docs.generated import filled, hook_functions
+from tests.docs.test_writing_plugins import plugins_shown
 
 
 ROOT = Path(__file__).parents[2]
@@ -52,11 +60,17 @@ TABLES = {
     "### `agent`": Agent,
     '### `type = "claude-cli"`': ClaudeCliSettings,
     "### Over HTTP": HttpSettings,
+    "#### `models`": ModelFacts,
     '### `type = "openai"`': OpenAIApiSettings,
     '### `type = "anthropic"`': AnthropicApiSettings,
     "## `[plugins]`": PluginsConfig,
     "## `[plugins.NAME]`": PluginPolicy,
+    "### `[plugins.meter]`": MeterSettings,
+    "### `[plugins.budgets]`": BudgetSettings,
+    '#### `keys.NAME`, `models."PATTERN"` and `backends.NAME`': Budget,
+    "### `[plugins.page]`": PageSettings,
     "### `[plugins.openai_responses]`": ResponsesSettings,
+    "### `[plugins.traces]`": TracesSettings,
 }
 
 
@@ -69,14 +83,14 @@ def rows(text: str) -> Iterator[list[str]]:
 
 
 def section(page: str, heading: str) -> str:
-    """Return a section's text, without what stands under the next heading."""
+    """Return a section's text, without the sections below the next heading."""
     _, found, rest = PAGES[page].partition(f"\n{heading}\n")
     assert found, heading
     return re.split(r"^#+ ", rest, flags=re.MULTILINE)[0]
 
 
 def blocks(language: str) -> list[Any]:
-    """Return every block of this language, as a test's parameter."""
+    """Return every code block of this language, as a test's parameter."""
     found = []
     for name, text in PAGES.items():
         ours = _CLIENTS_OWN.sub("", text)
@@ -86,7 +100,7 @@ def blocks(language: str) -> list[Any]:
 
 
 def written(default: object) -> str:
-    """Write a default as the tables do."""
+    """Write a default as the tables write it."""
     if default is msgspec.NODEFAULT:
         return "required"
     if default is None:
@@ -96,13 +110,13 @@ def written(default: object) -> str:
 
 
 def shared(struct: type[msgspec.Struct]) -> set[str]:
-    """Name the keys that a type of backend has from `HttpSettings`, whose own table says them once."""
+    """Return the keys that a type of backend has from `HttpSettings`, which are listed in its own table."""
     return set() if struct is HttpSettings else set(HttpSettings.__struct_fields__) - {"base_url"}
 
 
 @pytest.mark.parametrize("heading", TABLES)
 def test_configuration(heading: str) -> None:
-    """Every key of a table is on the page, with its default, and none that is not there."""
+    """Every key of a table is on the page, with its default, and no other key."""
     expected = {
         field.name: written(
             field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
@@ -126,33 +140,54 @@ def test_default_models() -> None:
 
 
 def test_readme_models() -> None:
-    """The README lists the built-in models too, and no others."""
+    """The README lists the built-in models, too, and no others."""
     names = [name for name, *_ in rows(section("README.md", "## Models"))]
     plain = [name for name in DEFAULT_MODELS if "/" not in name]
     assert sorted(re.findall(r"[\w*-]+", " ".join(names))) == sorted(plain)
 
 
+def test_readme_numbers() -> None:
+    """Every number in the README's reasons for the proxy was measured."""
+    numbers = re.findall(r"\*\*([\d.,/]+(?: \w+)?)\*\*", section("README.md", "## Four reasons"))
+    assert len(numbers) >= 4
+    for number in numbers:
+        assert f"| {number} |" in PAGES["performance.md"], number
+
+
+def test_glossary() -> None:
+    """The glossary explains each word once, and only words that the documentation or the code use."""
+    words = re.findall(
+        r"\*\*([^*]+)\*\*", "\n".join(re.findall(r"^\|[^|]+", PAGES["glossary.md"], re.MULTILINE))
+    )
+    assert len(words) == len(set(words)) > 50
+    elsewhere = [text for name, text in PAGES.items() if name != "glossary.md"]
+    elsewhere += [path.read_text("utf-8") for path in (ROOT / "claude_max_proxy").rglob("*.py")]
+    used = "\n".join(elsewhere).lower()
+    for word in words:
+        assert all(one in used for one in word.lower().split(", ")), word
+
+
 def parameters(heading: str) -> dict[str, set[str]]:
-    """Name a section's parameters by what becomes of them."""
+    """Return a section's parameters, grouped by what becomes of them."""
     found: dict[str, set[str]] = {}
     for name, what, *_ in rows(section("http-api.md", heading)):
         found.setdefault(what, set()).add(name)
     for name in found.keys() & {"hint", "meaning", "bookkeeping"}:
-        assert all(EXTRAS[one].kind == name for one in found[name] & EXTRAS.keys())
+        assert all(CAPABILITIES[one].kind == name for one in found[name] & CAPABILITIES.keys())
     assert found.keys() <= {"honoured", "refused", "hint", "meaning", "bookkeeping"}
     return found
 
 
 def test_parameters() -> None:
-    """Every parameter of a chat completion is on the page, as what the code makes of it."""
+    """Every parameter of a chat completion is on the page, with what the code does with it."""
     found = parameters("## Chat completions")
     assert set().union(*found.values()) == set(ChatCompletionRequest.__struct_fields__)
     assert found["refused"] == {*REFUSED, "n", "modalities"}
-    assert found["hint"] | found["meaning"] | found["bookkeeping"] <= EXTRAS.keys()
+    assert found["hint"] | found["meaning"] | found["bookkeeping"] <= CAPABILITIES.keys()
 
 
 def test_parameters_of_responses() -> None:
-    """Every parameter of a response is on the page, as what the code makes of it."""
+    """Every parameter of a response is on the page, with what the code does with it."""
     found = parameters("## Responses")
     assert set().union(*found.values()) == set(ResponseRequest.__struct_fields__)
     assert found["refused"] == set(responses_parameters.REFUSED)
@@ -160,7 +195,7 @@ def test_parameters_of_responses() -> None:
 
 
 def test_parameters_of_messages() -> None:
-    """Every parameter of the Messages API is on the page, as what the code makes of it."""
+    """Every parameter of the Messages API is on the page, with what the code does with it."""
     found = {name: what for name, what, *_ in rows(section("http-api.md", "## Messages"))}
     assert set(found) == set(MessagesRequest.__struct_fields__)
     assert {name for name, what in found.items() if what == "refused"} == set(REFUSED_OF_MESSAGES)
@@ -172,9 +207,9 @@ def test_parameters_of_messages() -> None:
                 "messages": [{"role": "user", "content": "hi"}],
                 name: {"type": "x"},
             }
-            assert AnthropicMessages().read(msgspec.json.encode(body)).ignored == [name]
+            assert AnthropicMessages().open(msgspec.json.encode(body)).request.ignored == [name]
             continue
-        extra = EXTRAS.get(name) if what == "hint" else EXTRAS.get(f"anthropic_{name}")
+        extra = CAPABILITIES.get(name) if what == "hint" else CAPABILITIES.get(f"anthropic_{name}")
         assert what in {"honoured", "refused"} or (extra is not None and extra.kind == what)
 
 
@@ -187,41 +222,28 @@ def test_routes() -> None:
     for route in routes:
         path = re.sub(r"\{.*?\}", "{id}", route.path_format)
         if path == "/health" or (path != "/v1/health" and f"/v1{route.path_format}" not in every):
-            served |= {f"{method} {path}" for method in route.methods - {"OPTIONS"}}  # type: ignore[attr-defined]
+            served |= {f"{method} {path}" for method in route.methods - {"OPTIONS"}}
     assert found == served
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_generated_parts(name: str) -> None:
-    """What the code writes into a page is there; ``make docs`` brings it up to date."""
+    """What is generated from the code is up to date on the page; ``make docs`` updates it."""
     assert filled(PAGES[name]) == PAGES[name]
 
 
 def test_every_hook_is_on_the_page() -> None:
-    """The page of hooks has them all."""
+    """The page of hooks lists all hooks."""
     assert set(re.findall(r"^### `(\w+)`$", PAGES["hooks.md"], re.MULTILINE)) == set(hook_functions())
 
 
 @pytest.mark.parametrize("block", blocks("toml"))
 def test_toml_blocks(block: str, tmp_path: Path) -> None:
-    """Every configuration shown loads, with the drop-ins that are shipped and the one that is shown."""
-    (tmp_path / "polite.py").write_text(python_blocks()[0], "utf-8")
+    """Every configuration shown can be loaded, with the shipped drop-ins and the one on the page."""
+    (tmp_path / "polite.py").write_text(plugins_shown()[0], "utf-8")
     table = tomllib.loads(block)
     table.setdefault("plugins", {})["paths"] = [str(ROOT / "plugins"), str(tmp_path)]
     Runtime(parse(table, None))
-
-
-def python_blocks() -> list[str]:
-    """Return the plugins shown."""
-    return re.findall(r"```python\n(import claude_max_proxy.*?)```", PAGES["writing-plugins.md"], re.DOTALL)
-
-
-@pytest.mark.parametrize("number", range(len(python_blocks())))
-def test_python_blocks(number: int, tmp_path: Path) -> None:
-    """Every plugin shown loads as the drop-in that it says it is."""
-    (tmp_path / "shown.py").write_text(python_blocks()[number], "utf-8")
-    runtime = Runtime(parse({"plugins": {"paths": [str(tmp_path)]}}, None))
-    assert "shown" in {plugin.name for plugin in runtime.plugins}
 
 
 def test_every_client_has_a_page() -> None:
@@ -236,7 +258,16 @@ def test_every_client_has_a_page() -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_links(name: str) -> None:
-    """Every link into the project leads somewhere."""
-    base = ROOT if name == "README.md" else (ROOT / "docs" / name).parent
-    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", PAGES[name]):
-        assert link.startswith("https://") or (base / link).exists(), link
+    """Every link into the project has a target."""
+    page = ROOT / "README.md" if name == "README.md" else ROOT / "docs" / name
+    for link, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", PAGES[name]):
+        target = (page.parent / link).resolve() if link else page
+        assert link.startswith("https://") or target.exists(), link
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target.read_text("utf-8")), f"{link}#{anchor}"
+
+
+def anchors(text: str) -> set[str]:
+    """Return a page's headings in the form that GitHub uses in links."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

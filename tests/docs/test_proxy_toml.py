@@ -1,4 +1,4 @@
-"""The annotated ``proxy.toml``: it says the defaults, all of them, and nothing else."""
+"""The annotated ``proxy.toml``: it contains all defaults and nothing else."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.cli.annotated import annotated
 from claude_max_proxy.config import (
     DEFAULT_MODELS,
     Config,
+    ModelEntry,
+    PluginPolicy,
     PluginsConfig,
     ServerConfig,
     convert,
     parse,
 )
+from claude_max_proxy.config.descriptions import settings_of
 
 
 TEXT = (Path(__file__).parents[2] / "proxy.toml").read_text("utf-8")
@@ -38,12 +42,31 @@ def backend(config: Config) -> ClaudeCliSettings:
 
 @pytest.mark.parametrize("text", [TEXT, UNCOMMENTED], ids=["as it is", "uncommented"])
 def test_says_the_defaults(text: str) -> None:
-    """The file changes nothing, with its keys commented and without."""
+    """The file changes nothing, with its keys commented out and without."""
     config, defaults = loaded(text), parse({}, None)
     assert config.server == defaults.server
     assert config.models == defaults.models
     assert config.plugins == defaults.plugins
     assert backend(config) == ClaudeCliSettings()
+
+
+def test_is_up_to_date() -> None:
+    """The file contains the settings' own descriptions; ``make docs`` updates it."""
+    assert annotated() == TEXT
+    assert "\n#port = 3456\n" in TEXT
+    assert "\n#max_body_bytes = 100_000_000\n" in TEXT
+
+
+def test_describes_every_key() -> None:
+    """Each setting's description is in a comment before it."""
+    text = " ".join(line.removeprefix("# ") for line in TEXT.splitlines())
+    for struct in (ServerConfig, ClaudeCliSettings, PluginsConfig):
+        for one in settings_of(struct):
+            assert one.name == "tables" or f"{one.description} #{one.name} = " in text
+    text = " ".join(line.removeprefix("#").strip() for line in TEXT.splitlines())
+    for inner in (ModelEntry, PluginPolicy):
+        for one in settings_of(inner):
+            assert f"{one.name} ({one.written_default}): {one.description}" in text
 
 
 def test_names_every_key() -> None:
@@ -56,5 +79,5 @@ def test_names_every_key() -> None:
 
 
 def test_every_key_is_a_comment() -> None:
-    """As it is, the file sets nothing, so that a later default is not held back by a copy of it."""
+    """Unchanged, the file sets nothing, so that a new default takes effect in spite of it."""
     assert tomllib.loads(TEXT) == {"server": {}, "models": {}, "backends": {"claude": {}}, "plugins": {}}

@@ -1,4 +1,4 @@
-"""A drop-in plugin: the backend type "scripted", which answers as it is told and remembers its questions."""
+"""A drop-in with the backend type "scripted", which answers by a script and remembers its questions."""
 
 from __future__ import annotations
 
@@ -10,42 +10,39 @@ from claude_max_proxy import (
     Event,
     Events,
     Finished,
-    ModelInfo,
-    PartDelta,
-    PartEnded,
     PartStarted,
     RegisterBackend,
     Request,
     Started,
     Usage,
+    complete_part,
     hookimpl,
 )
 from claude_max_proxy import Settings as Table
+from claude_max_proxy.backend import Backend, ModelInfo
 
 
 Step = Event | float | Exception | Callable[[], Awaitable[None]]
 
 
 def says(text: str) -> list[Step]:
-    """Script an answer of one text."""
+    """Script an answer with this text."""
     return [
         Started("upstream-model"),
-        PartStarted(0, "text"),
-        PartDelta(0, text),
-        PartEnded(0),
+        *complete_part(PartStarted(0, "text"), text),
         Usage(3, 2),
         Finished("stop"),
     ]
 
 
 class ScriptedSettings(Table, frozen=True):
-    """``status`` is what its health says."""
+    """``status`` is the status in its health."""
 
     status: str = "ok"
 
 
-class Scripted:
-    """Gives the events of ``script``; a number is a silence in seconds, an exception is raised."""
+class Scripted(Backend):
+    """Yields the events of ``script``; a number is a silence in seconds, and an exception is raised."""
 
     def __init__(self, name: str, settings: ScriptedSettings) -> None:
         self.name = name
@@ -89,5 +86,5 @@ class Scripted:
 
 @hookimpl
 def register_backends(register: RegisterBackend) -> None:
-    """Add the type."""
+    """Add the backend type."""
     register("scripted", ScriptedSettings, Scripted)

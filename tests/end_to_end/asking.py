@@ -1,4 +1,4 @@
-"""Whether every question that reached the provider belongs to a request of a client's.
+"""Checks that every question which reached the provider belongs to a client's request.
 
 A drop-in plugin in each proxy under test writes down when each request began and ended; the clock is the
 system's, so the scripted API's times compare with it. What comes outside all of these times nobody asked for.
@@ -26,14 +26,14 @@ def log_request(record):
     with (Path(__file__).parent.parent / {FILE!r}).open("a") as file:
         file.write(f"{{now - record.total}} {{now}}\\n")
 """
-# Seconds: for the way of a question through the CLI, and for one that was on its way when its answer ended.
+# Seconds that a question takes through the CLI, and that one may arrive after its answer has ended.
 SLACK = 0.25
 
 Window = tuple[float, float]
 
 
 def windows(work: Path) -> list[Window]:
-    """Return when the requests of the proxy that works in this folder began and ended."""
+    """Return when the requests of the proxy in this folder began and ended."""
     path = work / FILE
     lines = path.read_text().splitlines() if path.exists() else []
     pairs = (line.split() for line in lines)
@@ -41,7 +41,7 @@ def windows(work: Path) -> list[Window]:
 
 
 def unasked(arrivals: Iterable[RecordedRequest], asked: Sequence[Window]) -> list[str]:
-    """Name the requests that came while no client waited for an answer.
+    """Return the requests that came while no client was waiting for an answer.
 
     `HEAD /` is left out: with it 2.1.197 opens a connection at its start. It carries nothing, asks nothing,
     and no switch prevents it.

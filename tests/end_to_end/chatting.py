@@ -1,4 +1,4 @@
-"""Short ways to ask the proxy, over plain HTTP."""
+"""Short ways to ask the proxy over HTTP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODEL = "claude-sonnet-4"
 
 
 def body(messages: str | list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
-    """Make a request's body; a string is one user message."""
+    """Return a request's body; a string becomes one user message."""
     if isinstance(messages, str):
         messages = [{"role": "user", "content": messages}]
     return {"model": MODEL, "messages": messages, **fields}
@@ -22,12 +22,12 @@ def body(messages: str | list[dict[str, Any]], **fields: Any) -> dict[str, Any]:
 async def ask(
     client: httpx.AsyncClient, messages: str | list[dict[str, Any]], **fields: Any
 ) -> httpx.Response:
-    """Ask, whole unless `stream` says otherwise, and give the complete response, whatever its status."""
+    """Ask, whole unless `stream` says otherwise, and return the complete response, whatever its status."""
     return await client.post(ROUTE, json=body(messages, **fields))
 
 
 async def answer(client: httpx.AsyncClient, messages: str | list[dict[str, Any]], **fields: Any) -> str:
-    """Ask for a whole reply, which must succeed, and give its text."""
+    """Ask for a whole reply, which must succeed, and return its text."""
     response = await ask(client, messages, **fields)
     assert response.status_code == 200, response.text
     return response.json()["choices"][0]["message"]["content"]
@@ -44,6 +44,6 @@ def chunks(response: httpx.Response) -> list[dict[str, Any]]:
 
 
 def streamed_text(response: httpx.Response) -> str:
-    """Join the content of a complete stream."""
+    """Return the joined content of a complete stream."""
     choices = [choice for chunk in chunks(response) for choice in chunk.get("choices", [])]
     return "".join(choice["delta"].get("content") or "" for choice in choices)

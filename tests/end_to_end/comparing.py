@@ -1,4 +1,4 @@
-"""What a client asked and what the upstream saw, in one form, so that a test can say `==`.
+"""Puts what a client asked and what the upstream saw into one form, so that a test can say `==`.
 
 A conversation is a list of turns, a turn is a role and its blocks. Neighbours of one role are one turn, as
 the Messages API itself has it. Of tool calls only their ids' names differ on the way: each becomes the
@@ -15,17 +15,17 @@ from claude_max_proxy.testing import ScriptedUpstream, system_text
 
 Block = tuple[Any, ...]
 Turn = tuple[str, list[Block]]
-# How 2.1.197 begins the one block of its own; a client's text may begin with half of it.
+# The beginning of the block that 2.1.197 adds; a client's text may begin with half of it.
 _NOTE = "<system-reminder>\nAs you answer the user's questions, you can use the following context:\n# current"
 
 
 def seen(upstream: ScriptedUpstream, index: int = -1) -> list[Turn]:
-    """Return the conversation of one of the upstream's requests, without what the CLI added."""
+    """Return the conversation in one of the upstream's requests, without what the CLI has added."""
     return seen_in(upstream.requests[index].body)
 
 
 def seen_in(body: dict[str, Any]) -> list[Turn]:
-    """Return the conversation of a request of the Messages API, without what the CLI added."""
+    """Return the conversation in a request of the Messages API, without what the CLI has added."""
     numbers: dict[str, int] = {}
     turns = []
     for message in body["messages"]:
@@ -39,12 +39,12 @@ def seen_in(body: dict[str, Any]) -> list[Turn]:
 
 
 def seen_system(upstream: ScriptedUpstream, index: int = -1) -> str:
-    """Return the system prompt of one of the upstream's requests, without what the CLI added."""
+    """Return the system prompt in one of the upstream's requests, without what the CLI has added."""
     return system_text(upstream.requests[index].body)
 
 
 def asked(messages: list[dict[str, Any]]) -> list[Turn]:
-    """Return the conversation that a client's chat messages are, instructions left out."""
+    """Return the conversation in a client's chat messages, without instructions."""
     numbers: dict[str, int] = {}
     turns: list[Turn] = []
     for message in messages:
@@ -62,7 +62,7 @@ def asked(messages: list[dict[str, Any]]) -> list[Turn]:
 
 
 def text_turns(*texts: str) -> list[dict[str, Any]]:
-    """Make chat messages of texts: the user's, the assistant's, the user's, and so on."""
+    """Return texts as chat messages: the user's, the assistant's, the user's, and so on."""
     roles = ("user", "assistant")
     return [{"role": roles[number % 2], "content": text} for number, text in enumerate(texts)]
 

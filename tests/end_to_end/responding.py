@@ -1,4 +1,4 @@
-"""A client of the Responses API that works with tools: it asks, hears items, and hands their results back."""
+"""A client of the Responses API that works with tools: it asks, reads items, and sends their results back."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Item = dict[str, Any]
 
 
 def user(text: str) -> Item:
-    """Make a user's message, as short as the API allows."""
+    """Return a user's message, as short as the API allows."""
     return {"role": "user", "content": text}
 
 
 def function(name: str) -> dict[str, Any]:
-    """Make a function that takes any object."""
+    """Return a function that accepts any object."""
     return {
         "type": "function",
         "name": name,
@@ -30,12 +30,12 @@ def function(name: str) -> dict[str, Any]:
 
 
 def custom(name: str) -> dict[str, Any]:
-    """Make a tool that takes free text."""
+    """Return a tool with free text as its input."""
     return {"type": "custom", "name": name, "description": "Takes text."}
 
 
 async def hear(sdk: AsyncOpenAI, *, streamed: bool, **fields: Any) -> Any:
-    """Ask, and give the response, complete."""
+    """Ask, and return the complete response."""
     if not streamed:
         return await sdk.responses.create(**fields)
 
@@ -50,12 +50,12 @@ async def hear(sdk: AsyncOpenAI, *, streamed: bool, **fields: Any) -> Any:
 
 
 def handed_back(response: Any) -> list[Item]:
-    """Return a response's output as a client sends it along from now on."""
+    """Return a response's output in the form in which a client sends it from now on."""
     return [item.model_dump(exclude_none=True) for item in response.output]
 
 
 def results(items: list[Item]) -> list[Item]:
-    """Run the calls among these items: what each gives depends on all of it."""
+    """Run the calls among these items; the result of each depends on the whole call."""
     return [
         {
             "type": f"{item['type']}_output",
@@ -81,7 +81,7 @@ def seen_but_thoughts(upstream: ScriptedUpstream) -> list[Turn]:
 
 @dataclass
 class Worker:
-    """Works step by step: asks, keeps what it heard, and runs what was called.
+    """Works step by step: asks, keeps the output, and runs the calls in it.
 
     With ``previous`` it sends only what is new, and names the response before.
     """
@@ -114,12 +114,12 @@ class Worker:
         return response
 
     def conversation(self) -> list[Turn]:
-        """Return what was asked last, to be compared with what the upstream saw."""
+        """Return the newest conversation in the form in which it is compared with the upstream's."""
         return asked([message for item in self.asked_last for message in _as_chat(item)])
 
 
 def _as_chat(item: Item) -> list[dict[str, Any]]:
-    """Return an item as chat messages, instructions and thoughts left out."""
+    """Return an item as chat messages, without instructions and thoughts."""
     match item.get("type", "message"):
         case "message":
             content = item["content"]

@@ -1,4 +1,4 @@
-"""The program as a user runs it: a process of its own, with a private home, watched from outside."""
+"""The program as a user runs it: a separate process with a private home, watched from outside."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import secrets
 import signal
 import sys
 import time
@@ -20,12 +21,14 @@ from tests.end_to_end import asking
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 20.0
+TOO_LONG = "(a line of more than 64 kB)"
+"""What stands in the log for a line, or a piece of one, that nobody could read."""
 _ADDRESS = re.compile(r"address +(http://\S+)/v1")
-_ACCESS = re.compile(r"^[\d:]+ INFO +(?P<status>\d{3})  (?P<rest>.*)")
+_ACCESS = re.compile(r"^[\d:]+ (?:INFO|WARNING) +\[\w+\] (?P<status>\d{3})  [^/\s]\S*  (?P<rest>.*)")
 _INHERITED = ("PATH", "LANG", "PYTHONPATH")
 
 
-# Every proxy that was started, in order, so that what they were asked can be told at the end.
+# Every proxy that was started, in order, so that their requests can be counted at the end.
 STARTED: list[RunningProxy] = []
 
 
@@ -76,7 +79,7 @@ class RunningProxy:
             loop.create_task(_collect(self._process.stdout, self.printed)),
             loop.create_task(_collect(self._process.stderr, self.log)),
         ]
-        await until(lambda: self._announced() or self._process.returncode is not None, START_TIMEOUT)
+        await until(lambda: self._announced() or self.process.returncode is not None, START_TIMEOUT)
         assert self._announced(), self.transcript()
 
     @property
@@ -96,14 +99,22 @@ class RunningProxy:
         return httpx.AsyncClient(base_url=self.url, timeout=60, limits=limits, trust_env=False, **options)
 
     async def health(self) -> dict[str, Any]:
-        """Ask how the CLI backend stands."""
+        """Return the state of the CLI backend."""
         async with self.client() as client:
             return (await client.get("/health")).json()["backends"]["claude"]
 
     def access(self) -> list[tuple[int, str]]:
-        """Return the access log so far: each request's status, and the rest of its line."""
+        """Return the access log so far: each API request's status, and its line from the model on."""
         found = (_ACCESS.match(line) for line in self.log)
         return [(int(line["status"]), line["rest"]) for line in found if line]
+
+    async def settled(self) -> int:
+        """Wait until the log has all that was logged until now; return the number of requests in it."""
+        path = f"/{secrets.token_hex(8)}"
+        async with self.client() as client:
+            await client.get(path)
+        assert await until(lambda: any(path in line for line in self.log)), self.transcript()
+        return len(self.access())
 
     def descendants(self) -> list[int]:
         """Return the processes that the proxy started, directly or not, and that have not ended."""
@@ -114,7 +125,7 @@ class RunningProxy:
         return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
-        """Send the signal, wait for the end, and give the exit status."""
+        """Send the signal, wait for the end, and return the exit status."""
         if self.process.returncode is None:
             self.process.send_signal(number)
         try:
@@ -128,7 +139,7 @@ class RunningProxy:
         return self.process.returncode or 0
 
     async def end(self) -> None:
-        """Stop it as a service manager does, and check that nothing is left behind."""
+        """Stop it as a service manager does, and check that no process is left."""
         running = self.process.returncode is None
         status = await self.stop()
         if running:
@@ -137,7 +148,7 @@ class RunningProxy:
         assert self.descendants() == [], "processes outlived the proxy"
 
     def transcript(self) -> str:
-        """Return all that it wrote, for a failure's message."""
+        """Return all that it has written, for an error message."""
         return "\n".join(["--- printed", *self.printed, "--- log", *self.log])
 
     def _announced(self) -> bool:
@@ -151,7 +162,7 @@ class RunningProxy:
 
 
 def proxy_toml(command: str | list[str], backend: dict[str, Any], server: dict[str, Any]) -> str:
-    """Write a proxy.toml for these settings; JSON's scalars and lists are TOML's too."""
+    """Return a proxy.toml with these settings; JSON's scalars and lists are also valid in TOML."""
     values = {"type": "claude-cli", "command": command, "warm_models": ["sonnet"], **backend}
     tables = [("server", server), ("backends.claude", values)]
     lines = []
@@ -161,7 +172,7 @@ def proxy_toml(command: str | list[str], backend: dict[str, Any], server: dict[s
 
 
 async def until(condition: Callable[[], object], within: float = 5.0) -> bool:
-    """Wait for a condition, at most so many seconds; say whether it came."""
+    """Wait for a condition, at most this many seconds; return whether it came true."""
     deadline = time.monotonic() + within
     while not condition():
         if time.monotonic() > deadline:
@@ -184,5 +195,12 @@ def _processes() -> list[int]:
 
 async def _collect(stream: asyncio.StreamReader | None, lines: list[str]) -> None:
     assert stream is not None
-    while line := await stream.readline():
+    while True:
+        try:
+            line = await stream.readline()
+        except ValueError:  # what it writes after that must still be read, or it waits for a reader
+            lines.append(TOO_LONG)
+            continue
+        if not line:
+            return
         lines.append(line.decode(errors="replace").rstrip("\n"))

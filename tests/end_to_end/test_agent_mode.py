@@ -1,4 +1,4 @@
-"""Agent mode: Claude Code itself, with its own tools, behind a name in `[models]`, and nowhere else."""
+"""Agent mode: Claude Code with its own tools, behind a name in `[models]`, and nowhere else."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CANARY, MEMORY = "the canary sings", "The project remembers this."
 
 @pytest.fixture(autouse=True)
 def project(proxy: RunningProxy) -> str:
-    """Make a project with a note and a memory, and give its directory."""
+    """Make a project with a note and a memory file, and return its directory."""
     folder = proxy.home / "project"
     folder.mkdir(exist_ok=True)
     (folder / "note.txt").write_text(CANARY)
@@ -46,7 +46,7 @@ def wire(upstream: ScriptedUpstream, index: int = -1) -> str:
 async def test_it_works_by_itself(
     stream: bool, project: str, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """The CLI's own tool runs in the directory; its result goes upstream, and the client sees words only."""
+    """The CLI's own tool runs in the directory; its result goes upstream, and the client sees only text."""
     upstream.script(
         Reply((Text("Let me look."), ToolUse("Read", {"file_path": f"{project}/note.txt"}))),
         Reply((Text("It sings."),)),
@@ -70,23 +70,23 @@ async def test_it_works_by_itself(
 async def test_it_goes_on(
     project: str, proxy: RunningProxy, client: httpx.AsyncClient, upstream: Any
 ) -> None:
-    """The next turn goes on in place, and the model still knows what it did."""
+    """The next turn continues in the same process, and the model still knows what it did."""
     upstream.script(
         Reply((ToolUse("Read", {"file_path": f"{project}/note.txt"}),)),
         Reply((Text("It sings."),)),
         Reply((Text("As I said."),)),
     )
-    first = (await ask(client, "look", model="reader")).json()["choices"][0]["message"]["content"]
     before = len([one for one in proxy.access() if one[1].startswith("reader")])
+    first = (await ask(client, "look", model="reader")).json()["choices"][0]["message"]["content"]
 
     await ask(client, text_turns("look", first, "again"), model="reader")
 
     assert CANARY in wire(upstream)
-    assert (await live(proxy, "reader", before + 1))[-1]
+    assert (await live(proxy, "reader", before + 2))[-1]
 
 
 async def test_settings_let_memory_in(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """An entry that names the project's settings lets its memory in."""
+    """An entry that names the project's settings includes the project's memory."""
     await ask(client, "hi", model="informed")
 
     assert MEMORY in wire(upstream)
@@ -95,7 +95,7 @@ async def test_settings_let_memory_in(client: httpx.AsyncClient, upstream: Scrip
 async def test_other_tools_are_not_offered(
     project: str, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """A tool that the entry does not name is not there, and does not run when it is called all the same."""
+    """A tool that the entry does not name is not offered, and does not run even if it is called."""
     upstream.script(
         Reply((ToolUse("Bash", {"command": f"cat {project}/note.txt"}),)), Reply((Text("I could not."),))
     )
@@ -121,7 +121,7 @@ TRIES: dict[str, dict[str, Any]] = {
 async def test_no_field_reaches_it(
     name: str, project: str, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """No field that a client can send brings the CLI's own tools, directory or settings."""
+    """No field that a client can send enables the CLI's own tools, directory or settings."""
     call = ToolUse("Read", {"file_path": f"{project}/note.txt"})
     upstream.script(Reply((Text("Let me read it."), call), pace=0.1))
 
@@ -135,7 +135,7 @@ async def test_no_field_reaches_it(
 async def test_a_tool_of_that_name_is_the_clients(
     project: str, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """A client's own tool named like one of the CLI's is called by the client, and reads nothing here."""
+    """A client's tool with the name of one of the CLI's is called by the client, and reads nothing here."""
     upstream.script(Reply((ToolUse("Read", {"file_path": f"{project}/note.txt"}),)))
 
     response = await ask(client, "read", tools=[function("Read", "The client's own.")])
@@ -149,7 +149,7 @@ async def test_a_tool_of_that_name_is_the_clients(
 
 
 async def test_no_such_directory(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """A directory that does not exist is said, and nothing is asked."""
+    """A missing directory is reported, and nothing is sent upstream."""
     response = await ask(client, "hi", model="lost")
 
     error = response.json()["error"]

@@ -1,4 +1,4 @@
-"""Anthropic's own Python client, with the real CLI behind the proxy."""
+"""Anthropic's own Python client, with the proxy and the real CLI."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Message = dict[str, Any]
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def sdk(proxy: RunningProxy) -> AsyncIterator[AsyncAnthropic]:
-    """Return the client, as anybody sets it up."""
+    """Return the client, set up as any user would."""
     http = DefaultAsyncHttpxClient(trust_env=False)
     async with AsyncAnthropic(
         base_url=proxy.url, api_key="not-needed", max_retries=0, http_client=http
@@ -39,26 +39,26 @@ async def sdk(proxy: RunningProxy) -> AsyncIterator[AsyncAnthropic]:
 
 
 def user(content: Any) -> Message:
-    """Make a user's message."""
+    """Return a user's message."""
     return {"role": "user", "content": content}
 
 
 async def hear(
     sdk: AsyncAnthropic, model: str, messages: list[Message], **fields: Any
 ) -> anthropic.types.Message:
-    """Ask, streamed, and give the message that the client puts together."""
+    """Ask for a stream, and return the message that the client puts together."""
     async with sdk.messages.stream(model=model, max_tokens=2000, messages=messages, **fields) as stream:
         return await stream.get_final_message()
 
 
 def assistants(upstream: ScriptedUpstream) -> list[Message]:
-    """Return the content of each of the assistant's messages that the newest request carries."""
+    """Return the content of each of the assistant's messages in the newest request."""
     messages = upstream.requests[-1].body["messages"]
     return [block for one in messages if one["role"] == "assistant" for block in one["content"]]
 
 
 async def test_a_conversation(sdk: AsyncAnthropic, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """Each turn, whole or streamed, goes upstream once, as the client has it, and on in place."""
+    """Each turn, whole or streamed, goes upstream once, unchanged, and continues in the same process."""
     model, messages = new_model(), [user("/turn 0 @file\n")]
     for number in range(4):
         if number % 2:
@@ -84,7 +84,7 @@ async def test_a_conversation(sdk: AsyncAnthropic, proxy: RunningProxy, upstream
 
 
 async def test_a_tool_loop(sdk: AsyncAnthropic, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """Each step costs one request and goes on in place, while the marks of the cache move along."""
+    """Each step costs one request and continues in the same process, although the cache marks move."""
     model, calls = new_model(), (ToolUse("look", {"where": "here"}), ToolUse("take", {"of": ["a", "ü"]}))
     steps = [
         Reply((Thinking("Let me see."), RedactedThinking("EoFn"), Text("I look."), calls[0])),
@@ -126,7 +126,7 @@ async def test_a_tool_loop(sdk: AsyncAnthropic, proxy: RunningProxy, upstream: S
 async def test_signed_thoughts(
     first: str, sdk: AsyncAnthropic, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
-    """The model's thoughts come signed and go back to it so, where it thought them and in a replay."""
+    """The model's thoughts arrive signed and are sent back signed, in the same process and in a replay."""
     model, messages = new_model(), [user("hi")]
     upstream.script(Reply((Thinking("Let me see."), RedactedThinking("EoFn"), Text("Hello"))))
     message = await hear(sdk, model, messages, thinking={"type": "adaptive"})
@@ -141,7 +141,7 @@ async def test_signed_thoughts(
 
 
 async def test_thoughts_that_cannot_go_back(sdk: AsyncAnthropic, upstream: ScriptedUpstream) -> None:
-    """A thought without a signature, as of another provider's model, is left out of the history."""
+    """A thought without a signature, for example of another provider's model, is left out of the history."""
     content = [{"type": "thinking", "thinking": "hm", "signature": ""}, {"type": "text", "text": "Hello"}]
     messages = [user("a thought of mine"), {"role": "assistant", "content": content}, user("and?")]
     await hear(sdk, new_model(), messages, thinking={"type": "adaptive"})
@@ -149,7 +149,7 @@ async def test_thoughts_that_cannot_go_back(sdk: AsyncAnthropic, upstream: Scrip
 
 
 async def test_parameters(sdk: AsyncAnthropic, upstream: ScriptedUpstream) -> None:
-    """Limit, stops, sampling and effort arrive; who asks for no thinking gets none."""
+    """Limit, stops, sampling and effort arrive; a client that asks for no thinking gets none."""
     upstream.script(
         Reply((Text("a"),), stop_reason="stop_sequence", stop_sequence="END"), Reply((Text("a"),))
     )
@@ -177,7 +177,7 @@ async def test_parameters(sdk: AsyncAnthropic, upstream: ScriptedUpstream) -> No
 
 
 async def test_every_content(sdk: AsyncAnthropic, upstream: ScriptedUpstream) -> None:
-    """Images and documents, also in a tool's result, arrive as they were sent."""
+    """Images and documents, also in a tool's result, arrive unchanged."""
     image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
     document = {
         "type": "document",
@@ -207,7 +207,7 @@ async def test_every_content(sdk: AsyncAnthropic, upstream: ScriptedUpstream) ->
 
 
 async def test_a_structured_answer(sdk: AsyncAnthropic, upstream: ScriptedUpstream) -> None:
-    """An answer by schema is the text of one block."""
+    """An answer with a schema is the text of one block."""
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     upstream.script(Reply((ToolUse("StructuredOutput", {"city": "Bern"}),)), Reply((Text("ok"),)))
     message = await sdk.messages.create(
@@ -251,7 +251,7 @@ async def test_failures(sdk: AsyncAnthropic) -> None:
 
 
 async def test_a_completion(proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """OpenAI's first API answers too, whole and streamed."""
+    """OpenAI's completions API answers too, whole and streamed."""
     async with openai_client(proxy) as client:
         ask: dict[str, Any] = {"model": new_model(), "prompt": "Once upon", "max_tokens": 2000}
         whole = await client.completions.create(**ask)
@@ -266,6 +266,6 @@ async def test_a_completion(proxy: RunningProxy, upstream: ScriptedUpstream) -> 
 
 
 async def test_models(sdk: AsyncAnthropic) -> None:
-    """The models are listed to Anthropic's client too."""
+    """The models are listed for Anthropic's client too."""
     names = [model.id async for model in sdk.models.list()]
     assert {"claude-opus-4", "claude-sonnet-4", "claude-haiku-4"} <= set(names)

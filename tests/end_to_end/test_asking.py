@@ -1,4 +1,4 @@
-"""Nothing reaches the provider that no client asked for: at the start, behind an answer, or at rest."""
+"""No request goes to the provider that no client asked for: at the start, after an answer, or when idle."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.end_to_end.running import until
 
 
 async def test_a_proxy_at_rest(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
-    """Warming asks nobody, whatever the models, and neither does what comes behind an answer."""
+    """Warming up sends the provider nothing, whatever the models, and neither does the end of an answer."""
     begun = len(upstream.arrivals)
     proxy = await start_proxy(warm_models=["sonnet", "haiku"], warm=2)
     for _ in range(200):
@@ -38,7 +38,7 @@ async def test_a_proxy_at_rest(start_proxy: StartProxy, upstream: ScriptedUpstre
 
 
 async def test_the_check_can_fail(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
-    """A question that belongs to nobody is found, and one that belongs to somebody is not."""
+    """A request that belongs to no client is detected, and one that belongs to a client is not."""
     begun = len(upstream.arrivals)
     proxy = await start_proxy()
     async with proxy.client() as client:

@@ -1,4 +1,4 @@
-"""A CLI that is missing, old, broken or mad: a clear error in time, a line in /health, and never a hang."""
+"""A CLI that is missing, old or broken: a clear error in time, a line in /health, and never a hang."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VERSION = 'if [ "$1" = --version ]; then echo "2.1.197 (Claude Code)"; exit; fi\
 
 
 class Case(msgspec.Struct):
-    """A shell script in the CLI's place, and what must be said of it to a client and in /health."""
+    """A shell script in the CLI's place, and what a client and /health must be told about it."""
 
     script: str
     status: int
@@ -62,7 +62,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 async def test_broken(case: Case, run_proxy: StartProxy, tmp_path: Path) -> None:
-    """A program that does not behave as the CLI is an error that says so, whole and streamed."""
+    """A program that does not behave like the CLI is an error that says so, whole and streamed."""
     script = tmp_path / "claude"
     script.write_text("#!/bin/sh\n" + case.script + "\n")
     script.chmod(0o755)
@@ -126,7 +126,7 @@ async def test_killed_in_the_stream(proxy: RunningProxy, client: httpx.AsyncClie
 async def test_killed_in_a_whole_reply(
     proxy: RunningProxy, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """A CLI that dies in the middle of a whole reply makes it an error, or is replaced."""
+    """A CLI that dies in the middle of a whole reply is replaced, as the client has received nothing yet."""
     asking = asyncio.get_running_loop().create_task(ask(client, "[[pace 0.05 100]]"))
     assert await until(lambda: upstream.requests, 10)
     await asyncio.sleep(1)
@@ -134,14 +134,13 @@ async def test_killed_in_a_whole_reply(
     async with asyncio.timeout(20):
         response = await asking
 
-    if response.status_code == 200:
-        assert len(response.json()["choices"][0]["message"]["content"].split()) == 100
-    else:
-        assert (response.status_code, response.json()["error"]["code"]) == (502, "upstream_error")
+    assert response.status_code == 200, response.text
+    assert response.json()["choices"][0]["message"]["content"].split() == [f"w{n}" for n in range(100)]
+    assert len(upstream.requests) == 2
 
 
 async def test_killed_while_parked(proxy: RunningProxy, client: httpx.AsyncClient) -> None:
-    """A conversation whose process died between two turns goes on as if nothing had happened."""
+    """A conversation whose process died between two turns continues as if nothing had happened."""
     messages: list[dict[str, Any]] = body("before the crash")["messages"]
     messages.append({"role": "assistant", "content": await answer(client, messages)})
     await _kill_all(proxy)

@@ -1,4 +1,4 @@
-"""Claude Code itself as the client: its own tools, over the proxy, with itself or any model behind it."""
+"""Claude Code itself as the client: its own tools, through the proxy, with any model."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _TIMEOUT = 90
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def local() -> AsyncIterator[ScriptedOpenAI]:
-    """Serve a model that speaks OpenAI's API alone."""
+    """Serve a model that speaks only OpenAI's API."""
     async with ScriptedOpenAI() as server:
         yield server
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """Make a project with something to read in it, and a home."""
+    """Make a project with a file to read, and a home."""
     folder = tmp_path / "project"
     folder.mkdir()
     (tmp_path / "home").mkdir()
@@ -39,7 +39,7 @@ def project(tmp_path: Path) -> Path:
 
 
 async def claude(cli: str, proxy: RunningProxy, project: Path, *arguments: str) -> str:
-    """Run Claude Code as a user does, and give what it prints."""
+    """Run Claude Code as a user does, and return what it prints."""
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(project.parent / "home"),
@@ -67,7 +67,7 @@ async def claude(cli: str, proxy: RunningProxy, project: Path, *arguments: str) 
 
 
 def reading(project: Path) -> Any:
-    """Answer by reading the note, and then by what stands in it."""
+    """Answer first by reading the note, and then with its content."""
 
     def answer(body: dict[str, Any]) -> Reply:
         if SECRET in json.dumps(body["messages"]):
@@ -80,13 +80,13 @@ def reading(project: Path) -> Any:
 async def test_over_itself(
     cli: str, start_proxy: StartProxy, upstream: ScriptedUpstream, project: Path
 ) -> None:
-    """It reads a file with its own tool and goes on later: a request each, and in place after the first."""
+    """It reads a file with its own tool and continues later: one request each, the later ones in place."""
     proxy = await start_proxy()
     upstream.answer_with(reading(project))
 
     assert await claude(cli, proxy, project, "What is the secret?") == f"It is {SECRET}."
     assert await claude(cli, proxy, project, "--continue", "And again?") == f"It is {SECRET}."
-    # To some models 2.1.197 first says its notes in a role that they refuse.
+    # For some models, 2.1.197 first sends its notes in a role that they refuse.
     assert len([request for request in upstream.requests if not request.refusal]) == 3
     assert await until(lambda: len(proxy.access()) == 3)
     assert [(status, "  live  " in rest) for status, rest in proxy.access()] == [
@@ -99,7 +99,7 @@ async def test_over_itself(
 async def test_over_any_model(
     cli: str, start_proxy: StartProxy, local: ScriptedOpenAI, project: Path
 ) -> None:
-    """With a model behind it that speaks OpenAI's API alone, it works the same."""
+    """With a model that is only available through OpenAI's API, it works the same."""
     more = f"""
 [backends.local]
 type = "openai"
@@ -116,4 +116,5 @@ models = {{ llama = {{ max_output_tokens = 4096 }} }}
     assert await claude(cli, proxy, project, "--continue", "And again?") == f"It is {SECRET}."
     assert [request.body["model"] for request in local.requests] == ["llama"] * 3
     assert {request.body["max_tokens"] for request in local.requests} == {4096}
+    assert await until(lambda: len(proxy.access()) == 3)
     assert [status for status, _ in proxy.access()] == [200] * 3

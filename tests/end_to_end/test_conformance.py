@@ -1,4 +1,4 @@
-"""The conformance suite over the built-in backend, with the real CLI behind it."""
+"""The conformance suite for the built-in backend with the real CLI."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from claude_max_proxy.testing.conformance import check_backend
 
 
 def asking(text: str, *tools: Tool) -> Request:
-    """A request of these words."""
+    """Return a request with this text."""
     return Request("sonnet", messages=[Message("user", [Text(text)])], tools=list(tools))
 
 
 async def test_the_cli_backend(cli: str, tmp_path: Path) -> None:
-    """The CLI backend keeps the whole contract of a backend."""
+    """The CLI backend fulfils the whole contract of a backend."""
     async with ScriptedUpstream() as upstream:
         settings = ClaudeCliSettings(
             command=cli,

@@ -1,4 +1,4 @@
-"""Whatever is said, and whoever else speaks: each conversation arrives equal, and holds no other's words."""
+"""Whatever is said, and whoever else asks: each conversation arrives unchanged, without another's words."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TOOLS = [function(name) for name in NAMES]
 
 
 def image(size: int, shade: int) -> dict[str, Any]:
-    """Make a square image, of one shade of grey: the CLI looks at images before it sends them."""
+    """Return a square image of one shade of grey: the CLI examines images before it sends them."""
     header = struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0)
     pixels = zlib.compress((b"\0" + bytes([shade]) * size) * size)
     chunks = [(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]
@@ -52,7 +52,7 @@ def image(size: int, shade: int) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-# CONVERSATION_EXAMPLES=200 tries as many, others each time.
+# CONVERSATION_EXAMPLES=200 tries 200 examples, other ones each time.
 EXAMPLES = int(os.environ.get("CONVERSATION_EXAMPLES", "12"))
 # Each example takes a real process or more, so a failing one is not made smaller.
 few = settings(
@@ -64,7 +64,7 @@ few = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
 
-# A text of white space alone says nothing, and the API refuses it.
+# The API refuses a text of white space alone.
 texts = st.text(max_size=40).map(lambda text: text[:20] + "x" + text[20:]) | st.sampled_from(
     [
         "/clear",
@@ -86,14 +86,14 @@ inputs = st.dictionaries(
 )
 odd_ids = st.text("aB9_-.:|/ é", max_size=12)
 calls = st.lists(st.tuples(st.sampled_from(NAMES), inputs, odd_ids), max_size=3)
-# The CLI takes an answer of just "(no content)" for none when it is replayed.
+# When it is replayed, the CLI treats an answer of just "(no content)" as empty.
 spoken = texts.filter(lambda text: text != "(no content)")
 answers = st.tuples(st.none() | spoken, calls).filter(lambda answer: bool(answer[0] or answer[1]))
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Message]:
-    """Make a history that ends with the user or with results, its calls under ids as odd as clients'."""
+    """Return a history that ends with the user or with results, with ids as odd as clients may use."""
     messages = [user(draw(contents))]
     number = 0
     for text, made in draw(st.lists(answers, min_size=1, max_size=5)):
@@ -123,7 +123,7 @@ async def sdk(proxy: RunningProxy) -> AsyncIterator[AsyncOpenAI]:
 async def test_any_history_is_replayed(
     messages: list[Message], sdk: AsyncOpenAI, shared_upstream: ScriptedUpstream
 ) -> None:
-    """Any history with texts, images, parallel calls and odd ids arrives equal by value, with one request."""
+    """A history with texts, images, parallel calls and odd ids arrives with equal values, in one request."""
     shared_upstream.clear()
     shared_upstream.script(Reply((Text("ok"),)))
 
@@ -145,7 +145,7 @@ async def test_any_conversation_goes_on(
     proxy: RunningProxy,
     shared_upstream: ScriptedUpstream,
 ) -> None:
-    """Any conversation, each turn words or results, goes on in its process, and arrives equal every time."""
+    """Any conversation, of words and results, continues in its process, and arrives with equal values."""
     shared_upstream.clear()
     model, messages = new_model(), [user(first)]
     for (text, made), following in turns:
@@ -166,12 +166,12 @@ async def test_any_conversation_goes_on(
 
 
 def digest(turns: list[Turn]) -> str:
-    """Say a conversation in one word."""
+    """Return a conversation as one word."""
     return hashlib.sha256(json.dumps(by_call(turns)).encode()).hexdigest()[:16]
 
 
 def proof(body: dict[str, Any]) -> Reply:
-    """Answer with a word that only this very conversation has; to some words, by a call."""
+    """Answer with a word that only this conversation has; to some words, with a call."""
     turns = seen_in(body)
     word = digest(turns)
     last = turns[-1][1][-1]
@@ -179,15 +179,15 @@ def proof(body: dict[str, Any]) -> Reply:
 
 
 class Speaker:
-    """A client with a conversation of its own, which checks every answer against it."""
+    """A client with its own conversation, which checks every answer against it."""
 
     def __init__(self, sdk: AsyncOpenAI, model: str) -> None:
-        """Begin with nothing said."""
+        """Begin with an empty conversation."""
         self._sdk, self._model = sdk, model
         self.messages: list[Message] = []
 
     async def say(self, word: str) -> None:
-        """Say a word, or answer the call that waits; check that the answer is to this conversation."""
+        """Send a word, or answer the pending call; check that the answer belongs to this conversation."""
         last = self.messages[-1] if self.messages else {}
         waiting = last.get("tool_calls", [])
         self.messages += [result(call["id"], word) for call in waiting] or [user(word)]
@@ -214,7 +214,7 @@ class Speaker:
 async def test_no_two_are_mixed(
     rounds: list[list[tuple[int, str]]], sdk: AsyncOpenAI, shared_upstream: ScriptedUpstream
 ) -> None:
-    """However clients interleave that say the same things, each answer is to its client's own words."""
+    """However clients that say the same things interleave, each gets the answer to its own words."""
     shared_upstream.clear()
     shared_upstream.answer_with(proof)
     model = new_model()

@@ -1,4 +1,4 @@
-"""Whatever a client says in whichever API: the upstream reads just that, or the client is told."""
+"""Whatever a client sends, in any API: the upstream reads exactly that, or the client is told."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ api_key = "x"
 type = "openai"
 base_url = "{chat}"
 """
-# DIFFERENTIAL_EXAMPLES=500 tries as many of each kind, others each time.
+# DIFFERENTIAL_EXAMPLES=500 tries 500 examples of each kind, other ones each time.
 EXAMPLES = int(os.environ.get("DIFFERENTIAL_EXAMPLES", "20"))
 # Each example takes a real process, so a failing one is not made smaller.
 few = settings(
@@ -60,18 +60,19 @@ class Stage:
         self._upstreams = {"cli": messages, "messages": messages, "chat": chat}
 
     async def play(self, case: Case, dialect: str, target: str) -> str:
-        """Ask, and judge what came of it."""
+        """Ask, and judge the result."""
         upstream = self._upstreams[target]
         upstream.clear()
         upstream.answer_with(lambda body: _answer(case, body))
         body = write(case, dialect, MODELS[target])
         response = await self._client.post(ROUTES[dialect], json=body)
-        bodies = [request.body for request in upstream.requests]
-        return Judge(case, dialect, target, response, bodies).judge()
+        bodies = [request.body for request in upstream.requests if not request.refusal]
+        refused = len(upstream.requests) - len(bodies)
+        return Judge(case, dialect, target, response, bodies, refused).judge()
 
 
 def _answer(case: Case, body: dict[str, Any]) -> Answer:
-    """Return the answer as the schema's tool, call the tool that the case wants called, or say something."""
+    """Return the answer that the schema wants, the call that the case wants, or a text."""
     tools = [tool.get("function", tool) for tool in body.get("tools") or []]
     if case.schema is not None:
         return Reply((ToolUse(tools[-1]["name"], {}),)) if tools else Reply((Text("{}"),))
@@ -102,7 +103,7 @@ async def stage(
 @few
 @given(case=cases(), dialect=st.sampled_from(sorted(ROUTES)))
 async def test_the_cli(case: Case, dialect: str, stage: Stage) -> None:
-    """What goes by the CLI arrives as it was said."""
+    """What is sent through the CLI arrives unchanged."""
     became["cli", await stage.play(case, dialect, "cli")] += 1
 
 
@@ -110,12 +111,12 @@ async def test_the_cli(case: Case, dialect: str, stage: Stage) -> None:
 @settings(few, max_examples=EXAMPLES * 3)
 @given(case=cases(), dialect=st.sampled_from(sorted(ROUTES)))
 async def test_http_backends(case: Case, dialect: str, target: str, stage: Stage) -> None:
-    """What goes by HTTP arrives as it was said."""
+    """What is sent over HTTP arrives unchanged."""
     became[target, await stage.play(case, dialect, target)] += 1
 
 
 async def test_all_ends_are_seen() -> None:
-    """The cases are worth something: some arrive equal, some are told of, some are refused."""
+    """The cases are meaningful: some arrive unchanged, some are reported to the client, some are refused."""
     for target in MODELS:
         seen = {what.split()[0] for of, what in became if of == target}
         assert {"equal", "refused"} <= seen, became

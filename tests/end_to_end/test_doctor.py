@@ -17,7 +17,7 @@ TRIPS = [f"claude-{name}-4: round trip" for name in ("opus", "sonnet", "haiku")]
 
 
 async def examine(home: Path, cli: str, environment: dict[str, str]) -> tuple[int, dict[str, Any]]:
-    """Run it in a home of its own; give its status and its findings by name."""
+    """Run it with a separate home directory; return its status and its findings by name."""
     (home / "proxy.toml").write_text(proxy_toml(cli, {}, {}))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "claude_max_proxy", "doctor", "--json"),
@@ -35,7 +35,7 @@ async def examine(home: Path, cli: str, environment: dict[str, str]) -> tuple[in
 
 
 async def test_all_is_well(cli: str, upstream: ScriptedUpstream, tmp_path: Path) -> None:
-    """A CLI that is logged in passes, and each default model is asked one thing."""
+    """A CLI that is logged in passes, and each default model gets one request."""
     status, checks = await examine(tmp_path, cli, upstream.environment())
     assert [name for name, check in checks.items() if check["status"] != "ok"] == []
     assert status == 0
@@ -52,6 +52,6 @@ async def test_not_logged_in(cli: str, upstream: ScriptedUpstream, tmp_path: Pat
     assert status == 1
     assert checks["claude: CLI version"]["status"] == "ok"
     assert checks["claude: login"]["status"] == "fail"
-    assert "claude auth login" in checks["claude: login"]["remedy"]
-    assert {checks[name]["status"] for name in TRIPS} == {"fail"}
+    assert checks["claude: login"]["remedy"].startswith(f"Run: {cli} auth login, or set ")
+    assert [name for name in checks if name.endswith("round trip")] == []  # they would report the same
     assert upstream.requests == []

@@ -15,7 +15,7 @@ from claude_max_proxy.testing import Drop, ErrorEvent, ScriptedUpstream, fault
 from tests.end_to_end.chatting import ask, chunks, streamed_text
 from tests.end_to_end.comparing import seen
 from tests.end_to_end.conftest import StartProxy
-from tests.end_to_end.running import RunningProxy, proxy_toml
+from tests.end_to_end.running import RunningProxy, proxy_toml, until
 
 
 RETRIES = 1
@@ -61,7 +61,7 @@ CASES = {
 async def proxy(
     cli: str, shared_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[RunningProxy]:
-    """Run the program as someone with a subscription does."""
+    """Run the program with a subscription's login."""
     environment = {
         "ANTHROPIC_BASE_URL": shared_upstream.url,
         "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-dummy",
@@ -94,14 +94,14 @@ async def test_before_the_first_token(
 
 
 async def test_time_to_the_reset(client: httpx.AsyncClient) -> None:
-    """When the plan is used up, Retry-After is the time until its window begins anew."""
+    """If the plan is used up, Retry-After is the time until its reset."""
     response = await ask(client, "[[limit]]")
 
     assert 3_500 < int(response.headers["retry-after"]) <= 3_601
 
 
 async def test_unknown_model(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """A model that nobody knows is not found, without asking the provider."""
+    """An unknown model is not found, without a request to the provider."""
     for response in await _both(client, "hi", model="gpt-nothing"):
         error = _error(response)
         assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
@@ -119,7 +119,7 @@ BREAKS = {
 async def test_stream_that_breaks(
     answer: Any, code: str, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """A stream that breaks gives what came, then an error event, then a proper end; nothing comes twice."""
+    """A broken stream has the text that came, then an error event and a proper end; nothing is repeated."""
     upstream.script(answer)
     response = await ask(client, "tell me", stream=True)
 
@@ -133,10 +133,13 @@ async def test_stream_that_breaks(
 async def test_whole_reply_that_breaks(
     answer: Any, code: str, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """A break in a whole reply is a status, never half a reply."""
+    """A whole reply that breaks is asked for again; if it always does, the client gets a status, not half."""
     upstream.script(answer)
+    again = await ask(client, "tell me")
+    upstream.answer_with(lambda _: answer)
     response = await ask(client, "tell me")
 
+    assert again.json()["choices"][0]["message"]["content"] == "You said: tell me"
     assert _error(response)["code"] == code
     assert response.status_code == (503 if code == "overloaded" else 502)
 
@@ -148,7 +151,7 @@ FAULTS = {"overloaded": (fault(529), False), "server error": (fault(500), True),
 async def test_short_fault(
     answer: Any, stream: bool, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """A fault that passes is not the client's concern."""
+    """A temporary fault is not visible to the client."""
     upstream.script(answer)
     response = await ask(client, "hello", stream=stream)
 
@@ -165,7 +168,7 @@ STOPS = {"length": "[[max_tokens]] [[say only so]]", "content_filter": "[[refuse
 async def test_stopped_early(
     reason: str, says: str, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """A reply cut off by its limit, or refused, ends with that, and nothing more is asked or billed."""
+    """A reply that is cut off by its limit, or refused, ends with that; nothing more is asked or billed."""
     whole, streamed = await _both(client, says, max_tokens=2)
     await asyncio.sleep(1.0)
 
@@ -176,7 +179,7 @@ async def test_stopped_early(
 
 
 async def test_goes_on_after_an_error(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """What failed leaves no trace: the same question, asked again, is answered as if for the first time."""
+    """A failure leaves no trace: the same question, asked again, is answered as if for the first time."""
     upstream.answer_with(lambda _: fault(400, "not now"))
     first = await ask(client, "do it")
     upstream.answer_with(None)
@@ -186,8 +189,9 @@ async def test_goes_on_after_an_error(client: httpx.AsyncClient, upstream: Scrip
     assert seen(upstream, 0) == seen(upstream, -1)
 
 
-async def test_not_logged_in(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
-    """Without any login the client learns what to run, /health says so, and nothing goes upstream."""
+async def test_not_logged_in(start_proxy: StartProxy, upstream: ScriptedUpstream, cli: str) -> None:
+    """Without a login the client, /health and the terminal say what to run, and nothing goes upstream."""
+    told = f"{cli} auth login"
     proxy = await start_proxy(environment={"ANTHROPIC_BASE_URL": upstream.url}, warm=0)
     async with proxy.client() as client:
         responses = await _both(client, "hi")
@@ -195,11 +199,12 @@ async def test_not_logged_in(start_proxy: StartProxy, upstream: ScriptedUpstream
     for response in responses:
         error = _error(response)
         assert (response.status_code, error["code"]) == (401, "not_logged_in")
-        assert "claude auth login" in error["message"]
+        assert error["message"] == f"Not logged in. Run: {told}"
     assert upstream.requests == []
     health = await proxy.health()
     assert health["status"] == "degraded"
-    assert "claude auth login" in health["problem"]
+    assert health["problem"].endswith(f"Not logged in. Run: {told}")
+    assert await until(lambda: any(f"Not logged in. Run: {told}" in line for line in proxy.printed), 30)
 
 
 async def test_silence(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:

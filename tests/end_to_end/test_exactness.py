@@ -1,4 +1,4 @@
-"""Requests that reached the model changed, or not at all: each with what is right, by both CLIs."""
+"""Requests that once reached the model changed, or not at all: each with what is right, with both CLIs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GOOD = {"type": "object", "properties": {"a": {"type": "string"}}}
 def tool(
     name: str, parameters: dict[str, Any] = GOOD, description: str = "a tool", **more: Any
 ) -> dict[str, Any]:
-    """Make a tool."""
+    """Return a tool."""
     function = {"name": name, "description": description, "parameters": parameters, **more}
     return {"type": "function", "function": function}
 
@@ -76,7 +76,7 @@ REFUSED: list[dict[str, Any]] = [
 async def test_tools_that_the_provider_refuses(
     parameters: dict[str, Any], client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """The client is told which tool it is, and nobody is asked."""
+    """The client is told which tool is wrong, and nothing is sent upstream."""
     response = await ask(client, "hello", tools=[tool("good_tool"), tool("probe", parameters)])
     assert response.status_code == 400
     assert response.json()["error"]["param"] == "tools[1]"
@@ -85,7 +85,7 @@ async def test_tools_that_the_provider_refuses(
 
 
 async def test_strict(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """That a schema is to be enforced reaches who can enforce it."""
+    """That a schema is to be enforced reaches the provider that can enforce it."""
     closed = {**GOOD, "required": ["a"], "additionalProperties": False}
     response = await ask(client, "hello", tools=[tool("probe", closed, strict=True)])
     assert response.status_code == 200
@@ -96,7 +96,7 @@ async def test_strict(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> 
 async def test_a_forced_tool_of_a_mapped_name(
     name: str, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """The tool that must be called is one of those that are offered, and its call is of the client's name."""
+    """The tool that must be called is one of those that are offered, and its call has the client's name."""
     upstream.answer_with(lambda sent: Reply((ToolUse(sent["tool_choice"]["name"], {"a": "x"}),)))
     choice = {"type": "function", "function": {"name": name}}
     response = await ask(
@@ -124,7 +124,7 @@ SCHEMAS: list[dict[str, Any]] = [
 async def test_schemas_of_answers(
     schema: dict[str, Any], stream: bool, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """The model sees the schema as it was written, and its answer is the client's."""
+    """The model sees the schema as it was written, and its answer fits the client's."""
     given = {"type": "object", **schema}
     form = {"type": "json_schema", "json_schema": {"name": "n", "schema": given}}
     said = 'fill it in [[tool StructuredOutput {"when":"2026-01-01T00:00:00Z"}]]'
@@ -139,7 +139,7 @@ async def test_schemas_of_answers(
 async def test_an_answer_that_the_cli_takes_for_right(
     client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """Rules that the CLI's validator does not know hold, too: it is a failure, or a stream's end is."""
+    """Rules that the CLI's validator does not know are checked, too; breaking one is a failure."""
     rule = {"type": "object", "properties": {"a": {"not": {"type": "string"}}}}
     form = {"type": "json_schema", "json_schema": {"name": "n", "schema": rule}}
     said = 'fill it in [[tool StructuredOutput {"a":"x"}]]'
@@ -167,7 +167,7 @@ async def test_what_is_no_schema(
 
 
 async def test_a_label_that_is_wrong(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """An image is sent as what it is."""
+    """An image is sent with its real type."""
     url = pictures.data_url(pictures.JPEG, "image/jpg")
     content = [{"type": "text", "text": "what is this?"}, {"type": "image_url", "image_url": {"url": url}}]
     response = await ask(client, [user(content)])
@@ -198,7 +198,7 @@ async def test_white_space_beside_a_call(client: httpx.AsyncClient, upstream: Sc
 async def test_an_empty_result(
     empty: Any, live: bool, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """A tool that gave nothing gave nothing, also where the conversation goes on in its process."""
+    """An empty result stays empty, also if the conversation continues in its process."""
     upstream.script(Reply((ToolUse("good_tool", {"a": "x"}),)), Reply((Text("Fine."),)))
     first = await ask(client, "call it", tools=[tool("good_tool")])
     message = first.json()["choices"][0]["message"]
@@ -215,7 +215,7 @@ async def test_an_empty_result(
 
 
 async def test_models_without_sampling(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """What a model does not take is not sent, and the client is told."""
+    """What a model does not accept is not sent, and the client is told."""
     for model in ("sonnet-5", "sonnet-5-5"):
         response = await ask(client, "hello", model=model, temperature=0.2, max_tokens=300)
         assert response.status_code == 200, response.text
@@ -234,7 +234,7 @@ async def test_thinking_that_is_off(client: httpx.AsyncClient, upstream: Scripte
 
 
 async def test_a_model_that_cannot_be_forced(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """A call that cannot be forced is a refusal: without the force, the answer would mean something else."""
+    """A call that cannot be forced is refused: without the force, the answer would mean something else."""
     response = await ask(
         client, "hello", model="sonnet-5-5", tools=[tool("good_tool")], tool_choice="required"
     )

@@ -1,4 +1,4 @@
-"""What a client writes arrives upstream byte for byte, and nothing is made of it on the way."""
+"""What a client writes arrives upstream byte for byte, with nothing added or changed."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ IMAGES = {
 }
 
 
-# Those that a CLI could act on; alone, each costs a process, so the others share their conversations.
+# Texts that a CLI could act on. Each costs a process, so all other texts share conversations.
 TELLING = ["slash command", "unknown slash command", "file mention", "shell", "newlines", "reminder"]
 
 
 @pytest.mark.parametrize("name", TELLING)
 async def test_alone(name: str, client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """A text arrives as it is as the only message and, at the same time, as the instructions."""
+    """A text arrives unchanged as the only message and, at the same time, as the instructions."""
     messages = [{"role": "system", "content": TEXTS[name]}, *text_turns(TEXTS[name])]
 
     await answer(client, messages)
@@ -74,7 +74,7 @@ async def test_alone(name: str, client: httpx.AsyncClient, upstream: ScriptedUps
 
 
 async def test_live(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """Each text arrives as it is as the next message of a live conversation."""
+    """Each text arrives unchanged as the next message of a live conversation."""
     messages: list[dict[str, Any]] = []
     for text in TEXTS.values():
         messages += text_turns(text)
@@ -88,7 +88,7 @@ async def test_live(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> No
 
 @pytest.mark.parametrize("role", ["user", "assistant"])
 async def test_history(role: str, client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """Each text arrives as it is in the history, from either side, and all of them as instructions."""
+    """Each text arrives unchanged in the history, from either side, and all of them as instructions."""
     turns = [(text, "a") for text in TEXTS.values()]
     if role == "assistant":
         # The CLI leaves out an assistant's turn that is just its own word for an empty one.
@@ -104,7 +104,7 @@ async def test_history(role: str, client: httpx.AsyncClient, upstream: ScriptedU
 
 
 async def test_several_users_in_a_row(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """Messages of one role in a row all arrive, in order, and each is a block of its own."""
+    """Several messages of the same role in a row all arrive, in order, each in its own block."""
     messages = [
         *({"role": "user", "content": text} for text in ("/one", "two", "@/etc/hosts")),
         *({"role": "assistant", "content": text} for text in ("/three", "four")),
@@ -118,7 +118,7 @@ async def test_several_users_in_a_row(client: httpx.AsyncClient, upstream: Scrip
 
 
 async def test_content_as_parts(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """Content given as parts arrives as so many blocks."""
+    """Content in several parts arrives in as many blocks."""
     parts = [{"type": "text", "text": text} for text in ("/clear", " @/etc/passwd ", "/help")]
     messages = [
         {"role": "user", "content": parts},
@@ -132,7 +132,7 @@ async def test_content_as_parts(client: httpx.AsyncClient, upstream: ScriptedUps
 
 
 async def test_instructions_of_both_names(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """System and developer messages become one system prompt, an empty line between them."""
+    """System and developer messages become one system prompt, with empty lines between them."""
     messages = [
         {"role": "system", "content": "  /clear\n"},
         {"role": "developer", "content": [{"type": "text", "text": "@/etc/passwd"}]},
@@ -148,7 +148,7 @@ async def test_instructions_of_both_names(client: httpx.AsyncClient, upstream: S
 
 @pytest.mark.parametrize("place", ["system", "user", "history", "assistant"])
 async def test_two_megabytes(place: str, client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """Two megabytes arrive whole, wherever they stand."""
+    """Two megabytes arrive whole, in any part of a request."""
     words = random.Random(2).choices(["alpha", "βήτα", "/gamma", "@delta", "\n", "\u2028"], k=400_000)
     text = " ".join(words)
     assert len(text.encode()) > 2_000_000

@@ -1,10 +1,11 @@
-"""Clients that leave, too many of them, and the proxy's own end: nothing is left behind."""
+"""Clients that disconnect, too many of them, and the proxy's own end: nothing remains."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ SLOW = "[[pace 0.05 600]]"
 
 
 async def test_fifty_clients_that_leave(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
-    """Fifty clients at once, each leaving at some moment, leave no process, place or descriptor behind."""
+    """Fifty clients that disconnect at any moment leave no process, place or descriptor in use."""
     proxy = await start_proxy(max_processes=PLACES, queue_size=CLIENTS)
     async with proxy.client() as client:
         await answer(client, "hi")
@@ -57,7 +58,7 @@ async def _until_queued(proxy: RunningProxy) -> None:
 
 
 async def _leave(proxy: RunningProxy, chance: random.Random) -> None:
-    """Ask something, and leave at some moment: at once, in the queue, in the answer, or after it."""
+    """Ask something, and disconnect at some moment: at once, in the queue, in the answer, or after it."""
     says = chance.choice(["hi", "[[sleep 0.5]]", "[[pace 0.02 50]]", "[[deltas 2000]]", "[[status 529]]"])
     stream = chance.random() < 0.5
     with contextlib.suppress(TimeoutError):
@@ -66,7 +67,7 @@ async def _leave(proxy: RunningProxy, chance: random.Random) -> None:
 
 
 async def _quiet(proxy: RunningProxy) -> dict[str, int]:
-    """Wait until the proxy is ready and nothing runs, and give the counts of processes."""
+    """Wait until the proxy is ready and nothing runs, and return the counts of processes."""
     async with asyncio.timeout(15):
         while True:
             health = await proxy.health()
@@ -96,7 +97,7 @@ def _statuses() -> Iterator[tuple[int, int, str]]:
 async def test_leaving_stops_the_upstream(
     says: str, stream: bool, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
-    """When the client leaves, the provider stops: what nobody reads is not written, nor billed."""
+    """When the client disconnects, the provider stops: what no client reads is not written, nor billed."""
     async with proxy.client() as client:
         asking = asyncio.get_running_loop().create_task(ask(client, says, stream=stream))
         assert await until(lambda: upstream.requests, 10)
@@ -113,7 +114,7 @@ async def test_leaving_stops_the_upstream(
 
 
 async def test_full_queue(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
-    """Who finds the queue full is told when to come back; who waits in it is served."""
+    """A client that finds the queue full is told when to come back; one that waits in it is served."""
     proxy = await start_proxy(max_processes=1, queue_size=1, warm=0)
     await _quiet(proxy)
     loop = asyncio.get_running_loop()
@@ -134,7 +135,7 @@ async def test_full_queue(start_proxy: StartProxy, upstream: ScriptedUpstream) -
 
 
 async def test_draining(start_proxy: StartProxy) -> None:
-    """A proxy that is told to stop lets the running answer finish, takes no more, and ends with status 0."""
+    """A proxy that is told to stop finishes the running answer, accepts no more, and ends with status 0."""
     proxy = await start_proxy(warm=0)
     async with proxy.client() as client:
         asked = body("[[pace 0.05 40]]", stream=True)
@@ -164,19 +165,29 @@ async def test_bounded_draining(start_proxy: StartProxy) -> None:
             began = time.monotonic()
             assert await proxy.stop() == 0, proxy.transcript()
             assert time.monotonic() - began < 5
-            with contextlib.suppress(httpx.HTTPError):
-                async for _ in lines:
-                    pass
+            rest = "".join([piece async for piece in lines])
+            assert "proxy_stopping" in rest
+    assert "Traceback" not in proxy.transcript()
     assert await until(lambda: not proxy.descendants(), 2)
 
 
+ENDS = {
+    "killed": (signal.SIGKILL,),
+    "told twice": (signal.SIGTERM, signal.SIGTERM),
+    "interrupted twice": (signal.SIGINT, signal.SIGINT),
+}
+
+
+@pytest.mark.parametrize("ends", ENDS.values(), ids=ENDS)
 @pytest.mark.parametrize("wrapped", [False, True], ids=["direct", "wrapped"])
-async def test_killed(run_proxy: StartProxy, cli: str, tmp_path: Path, *, wrapped: bool) -> None:
-    """Of a proxy that is killed, busy with an answer, no CLI is left two seconds later, wrapped or not."""
+async def test_killed(
+    run_proxy: StartProxy, cli: str, tmp_path: Path, *, wrapped: bool, ends: tuple[signal.Signals, ...]
+) -> None:
+    """If a busy proxy ends at once, no CLI is left two seconds later, wrapped or not."""
     command = cli
     if wrapped:
         script = tmp_path / "claude-wrapper"
-        script.write_text(f'#!/bin/sh\n"{cli}" "$@"\n')
+        script.write_text(f'#!/bin/sh\nulimit -Sn >> "{tmp_path}/limits"\n"{cli}" "$@"\n')
         script.chmod(0o755)
         command = str(script)
     proxy = await run_proxy(command)
@@ -186,16 +197,25 @@ async def test_killed(run_proxy: StartProxy, cli: str, tmp_path: Path, *, wrappe
             lines = response.aiter_text()
             await anext(lines)
             assert proxy.descendants()
-            await proxy.stop(signal.SIGKILL)
+            for number in ends[:-1]:
+                proxy.process.send_signal(number)
+                await asyncio.sleep(0.5)
+            began = time.monotonic()
+            assert await proxy.stop(ends[-1]) in {-signal.SIGKILL, 128 + ends[-1]}
+            assert time.monotonic() - began < 2
             with contextlib.suppress(httpx.HTTPError):
                 async for _ in lines:
                     pass
 
     assert await until(lambda: not proxy.descendants(), 2)
+    assert "Traceback" not in proxy.transcript()
+    if wrapped:  # the CLI has the limit of descriptors that the proxy started with, not the raised one
+        given = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        assert set((tmp_path / "limits").read_text().split()) == {str(given)}
 
 
 async def test_two_proxies(start_proxy: StartProxy, tmp_path: Path) -> None:
-    """Two proxies of one user do not need each other: when one ends, the other goes on."""
+    """Two proxies of one user are independent: when one ends, the other continues."""
     first, second = [
         await start_proxy(home=tmp_path / name, temporary=tmp_path / "tmp", warm=0) for name in ("one", "two")
     ]

@@ -1,6 +1,6 @@
 """Nothing of the machine goes upstream, and nothing of the user's set-up runs.
 
-Everything that the CLI could pick up by itself is laid out here, each with a word of its own in it.
+The test writes everything that the CLI could find by itself, each with its own word in it.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def _write(path: Path, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def home(cli: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a home full of canaries; `ran` in it is where anything that runs leaves its mark."""
+    """Return a home full of canaries; `ran` in it is where anything that runs leaves a file."""
     home = tmp_path_factory.mktemp("canaries")
     _lay_out(home, home / "ran")
     return home
@@ -84,7 +84,7 @@ async def proxy(cli: str, home: Path, shared_upstream: ScriptedUpstream) -> Asyn
 
 
 async def test_nothing_leaks(proxy: RunningProxy, home: Path, upstream: ScriptedUpstream) -> None:
-    """Memories, skills, agents, styles, hooks, servers, settings and files stay where they are."""
+    """Memories, skills, agents, styles, hooks, servers, settings and files are neither read nor run."""
     weather = {"type": "function", "function": {"name": "Bash", "parameters": {"type": "object"}}}
     file = home / "project" / "secret.txt"
     async with proxy.client() as client:
@@ -101,7 +101,7 @@ async def test_nothing_leaks(proxy: RunningProxy, home: Path, upstream: Scripted
 
 
 async def test_a_word_costs_little(proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """A greeting is a few thousand bytes upstream, no tool is offered and no instructions are added."""
+    """A greeting is a few thousand bytes upstream, with no tools and no added instructions."""
     async with proxy.client() as client:
         await answer(client, "hi")
 
@@ -121,7 +121,7 @@ async def test_nothing_is_inherited(proxy: RunningProxy) -> None:
         names = {variable.partition(b"=")[0].decode() for variable in environment}
         assert "ANTHROPIC_BASE_URL" in names
         assert CANARY.encode() not in b"".join(environment)
-        # what the CLI sets for itself cannot be seen from here; this is what it was started with
+        # this shows only what the CLI was started with, not what it sets for itself
         assert not names & (SECRETS.keys() - {"CLAUDE_CODE_ENTRYPOINT"})
 
 

@@ -1,4 +1,4 @@
-"""Every parameter of a chat completion: what the API received for it, or what the client was told instead."""
+"""Every parameter of a chat completion: what the API received for it, or what the client was told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from claude_max_proxy.messages_api import abilities_of
+from claude_max_proxy.anthropic_messages import abilities_of
 from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, Thinking, ToolUse
 from tests.end_to_end.chatting import answer, ask, chunks, streamed_text
 from tests.end_to_end.comparing import asked, seen, seen_system, text_turns
@@ -30,7 +30,7 @@ KNOBS = ("max_tokens", "stop_sequences", "thinking", "temperature", "top_p", "to
 TOOLS = [function("look"), function("take")]
 NAMED = {"type": "function", "function": {"name": "take"}}
 CALL = "[[tool take {}]]"
-OFF = {"thinking": "off"}  # said as the model takes it, see `as_said`
+OFF = {"thinking": "off"}  # written as the model accepts it, see `as_said`
 
 # name: (fields, what the API receives other than for a plain request, what x-proxy-ignored names)
 TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], str | None]] = {
@@ -126,13 +126,13 @@ def received(upstream: ScriptedUpstream, index: int = -1) -> dict[str, Any]:
     """Return the settings of one of the upstream's requests; the effort by that name."""
     body = upstream.requests[index].body
     given = {name: body.get(name) for name in KNOBS}
-    if given["temperature"] == 1:  # the default, which the CLI says to some models
+    if given["temperature"] == 1:  # the default, which the CLI sends to some models
         given["temperature"] = None
     return given | {"effort": body.get("output_config", {}).get("effort")}
 
 
 def as_said(expected: dict[str, Any], upstream: ScriptedUpstream) -> dict[str, Any]:
-    """Put what the model takes for "no thinking" in the place of `OFF`."""
+    """Replace `OFF` by what the model accepts for "no thinking"."""
     if expected["thinking"] != OFF["thinking"]:
         return expected
 
@@ -145,7 +145,7 @@ def as_said(expected: dict[str, Any], upstream: ScriptedUpstream) -> dict[str, A
 
 
 def told(ignored: str | None, fields: dict[str, Any], upstream: ScriptedUpstream) -> str | None:
-    """Add to the names that are expected what the model cannot be told: to think nothing at all."""
+    """Add ``reasoning_effort`` to the expected names if the model cannot be told not to think."""
     abilities = abilities_of(upstream.requests[-1].body["model"])
     assert abilities is not None
     if fields.get("reasoning_effort") != "none" or abilities.off == "disabled":
@@ -155,7 +155,7 @@ def told(ignored: str | None, fields: dict[str, Any], upstream: ScriptedUpstream
 
 @pytest.fixture(scope="module")
 def plain(cli: str) -> dict[str, Any]:
-    """Keep what the API receives when nothing is asked, by the model, once it is known."""
+    """What the API receives when no parameter is set, by model; filled by the tests."""
     return {}
 
 
@@ -165,7 +165,7 @@ async def ordinary(
     plain: dict[str, Any],
     model: str = "claude-sonnet-4",
 ) -> dict[str, Any]:
-    """Return what the API receives when nothing is asked."""
+    """Return what the API receives when no parameter is set."""
     if model not in plain:
         await answer(client, "hi", model=model)
         plain[model] = received(upstream)
@@ -177,7 +177,7 @@ async def ordinary(
 async def test_knob(
     name: str, client: httpx.AsyncClient, upstream: ScriptedUpstream, plain: dict[str, Any]
 ) -> None:
-    """A parameter changes exactly what it should in the API's request, and what cannot be is named."""
+    """A parameter changes exactly what it should in the API's request, and one that cannot is named."""
     fields, changed, ignored = TABLE[name]
     model = fields.get("model", "claude-sonnet-4")
     entry = {"lazy": "claude-sonnet-4", "sampled": OLDER, "unsampled": OLDER}
@@ -195,7 +195,7 @@ async def test_knob(
 async def test_nothing_sticks(
     client: httpx.AsyncClient, proxy: RunningProxy, upstream: ScriptedUpstream, plain: dict[str, Any]
 ) -> None:
-    """In one live conversation every turn has its own settings, and none when it asks for none."""
+    """In one live conversation every turn has its own settings, and none if it sets none."""
     turns: list[tuple[dict[str, Any], dict[str, Any]]] = [
         (
             {"max_tokens": 5000, "stop": "END", "reasoning_effort": "low"},
@@ -221,7 +221,7 @@ async def test_nothing_sticks(
 async def test_tool_choice_does_not_stick(
     client: httpx.AsyncClient, proxy: RunningProxy, upstream: ScriptedUpstream, plain: dict[str, Any]
 ) -> None:
-    """A tool that must be called once need not be called again when its result comes."""
+    """A tool that must be called once need not be called again when its result arrives."""
     model, messages = OLDER, [user(CALL)]
     ordinarily = await ordinary(client, upstream, plain, model)
 
@@ -246,7 +246,7 @@ async def test_limit_between_call_and_result(
     upstream: ScriptedUpstream,
     plain: dict[str, Any],
 ) -> None:
-    """A limit that changes between a call and its result arrives, in place unless it is taken away."""
+    """A limit that changes between a call and its result arrives, in place unless it is removed."""
     ordinarily = await ordinary(client, upstream, plain)
     *limits, in_place = change
     model, messages = new_model(), [user(CALL)]
@@ -263,7 +263,7 @@ async def test_limit_between_call_and_result(
 
 
 async def test_system_of_an_entry(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """An entry's instructions stand before the client's, and alone where it has none."""
+    """An entry's instructions come before the client's, or are alone if the client has none."""
     for system, expected in [([], "House rules."), (["/be brief"], "House rules.\n\n/be brief")]:
         messages = [{"role": "system", "content": text} for text in system] + text_turns("hi")
         await answer(client, messages, model="prefixed")
@@ -311,7 +311,7 @@ async def test_cut_off_in_a_call(client: httpx.AsyncClient, upstream: ScriptedUp
     assert said == "You said: go on"
 
 
-REFUSED = {
+REFUSED: dict[str, dict[str, Any]] = {
     "n": {"n": 2},
     "logprobs": {"logprobs": True},
     "top_logprobs": {"top_logprobs": 3},
@@ -336,7 +336,7 @@ REFUSED = {
 async def test_refused(
     param: str, stream: bool, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """What cannot be honoured and would change the meaning is refused by name, and nothing is asked."""
+    """What cannot be honoured and would change the meaning is refused by name, and nothing is sent."""
     response = await ask(client, "hi", stream=stream, **REFUSED[param])
 
     error = response.json()["error"]
@@ -349,7 +349,7 @@ async def test_refused(
 async def test_a_stop_of_white_space(
     stop: str | list[str], stream: bool, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """The provider refuses such a stop, so the answer is cut here; the chat goes on with what was heard."""
+    """The provider refuses such a stop, so the proxy cuts the answer; the chat continues with that text."""
     upstream.script(Reply((Text("one\n\ntwo"),), pace=0.02))
     response = await ask(client, "count", stop=stop, stream=stream)
 

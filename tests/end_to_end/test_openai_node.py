@@ -50,8 +50,8 @@ async def _run(*arguments: str) -> str:
 
 @pytest.mark.parametrize("mode", ["whole", "streamed"])
 async def test_ten_turns(mode: str, packages: Path, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """Each turn goes upstream once, as the client has it; each but the first goes on in place."""
-    before = len(proxy.access())
+    """Each turn goes upstream once, unchanged; each but the first continues in the same process."""
+    before = await proxy.settled()
     node = shutil.which("node")
     assert node, "node is needed"
 
@@ -72,12 +72,12 @@ async def test_ten_turns(mode: str, packages: Path, proxy: RunningProxy, upstrea
 
 @pytest.mark.parametrize("mode", ["whole", "streamed"])
 async def test_responses(mode: str, packages: Path, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """A tool loop in the Responses API goes on in place by the response's id, each step asked once."""
+    """A tool loop in the Responses API continues in place by the response's id, with one request per step."""
     look = ToolUse("look", {"where": "here"})
     upstream.script(
         Reply((Thinking("Hm."), Text("See:"), look, look)), Reply((look,)), Reply((Text("Done."),))
     )
-    before = len(proxy.access())
+    before = await proxy.settled()
     node = shutil.which("node")
     assert node, "node is needed"
 

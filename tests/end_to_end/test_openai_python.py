@@ -20,7 +20,7 @@ TURNS = 10
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def openai(proxy: RunningProxy) -> AsyncIterator[AsyncOpenAI]:
-    """Return the client, as anybody sets it up."""
+    """Return the client, set up as any user would."""
     async with AsyncOpenAI(base_url=f"{proxy.url}/v1", api_key="not-needed", max_retries=0) as client:
         yield client
 
@@ -56,8 +56,8 @@ async def _streamed(client: AsyncOpenAI, messages: list[dict[str, Any]]) -> str:
 async def test_ten_turns(
     say: Any, openai: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
-    """Each turn goes upstream once, as the client has it; each but the first goes on in place."""
-    before = len(proxy.access())
+    """Each turn goes upstream once, unchanged; each but the first continues in the same process."""
+    before = await proxy.settled()
     messages: list[dict[str, Any]] = [{"role": "system", "content": "Be short."}]
     for number in range(TURNS):
         messages.append({"role": "user", "content": f"{say.__name__} /turn {number} @file\n"})
@@ -89,7 +89,7 @@ async def test_words_as_they_come(openai: AsyncOpenAI, upstream: ScriptedUpstrea
 
 
 async def test_models(openai: AsyncOpenAI) -> None:
-    """The models are listed, and each can be asked about; an unknown one is not found."""
+    """The models are listed, and each can be retrieved; an unknown one is not found."""
     names = [model.id async for model in openai.models.list()]
 
     assert {"claude-opus-4", "claude-sonnet-4", "claude-haiku-4"} <= set(names)

@@ -1,4 +1,4 @@
-"""A CLI that nobody has seen yet is tried before it is trusted with a client's tools."""
+"""A CLI of an unknown version is tested before it is trusted with a client's tools."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.end_to_end.chatting import answer, ask
 from tests.end_to_end.conftest import StartProxy
 
 
-# A CLI of another version, which does with the body's tools whatever CHANGE says.
+# A CLI of another version, which changes the tools in the body as CHANGE says.
 WRAPPER = """#!{python}
 import json, subprocess, sys, threading
 
@@ -42,14 +42,14 @@ sys.exit(child.wait())
 """
 FORGETS = r'line = line.replace(rb"{\"tools\":", rb"{\"metadata\":")'
 CHANGES = r'line = line.replace(b"unheard-of", b"date")'
-# One that knows nothing of taking back, and one that says that it did, but did not.
+# One that cannot remove messages, and one that claims that it did but did not.
 KEEPS = r'line = line.replace(b"rewind_conversation", b"never_heard_of_it")'
 STAYS = r'line = b"" if b"rewind_conversation" in line and pretend(line) else line'
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 
 
 def wrapped(folder: Path, cli: str, change: str = "pass") -> str:
-    """Write the wrapper; give its path."""
+    """Write the wrapper; return its path."""
     path = folder / "claude"
     path.write_text(WRAPPER.format(python=sys.executable, cli=cli, change=change))
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
@@ -66,18 +66,18 @@ def wrapped(folder: Path, cli: str, change: str = "pass") -> str:
     ],
 )
 async def test_the_probe(change: str, arrive: bool, rewinds: bool, cli: str, tmp_path: Path) -> None:
-    """It finds out whether tools arrive, and whether what was said can be taken back, by what was sent."""
+    """The test finds out whether tools arrive, and whether a conversation can be reset, by what is sent."""
     found = await try_out([wrapped(tmp_path, cli, change)], ClaudeCliSettings())
     assert found == Findings(arrive, rewinds)
 
 
 async def test_tools_that_do_not_arrive(cli: str, tmp_path: Path) -> None:
-    """It finds out where the CLI tells of tools in its own words."""
+    """The test notices if the CLI describes tools in its own words."""
     assert (await try_out([wrapped(tmp_path, cli, FORGETS)], ClaudeCliSettings())).tools_arrive is False
 
 
 async def test_no_cli(tmp_path: Path) -> None:
-    """Of what does not ask, nothing is known."""
+    """Nothing is known of a program that sends no request."""
     path = tmp_path / "claude"
     path.write_text("#!/bin/sh\nexit 1\n")
     path.chmod(0o700)
@@ -87,7 +87,7 @@ async def test_no_cli(tmp_path: Path) -> None:
 async def test_a_new_version(
     cli: str, run_proxy: StartProxy, upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
-    """One that passes is used like any other, and the provider hears nothing of its trial."""
+    """A version that passes is used like any other, and the provider receives nothing of its test."""
     proxy = await run_proxy(wrapped(tmp_path, cli))
     async with proxy.client() as client:
         assert await answer(client, "hello", tools=[TOOL]) == "You said: hello"
@@ -97,7 +97,7 @@ async def test_a_new_version(
 async def test_a_version_that_changes_tools(
     cli: str, run_proxy: StartProxy, upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
-    """One that does not is used without tools, and says so where it is asked with some."""
+    """One that fails is used without tools, and a request with tools is told so."""
     proxy = await run_proxy(wrapped(tmp_path, cli, FORGETS))
     async with proxy.client() as client:
         refused = await ask(client, "hello", tools=[TOOL])
@@ -111,7 +111,7 @@ async def test_a_version_that_changes_tools(
 async def test_a_version_that_takes_nothing_back(
     cli: str, run_proxy: StartProxy, upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
-    """One whose processes cannot be used again serves each conversation by a process of its own."""
+    """If the processes of a version cannot be used again, each conversation gets its own process."""
     proxy = await run_proxy(wrapped(tmp_path, cli, KEEPS))
     async with proxy.client() as client:
         for number in range(3):

@@ -1,4 +1,4 @@
-"""Processes that are used again: what they hold is taken back, and nothing of it is ever seen again."""
+"""Processes that are used again: what they remember is reset, and never seen by another client."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ another = "{KEYS[1]}"
 async def proxy(
     cli: str, shared_upstream: ScriptedUpstream, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[RunningProxy]:
-    """Run the program with few processes, so that they are used again and again."""
+    """Run the program with few processes, so that they are used repeatedly."""
     running = RunningProxy(tmp_path_factory.mktemp("home"), shared_upstream.environment())
     settings = {"max_processes": PROCESSES, "queue_timeout": 30}
     try:
@@ -47,17 +47,17 @@ async def proxy(
 
 
 def session_of(upstream: ScriptedUpstream, index: int = -1) -> str:
-    """Tell which process a request came from: each has a session of its own."""
+    """Return which process a request came from: each has its own session."""
     return json.loads(upstream.requests[index].body["metadata"]["user_id"])["session_id"]
 
 
 def comparable(request: dict[str, Any]) -> str:
-    """Return a request's body without what names the process and its home."""
+    """Return a request's body without the names of the process and its home."""
     return json.dumps({name: value for name, value in request.items() if name != "metadata"})
 
 
 def without_thoughts(request: dict[str, Any]) -> dict[str, Any]:
-    """Return a request without what the model thought, which a conversation that goes on in place keeps."""
+    """Return a request without the model's thoughts, which a conversation keeps only in its own process."""
     messages = [
         {**message, "content": [block for block in message["content"] if block["type"] != "thinking"]}
         if isinstance(message["content"], list)
@@ -68,7 +68,7 @@ def without_thoughts(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def tool(name: str) -> dict[str, Any]:
-    """Make a tool whose definition the CLI's own channel would change."""
+    """Return a tool whose definition the CLI's own channel would change."""
     parameters = {"type": "object", "properties": {"city": {"enum": ["Ａ"]}, "b": True}}
     return {
         "type": "function",
@@ -85,10 +85,10 @@ TOOLS: list[list[dict[str, Any]]] = [
 
 
 class Client:
-    """A client with a conversation of its own, which changes its mind."""
+    """A client with its own conversation, which it also edits."""
 
     def __init__(self, number: int, client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-        """Begin with nothing said."""
+        """Begin with an empty conversation."""
         self._canary = f"canary-{number}"
         self._client = client
         self._upstream = upstream
@@ -96,7 +96,7 @@ class Client:
         self.messages: Messages = []
 
     async def turn(self, choice: random.Random) -> None:
-        """Go on, go back, or begin anew; and ask, with tools or without."""
+        """Continue, go back, or start over; and ask, with tools or without."""
         match choice.choice(["on", "on", "again", "edit", "back", "new", "leave"]):
             case "again" if self.messages:
                 self.messages.pop()
@@ -122,7 +122,7 @@ class Client:
         self.messages.append({"role": "user", "content": f"{words} {self._canary} {self._turns}"})
 
     async def _leave(self, choice: random.Random) -> None:
-        """Ask, and hang up at any moment."""
+        """Ask, and disconnect at any moment."""
         slow = [*self.messages[:-1], {"role": "user", "content": f"[[pace 0.02 100]] {self._canary}"}]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(choice.random() * 0.3):
@@ -151,7 +151,7 @@ class Client:
 async def test_any_interleaving(
     seed: int, client: httpx.AsyncClient, upstream: ScriptedUpstream, proxy: RunningProxy
 ) -> None:
-    """Clients that go on, go back, edit, begin anew, change tools and hang up never see one another."""
+    """Clients that continue, go back, edit, start over, change tools and disconnect never see each other."""
     choice = random.Random(seed)
     clients = [Client(seed * 10 + number, client, upstream) for number in range(5)]
     for _ in range(20):
@@ -167,7 +167,7 @@ async def test_any_interleaving(
 async def test_a_used_process_is_as_a_fresh_one(
     upstream: ScriptedUpstream, start_proxy: StartProxy, tmp_path: Path
 ) -> None:
-    """After anything that was said, failed or broke off, what goes upstream is what a fresh process sends."""
+    """After anything that was said, failed or broke off, a process sends the same as a new one."""
     used = await start_proxy(max_processes=1, temporary=tmp_path)
     question = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What now?"}]
     before = [
@@ -197,7 +197,7 @@ async def test_a_used_process_is_as_a_fresh_one(
 
 
 async def test_one_process_for_many(upstream: ScriptedUpstream, start_proxy: StartProxy) -> None:
-    """One conversation after another takes one process, and each asks the provider once."""
+    """Several conversations in turn use one process, and each sends the provider one request."""
     proxy = await start_proxy(max_processes=2)
     async with proxy.client() as client:
         for number in range(30):
@@ -208,7 +208,7 @@ async def test_one_process_for_many(upstream: ScriptedUpstream, start_proxy: Sta
 
 
 async def test_keys_are_apart(upstream: ScriptedUpstream, start_proxy: StartProxy) -> None:
-    """A process that served one API key never serves another, though they ask the same."""
+    """A process that served one API key never serves another, even if they ask the same."""
     proxy = await start_proxy(more=KEY_TABLE, max_processes=4)
     sessions: dict[str, set[str]] = {key: set() for key in KEYS}
     async with proxy.client() as client:
@@ -230,7 +230,7 @@ async def test_keys_are_apart(upstream: ScriptedUpstream, start_proxy: StartProx
 async def test_who_leaves_costs_no_process(
     says: str, upstream: ScriptedUpstream, start_proxy: StartProxy
 ) -> None:
-    """After clients that hang up, at any moment, the same process answers the next, and asks nothing more."""
+    """After clients that disconnect at any moment, the same process answers the next, with one request."""
     proxy = await start_proxy(max_processes=1)
     choice = random.Random(says)
     async with proxy.client() as client:
@@ -250,7 +250,7 @@ async def test_who_leaves_costs_no_process(
 async def test_the_end_of_a_long_answer(
     stream: bool, upstream: ScriptedUpstream, start_proxy: StartProxy
 ) -> None:
-    """After an answer that a limit or a stray call cut off nothing is asked; its process goes on."""
+    """After an answer that a limit or an invalid call cut off, nothing is sent; its process continues."""
     proxy = await start_proxy(max_processes=1)
     async with proxy.client() as client:
         await answer(client, "first")
@@ -266,12 +266,12 @@ async def test_the_end_of_a_long_answer(
 
 
 def state_of(pid: int) -> str:
-    """Return how the system says a process is: T for stopped."""
+    """Return the state of a process as the system shows it: T for stopped."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 async def test_idle_processes_are_stopped(upstream: ScriptedUpstream, start_proxy: StartProxy) -> None:
-    """What nobody uses takes no time; it wakes for the next question, and none outlives the proxy."""
+    """An idle process uses no CPU time; it wakes for the next request, and none survives the proxy."""
     proxy = await start_proxy(max_processes=2, warm_models=["haiku"])
     tools = TOOLS[1]
     async with proxy.client() as client:

@@ -1,4 +1,4 @@
-"""Parameters that the provider refuses: left out and named, or the client's to change."""
+"""Parameters that the provider refuses: left out and named, or left for the client to change."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 import httpx
 import pytest
 
-from claude_max_proxy.messages_api import abilities_of
+from claude_max_proxy.anthropic_messages import abilities_of
 from claude_max_proxy.testing import Fault, ScriptedUpstream, fault
 from tests.end_to_end.chatting import ask
 from tests.end_to_end.running import RunningProxy
 from tests.end_to_end.working import function, user
 
 
-# Each test has a model of its own, since what a model refuses is remembered.
+# Each test uses another model, since the proxy remembers what a model refuses.
 PROXY_TOML = """
 [models]
 "older-*" = "claude/claude-haiku-4-5-2025100*"
@@ -28,7 +28,7 @@ ADAPTIVE = (
 
 
 def refusing(*refused: tuple[str, str]) -> Any:
-    """Make an API that refuses fields, in order, with what it says.
+    """Return an API that refuses fields, in order, with given messages.
 
     A temperature of 1 it takes, as the API does everywhere: the CLI says that to some models by itself.
     """
@@ -66,7 +66,7 @@ REFUSED: dict[str, tuple[dict[str, Any], list[tuple[str, str]], str]] = {
 async def test_left_out(
     model: str, stream: bool, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    """What is refused is left out in the same answer, and from the start in later ones; each names it."""
+    """A refused parameter is left out in the same answer, and from the start in later ones; each names it."""
     fields, refused, ignored = REFUSED[model]
     model = f"{model}{int(stream)}"
     upstream.answer_with(refusing(*refused))
@@ -82,13 +82,13 @@ async def test_left_out(
         == {*later.headers[IGNORED].split(", ")}
         == {*ignored.split(", ")}
     )
-    # A newer CLI asks up to three times by itself before it says that it was refused.
+    # A newer CLI asks up to three times by itself before it reports the refusal.
     assert 1 + len(ignored.split(", ")) <= asked <= 1 + 3 * len(ignored.split(", "))
     assert len(upstream.requests) == 1
 
 
 async def test_live_conversations_go_on(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """A refusal in the middle of a conversation costs nothing of what was said."""
+    """A refusal in the middle of a conversation loses nothing of what was said."""
     upstream.answer_with(refusing(("temperature", "`temperature` is deprecated for this model.")))
     messages = [user("one")]
     fields = {"model": "older-4", "reasoning_effort": "none"}
@@ -103,7 +103,7 @@ async def test_live_conversations_go_on(client: httpx.AsyncClient, upstream: Scr
 
 
 async def test_what_cannot_be_left_out(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """A forced tool that the provider refuses is the client's to change, and the error says how."""
+    """If the provider refuses a forced tool, the client has to change it, and the error says how."""
     refusal = 'tool_choice: type "tool" and "any" are not supported for this model.'
     upstream.answer_with(refusing(("tool_choice", refusal)))
 
@@ -116,7 +116,7 @@ async def test_what_cannot_be_left_out(client: httpx.AsyncClient, upstream: Scri
 
 
 async def test_other_refusals(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """A refusal that names no parameter of the request is handed on as it is."""
+    """A refusal that names no parameter of the request is passed on unchanged."""
     upstream.answer_with(lambda _: fault(400, "`temperature` is deprecated for this model."))
     response = await ask(client, "hi", model="older-6")
     assert response.status_code == 400
@@ -126,7 +126,7 @@ async def test_other_refusals(client: httpx.AsyncClient, upstream: ScriptedUpstr
 async def test_a_forced_tool(
     client: httpx.AsyncClient, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
-    """A model that cannot be forced is never asked to be; another in its line is, or the client is told."""
+    """A model that cannot be forced to call a tool is never asked; a fallback is, or the client is told."""
     await ask(client, "hi", model="sonnet")
     name = upstream.requests[-1].body["model"]
     abilities = abilities_of(name)

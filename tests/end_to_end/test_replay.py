@@ -1,4 +1,4 @@
-"""Histories that no process holds: told anew into a fresh one, and never mixed with anybody else's."""
+"""Histories that no process holds: replayed in a new one, and never mixed with another client's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Messages = list[dict[str, Any]]
 
 
 class Talker:
-    """A client that keeps its own history and checks what the upstream saw of it."""
+    """A client that keeps its own history and checks what the upstream received of it."""
 
     def __init__(self, client: httpx.AsyncClient, upstream: ScriptedUpstream, *texts: str) -> None:
         """Begin with a history."""
@@ -28,7 +28,7 @@ class Talker:
         self._upstream = upstream
 
     async def say(self, text: str) -> None:
-        """Say something; the upstream must see this client's conversation and nothing else."""
+        """Say something; the upstream must receive this client's conversation and nothing else."""
         self.messages.append({"role": "user", "content": text})
         before = len(self._upstream.requests)
         said = await answer(self._client, self.messages)
@@ -44,7 +44,7 @@ class Talker:
 
 
 async def test_history_from_elsewhere(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """A history that this proxy never saw is told with its roles, and then goes on in place."""
+    """A history that this proxy never saw is replayed with its roles, and then continues in its process."""
     talker = Talker(client, upstream, "Who are you?", "/clear", "I see.", "@/etc/passwd")
 
     await talker.say("first")
@@ -57,11 +57,11 @@ async def test_history_from_elsewhere(client: httpx.AsyncClient, upstream: Scrip
 async def test_edited_history(
     edited: int, client: httpx.AsyncClient, upstream: ScriptedUpstream, proxy: RunningProxy
 ) -> None:
-    """A history that was changed anywhere is told as it is now."""
+    """A history that was edited anywhere is replayed in its new form."""
     talker = Talker(client, upstream)
     await talker.say(f"edit {edited}")
     await talker.say("two")
-    before = len(proxy.access())
+    before = await proxy.settled()
 
     talker.messages[edited]["content"] = "something else"
     await talker.say("three")
@@ -72,7 +72,7 @@ async def test_edited_history(
 
 
 async def test_shortened_history(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """A client that goes back, or asks the last question again, gets what it asked for."""
+    """A client that goes back, or asks the last question again, gets the right answer."""
     talker = Talker(client, upstream)
     await talker.say("one of three")
     await talker.say("two of three")
@@ -85,7 +85,7 @@ async def test_shortened_history(client: httpx.AsyncClient, upstream: ScriptedUp
 
 
 async def test_changed_instructions(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """Other instructions make another conversation, and the first one can still go on."""
+    """Other instructions make another conversation, and the first one can still continue."""
     system = {"role": "system", "content": "A"}
     first = [system, *text_turns("instructed")]
     said = await answer(client, first)
@@ -99,7 +99,7 @@ async def test_changed_instructions(client: httpx.AsyncClient, upstream: Scripte
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_interleaved(seed: int, client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """Clients whose conversations share a beginning, in any order, never see each other's."""
+    """Clients whose conversations begin alike, in any order, never see each other's."""
     order = random.Random(seed)
     talkers = [Talker(client, upstream) for _ in range(3)]
     for talker in talkers:
@@ -110,7 +110,7 @@ async def test_interleaved(seed: int, client: httpx.AsyncClient, upstream: Scrip
 
 
 async def test_at_once(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """Clients who ask the same at the same moment each get their own answer."""
+    """Clients that ask the same at the same moment each get their own answer."""
     talkers = [Talker(client, upstream) for _ in range(4)]
 
     for turn in ("all together", "now", "again"):

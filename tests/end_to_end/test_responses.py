@@ -1,4 +1,4 @@
-"""The Responses API through the real CLI: conversations go on in place, in whatever form they come back."""
+"""The Responses API through the real CLI: conversations continue in place, in whatever form they return."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ STEPS = (
     Reply((ToolUse("look", {"nested": [1, 2.5, None, "𝔘"]}),)),
     Reply((Text("Done."),)),
 )
-# Ids of calls of another form it replaces by its own, which nobody knows.
+# It replaces ids of calls that have another form by its own, which the proxy does not know.
 KEPT_BY_OPENCLAW = re.compile(r"call_[A-Za-z0-9_-]{1,59}")
 SHOWN = {"reasoning": {"effort": "medium", "summary": "auto"}, "include": ["reasoning.encrypted_content"]}
 
 
 class Person(pydantic.BaseModel):
-    """What is asked for."""
+    """An object that the model is asked for."""
 
     name: str
     age: int
@@ -70,7 +70,7 @@ async def sdk(proxy: RunningProxy) -> AsyncIterator[AsyncOpenAI]:
 async def test_a_tool_loop(
     streamed: bool, form: str, sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
-    """Each step costs one upstream request and goes on in place, with its items or by the response's id."""
+    """Each step costs one request and continues in its process, with its items or by the response's id."""
     upstream.script(*STEPS)
     first = [{"role": "developer", "content": "You work."}, user("/loop until it is done")]
     more = {"store": False, **SHOWN} if form == "items" else SHOWN
@@ -92,7 +92,7 @@ async def test_a_tool_loop(
 async def test_as_openclaw_sends_it(
     sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
-    """Items without ids, thoughts without proof, an output of parts: the conversation goes on in place."""
+    """Items without ids, thoughts without signature, output in parts: the conversation continues in place."""
     upstream.script(*STEPS)
     items: list[dict[str, Any]] = [
         {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "You work."}]},
@@ -117,7 +117,7 @@ async def test_as_openclaw_sends_it(
 
 
 async def test_tools_of_free_text(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """A custom tool and one of a namespace are called as such, and their results go on in place."""
+    """A custom tool and one of a namespace are called as such, and their results continue in place."""
     patch = '*** Begin\n+"ü" \\ 𝔘\n*** End'
     upstream.script(
         Reply((ToolUse("patch", {"input": patch}), ToolUse("box__look", {"a": 1}))), Reply((Text("ok"),))
@@ -141,7 +141,7 @@ async def test_tools_of_free_text(sdk: AsyncOpenAI, proxy: RunningProxy, upstrea
 
 
 async def test_pictures(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """Images of users and of tools arrive, and what was said about them goes on in place."""
+    """Images of users and of tools arrive, and the conversation about them continues in place."""
     upstream.script(Reply((LOOK,)), Reply((Text("A dot."),)), Reply((Text("Still a dot."),)))
     model = new_model()
     asking = {"role": "user", "content": [{"type": "input_text", "text": "what?"}, IMAGE]}
@@ -165,7 +165,7 @@ async def test_pictures(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: Scripte
 
 
 async def test_a_model_of_pydantic(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """``responses.parse`` gives the object, and the talk about it goes on in place."""
+    """``responses.parse`` returns the object, and the conversation about it continues in place."""
     ada = {"name": 'Ada "ü"', "age": 36}
     upstream.script(*[Reply((ToolUse("StructuredOutput", ada),))] * 2)
     model = new_model()
@@ -180,10 +180,10 @@ async def test_a_model_of_pydantic(sdk: AsyncOpenAI, proxy: RunningProxy, upstre
 
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_openai_agents(streamed: bool, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """The OpenAI Agents SDK, in the form that is its default, runs an agent with a tool to its end."""
+    """The OpenAI Agents SDK, in its default form, runs an agent with a tool to its end."""
 
     def weather(city: str) -> str:
-        """Tell the weather of a city."""
+        """Return the weather of a city."""
         return f"9 in {city}"
 
     upstream.script(
@@ -215,7 +215,7 @@ async def test_openai_agents(streamed: bool, proxy: RunningProxy, upstream: Scri
 
 
 async def test_the_stream_helper(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """``responses.stream`` puts together what the events say, thoughts and calls included."""
+    """``responses.stream`` puts together what the events contain, thoughts and calls included."""
     upstream.script(STEPS[0])
     async with sdk.responses.stream(model=new_model(), input="work", tools=TOOLS, **SHOWN) as stream:
         kinds = [event.type async for event in stream]
@@ -234,7 +234,7 @@ async def test_the_stream_helper(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -
 
 
 async def test_what_was_stored(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """A response can be had again, its input listed, and forgotten; then nothing goes on from it."""
+    """A response can be retrieved, its input listed, and deleted; then it cannot be continued."""
     upstream.script(*[Reply((Text("yes"),))] * 2)
     first = await sdk.responses.create(model=new_model(), input="one")
     second = await sdk.responses.create(model=new_model(), input="two", previous_response_id=first.id)
@@ -253,7 +253,7 @@ async def test_what_was_stored(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> 
 
 
 async def test_a_long_wait(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
-    """While nothing comes, events do, which every client counts; the stream helper takes them."""
+    """While the model is silent, events are sent, which every client accepts, the stream helper too."""
     upstream.script(Reply((Text("one two three"),), delay=1.0, pace=0.5))
     proxy = await start_proxy(server={"keep_alive": 0.1, "hold": 0.2})
     async with (
@@ -288,7 +288,7 @@ async def test_the_limit(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
 
 
 async def test_errors(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """What fails before the answer is a status with OpenAI's envelope, streamed or not."""
+    """A failure before the answer is a status with OpenAI's envelope, streamed or not."""
     for streamed in (False, True):
         with pytest.raises(openai.NotFoundError) as caught:
             await hear(sdk, streamed=streamed, model="gpt-none", input="hi")

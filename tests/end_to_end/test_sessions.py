@@ -1,4 +1,4 @@
-"""Clients whose histories are equal to the letter: each is told what it asked, and none hears another."""
+"""Clients whose histories are exactly equal: each gets its own answers, and never another's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROXY_TOML = '[models]\n"sonnet-*" = "claude/sonnet"\n'
 
 
 def said_in(body: dict[str, Any]) -> str:
-    """Return all that a request of the Messages API holds, as text."""
+    """Return everything that a request of the Messages API contains, as text."""
     return json.dumps(body["messages"])
 
 
@@ -37,7 +37,7 @@ async def tell(client: httpx.AsyncClient, session: str, model: str, *texts: str,
 async def test_equal_histories(
     header: bool, client: httpx.AsyncClient, upstream: ScriptedUpstream, proxy: RunningProxy
 ) -> None:
-    """Of two equal conversations each session goes on with its own, down to what the model thought in it."""
+    """Of two equal conversations each session continues its own, including what the model thought in it."""
     model = f"sonnet-equal-{header}"
     for name in ("first", "second"):
         upstream.script(Reply((Thinking(f"thought for {name}"), Text("Fine."))))
@@ -59,7 +59,7 @@ async def test_equal_histories(
 
 
 async def test_a_session_proves_nothing(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """Who names another's session, with a history of its own, gets nothing of the other's."""
+    """A client that names another's session, with its own history, gets nothing of the other's."""
     await tell(client, "mine", "sonnet-proof", "the word is heron", header=True)
     await tell(client, "mine", "sonnet-proof", "hi", "Hello.", "what is the word?", header=True)
     assert "heron" not in said_in(upstream.requests[-1].body)

@@ -1,4 +1,4 @@
-"""Answers that follow a schema: the CLI's own structured output, checked before a client believes it."""
+"""Answers that follow a schema: the CLI's own structured output, checked before a client gets it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TOOLS = [function("look")]
 
 
 class Person(pydantic.BaseModel):
-    """What is asked for."""
+    """An object that the model is asked for."""
 
     name: str
     age: int
@@ -52,7 +52,7 @@ class Person(pydantic.BaseModel):
 async def ask(
     sdk: AsyncOpenAI, format: dict[str, Any], *, stream: bool, **fields: Any
 ) -> tuple[str, str | None]:
-    """Ask for an answer in this format; give its text and why it ended."""
+    """Ask for an answer in this format; return its text and why it ended."""
     fields = {"model": new_model(), "messages": [user("who?")], "response_format": format, **fields}
     if stream:
         heard = await hear(sdk, **fields)
@@ -80,7 +80,7 @@ async def test_the_answer_is_the_object(
 
 
 async def test_parse(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """The SDK's `parse` gives the object of the class that it was asked for."""
+    """The SDK's `parse` returns an object of the requested class."""
     upstream.script(Reply((VALID,)))
 
     completion = await sdk.chat.completions.parse(
@@ -102,7 +102,7 @@ async def test_parse(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
 async def test_talk_is_left_out(
     replies: tuple[Reply, ...], stream: bool, sdk: AsyncOpenAI, upstream: ScriptedUpstream
 ) -> None:
-    """What the model says beside the object is not part of the answer."""
+    """What the model writes in addition to the object is not part of the answer."""
     upstream.script(*replies)
 
     text, reason = await ask(sdk, STRICT, stream=stream)
@@ -111,7 +111,7 @@ async def test_talk_is_left_out(
 
 
 async def test_second_try(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """A whole answer that does not follow the schema is not shown: the model's second try is."""
+    """A whole answer that does not follow the schema is not sent: the model's second try is."""
     upstream.script(Reply((INVALID,)), Reply((VALID,)))
 
     text, reason = await ask(sdk, STRICT, stream=False)
@@ -121,7 +121,7 @@ async def test_second_try(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
 
 
 async def test_invalid_while_streaming(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """What was streamed cannot be taken back: when it turns out wrong, the stream ends with an error."""
+    """A streamed answer cannot be taken back: if it turns out wrong, the stream ends with an error."""
     upstream.script(Reply((INVALID,)), Reply((VALID,)))
 
     with pytest.raises(openai.APIError) as caught:
@@ -131,7 +131,7 @@ async def test_invalid_while_streaming(sdk: AsyncOpenAI, upstream: ScriptedUpstr
 
 
 async def test_never(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """A model that never gives the object is an upstream's error, not an answer."""
+    """If a model never returns the object, that is an error of the upstream, and no answer."""
     upstream.answer_with(lambda _: Reply((Text("It is Ada."),)))
 
     with pytest.raises(openai.APIStatusError) as whole:
@@ -144,7 +144,7 @@ async def test_never(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
 
 
 async def test_never_valid(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """A model whose every try breaks the schema is an upstream's error, within bounded tries."""
+    """If every try of a model breaks the schema, that is an upstream's error, after a few tries."""
     upstream.answer_with(lambda _: Reply((INVALID,)))
 
     with pytest.raises(openai.APIStatusError) as caught:
@@ -158,7 +158,7 @@ async def test_never_valid(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None
 async def test_with_tools(
     stream: bool, sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
-    """With tools in the same request a tool is called first, and its result leads to the object."""
+    """With tools in the same request, a tool is called first, and its result leads to the object."""
     upstream.script(Reply((ToolUse("look", {"where": "here"}),)), Reply((VALID,)))
     model, messages = new_model(), [user("who?")]
 
@@ -174,7 +174,7 @@ async def test_with_tools(
 
 
 async def test_next_turn(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """A conversation goes on after an object, in the same format or in plain words."""
+    """A conversation continues after an object, in the same format or as plain text."""
     upstream.script(Reply((VALID,)), Reply((VALID,)), Reply((Text("Ada it was."),)))
     messages = [user("who?")]
     model = new_model()

@@ -1,4 +1,4 @@
-"""The API's first form of tools."""
+"""Tools in the API's older form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PROXY_TOML = MODELS
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_legacy_functions(stream: bool, sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """`functions` are called by `function_call`, one at a time, and take their results."""
+    """`functions` are called by `function_call`, one at a time, and their results are accepted."""
     upstream.script(Reply((ToolUse("look", {"where": "here"}),)))
     functions = [tool["function"] for tool in TOOLS]
     messages: list[Message] = [user("work")]
@@ -53,7 +53,7 @@ async def test_legacy_functions(stream: bool, sdk: AsyncOpenAI, upstream: Script
 async def _legacy(
     sdk: AsyncOpenAI, messages: list[Message], functions: list[dict[str, Any]], *, stream: bool
 ) -> tuple[dict[str, str], str | None]:
-    """Ask in the first form; give the call and the reason."""
+    """Ask in the older form; return the call and the reason."""
     fields: dict[str, Any] = {"model": "claude-sonnet-4", "messages": messages, "functions": functions}
     if not stream:
         choice = (await sdk.chat.completions.create(**fields, function_call="auto")).choices[0]

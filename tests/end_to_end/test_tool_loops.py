@@ -1,4 +1,4 @@
-"""The client's own tools in loops of many steps: called by the model as its own, gone on with in place."""
+"""The client's own tools in loops of many steps: called like the model's own, each step in place."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ TEN_STEPS = (
 
 
 def worker(sdk: AsyncOpenAI, hand_back: Callable[[Message], Message] = as_heard) -> Worker:
-    """Make a client with three tools and something to do."""
+    """Return a client with three tools and a task."""
     messages = [{"role": "system", "content": "You work."}, user("/loop until it is done")]
     return Worker(sdk, new_model(), TOOLS, messages, hand_back)
 
@@ -96,7 +96,7 @@ async def test_arguments_are_streamed(sdk: AsyncOpenAI, upstream: ScriptedUpstre
 
 
 async def test_processes_killed(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """The same ten steps arrive equal when every process of the CLI is killed between them."""
+    """The same ten steps arrive unchanged if every process of the CLI is killed between them."""
     upstream.script(*TEN_STEPS)
     work = worker(sdk)
     for number in range(1, 11):
@@ -110,7 +110,7 @@ async def test_processes_killed(sdk: AsyncOpenAI, proxy: RunningProxy, upstream:
 
 
 async def test_normalised(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """A client that strips ids and writes arguments anew is still recognised, step by step."""
+    """A client that removes ids and serialises arguments again is still recognised, step by step."""
     upstream.script(*TEN_STEPS)
     work = worker(sdk, openclaw)
     for _ in TEN_STEPS:
@@ -152,7 +152,7 @@ STRAY = {
 
 @pytest.mark.parametrize("name", STRAY)
 async def test_stray_call(name: str, sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """A call that makes no sense is delivered as it is, asked once, and the next turn works."""
+    """A call that makes no sense is delivered unchanged, asked once, and the next turn works."""
     upstream.script(Reply((Text("Let me see."), STRAY[name]), pace=0.1))
     work = worker(sdk)
 

@@ -1,4 +1,4 @@
-"""The names of the client's tools, and lists of them: whatever they are, they stay the client's own."""
+"""The names of the client's tools, and lists of tools: whatever they are, they reach the model."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ODD_NAMES = [
 
 
 async def test_odd_names(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
-    """Any name can be offered, is called under exactly that name, and stays apart from all others."""
+    """Any name can be offered, is called under exactly that name, and is never confused with another."""
 
     def call_all(body: dict[str, Any]) -> Reply:
         names = {tool["description"]: tool["name"] for tool in body["tools"]}
@@ -75,7 +75,7 @@ async def test_odd_names(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: Script
 
 
 async def test_names_and_ids_of_the_past(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """Calls of tools that are no longer offered, under anybody's ids, arrive as the API takes them."""
+    """Calls of tools that are no longer offered, with any ids, arrive in a form that the API accepts."""
     call_ids = ["functions.look:0", "functions.look:1", "é", "call_1", "x" * 60 + ":0", "x" * 60 + ":1"]
     names = ["files.read", "größe", "look", "a b", "a.b", "x" * 200]
     calls = [
@@ -104,7 +104,7 @@ async def test_names_and_ids_of_the_past(sdk: AsyncOpenAI, upstream: ScriptedUps
 
 
 async def test_ids_counted_anew(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """A history whose ids begin anew in every answer arrives with ids of their own, and goes on in place."""
+    """A history whose ids start over in every answer arrives with distinct ids, and continues in place."""
     messages = [user("work")]
     for number in range(3):
         function = {"name": "look", "arguments": f'{{"n": {number}}}'}
@@ -125,7 +125,7 @@ async def test_ids_counted_anew(sdk: AsyncOpenAI, upstream: ScriptedUpstream) ->
     assert results == [(number, [("text", f"result {number}")]) for number in range(3)]
 
 
-# What a CLI of its own has tools for; it must not take a client's for one of those.
+# Names of the CLI's own tools; it must not take a client's tool for one of them.
 BUILT_IN = [
     "Agent",
     "AskUserQuestion",
@@ -157,7 +157,7 @@ BUILT_IN = [
 async def test_named_like_the_clis_own(
     sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
-    """Tools named like all of the CLI's own are the client's, and bring none of the CLI's words along."""
+    """Tools with the names of all the CLI's own are the client's, and the CLI adds no texts for them."""
     replies = [Reply((ToolUse(name, {"command": "exit 1", "file_path": "/etc/hosts"}),)) for name in BUILT_IN]
     upstream.script(*replies, DONE)
     work = Worker(sdk, new_model(), [function(name, "The client's.") for name in BUILT_IN], [user("work")])
@@ -174,7 +174,7 @@ async def test_named_like_the_clis_own(
 
 
 async def test_a_hundred_tools(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """A hundred tools with 200 kB of schemas arrive unchanged, and with them none of the CLI's own."""
+    """A hundred tools with 200 kB of schemas arrive unchanged, and without any of the CLI's own."""
     tools = [
         function(
             f"tool_{number}",
@@ -208,7 +208,7 @@ async def test_a_hundred_tools(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> 
 
 
 async def test_no_tools(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
-    """Who offers no tools gets none of the CLI's own."""
+    """A client that offers no tools gets none of the CLI's own."""
     await hear(sdk, new_model(), [user("hi")])
 
     assert offered(upstream) == []

@@ -1,4 +1,4 @@
-"""The results of the client's tools: handed over where the call waits, replayed, or refused."""
+"""The results of the client's tools: passed on where the call waits, replayed, or refused."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ RESULTS = {
 async def test_results_in_place(
     name: str, sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
-    """Results of every form and size arrive as they are, in the process where the calls wait."""
+    """Results of every form and size arrive unchanged, in the process where the calls wait."""
     model, contents = new_model(), RESULTS[name]
     messages = await called(sdk, model, upstream, *[LOOK] * len(contents))
     messages += [result(one, content) for one, content in zip(ids(messages), contents, strict=True)]
@@ -93,19 +93,19 @@ def larger(messages: list[Message]) -> list[Message]:
 
 
 def edited(messages: list[Message]) -> list[Message]:
-    """Answer the call, of another history."""
+    """Answer the call in another history."""
     return [user("work harder"), *messages[1:], result(ids(messages)[0], "found")]
 
 
 def other_arguments(messages: list[Message]) -> list[Message]:
-    """Answer the call, as if other arguments had been given."""
+    """Answer the call, but repeat it with other arguments."""
     (call,) = messages[-1]["tool_calls"]
     changed = {**call, "function": {**call["function"], "arguments": '{"where": "there"}'}}
     return [*messages[:-1], {**messages[-1], "tool_calls": [changed]}, result(call["id"], "found")]
 
 
 def ignored(messages: list[Message]) -> list[Message]:
-    """Forget the call and ask something else."""
+    """Leave out the call and ask something else."""
     return [*messages[:-1], {"role": "assistant", "content": "Never mind."}, user("go on")]
 
 
@@ -116,7 +116,7 @@ async def test_replayed(
     proxy: RunningProxy,
     upstream: ScriptedUpstream,
 ) -> None:
-    """What cannot go on where the call waits is replayed, and arrives equal with one request."""
+    """A follow-up that cannot continue where the call waits is replayed, unchanged, in one request."""
     model = new_model()
     messages = follow_up(await called(sdk, model, upstream, ToolUse("look", {"where": "here"})))
 
@@ -132,7 +132,7 @@ async def test_replayed(
 async def test_other_tools_in_the_follow_up(
     name: str, sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream
 ) -> None:
-    """A follow-up with another tool list is asked with just that, in place if the CLI knows its names."""
+    """A follow-up with another tool list is sent with just that, in place if the CLI knows its names."""
     model = new_model()
     messages = await called(sdk, model, upstream, LOOK)
     messages.append(result(ids(messages)[0], "found"))
@@ -148,7 +148,7 @@ async def test_other_tools_in_the_follow_up(
 
 
 async def test_restart(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
-    """A call made before a restart of the proxy takes its results after it."""
+    """A call made before a restart of the proxy accepts its results after it."""
     before = await start_proxy()
     async with openai_client(before) as sdk:
         messages = await called(sdk, "claude-sonnet-4", upstream, LOOK, TAKE)
@@ -164,7 +164,7 @@ async def test_restart(start_proxy: StartProxy, upstream: ScriptedUpstream) -> N
 
 
 async def test_many_wait(start_proxy: StartProxy, upstream: ScriptedUpstream) -> None:
-    """Six conversations that wait for results share three processes: all go on, and none blocks."""
+    """Six conversations that wait for results share three processes: all continue, and none blocks."""
     proxy = await start_proxy(max_processes=3)
     async with openai_client(proxy) as sdk:
         workers = [Worker(sdk, "claude-sonnet-4", TOOLS, [user(f"{n} [[tool look]]")]) for n in range(6)]
@@ -184,7 +184,7 @@ async def test_many_wait(start_proxy: StartProxy, upstream: ScriptedUpstream) ->
 
 
 def without_result(messages: list[Message]) -> list[Message]:
-    """Answer but one of the two calls."""
+    """Answer only one of the two calls."""
     return [*messages, result(ids(messages)[0], "r")]
 
 
@@ -199,12 +199,12 @@ def with_two(messages: list[Message]) -> list[Message]:
 
 
 def with_unknown(messages: list[Message]) -> list[Message]:
-    """Answer a call that nobody made."""
+    """Answer a call that was never made."""
     return [*messages, *(result(one, "r") for one in ids(messages)), result("callX", "r")]
 
 
 def with_one_id(messages: list[Message]) -> list[Message]:
-    """Say that both calls have one id."""
+    """Give both calls the same id."""
     first, second = messages[-1]["tool_calls"]
     calls = [first, {**second, "id": first["id"]}]
     return [
@@ -219,7 +219,7 @@ def with_one_id(messages: list[Message]) -> list[Message]:
 async def test_refused_results(
     follow_up: Callable[[list[Message]], list[Message]], sdk: AsyncOpenAI, upstream: ScriptedUpstream
 ) -> None:
-    """Results that are missing, doubled or unknown are the client's mistake, and it is told where."""
+    """If results are missing, doubled or unknown, the client is told that it made a mistake, and where."""
     model = new_model()
     messages = follow_up(await called(sdk, model, upstream, LOOK, TAKE))
 

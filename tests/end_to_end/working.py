@@ -1,4 +1,4 @@
-"""A client that works with tools: it asks, streamed, hears what the model calls, and hands results back."""
+"""A client that works with tools: it asks, streamed, reads the calls, and sends their results back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 
 
 def new_model() -> str:
-    """Return a model's name that nobody asked for yet, so that its lines in the log can be told apart."""
+    """Return a model's name that was not asked for yet, so that its lines in the log can be found."""
     return f"sonnet-{next(_numbers)}"
 
 
@@ -39,7 +39,7 @@ def openai_client(proxy: RunningProxy, **options: Any) -> AsyncOpenAI:
 
 
 def function(name: str, description: str = "", parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Make a tool as a client offers it; without `parameters` it takes any object."""
+    """Return a tool in a client's form; without `parameters` it accepts any object."""
     parameters = {"type": "object", "properties": {}} if parameters is None else parameters
     return {
         "type": "function",
@@ -53,18 +53,18 @@ DONE = Reply((Text("Done."),))
 
 
 def user(content: Any) -> Message:
-    """Make a user's message."""
+    """Return a user's message."""
     return {"role": "user", "content": content}
 
 
 def result(call_id: str, content: Any) -> Message:
-    """Make the message that answers a call."""
+    """Return the message that answers a call."""
     return {"role": "tool", "tool_call_id": call_id, "content": content}
 
 
 @dataclass
 class Heard:
-    """One streamed reply, put together as a client does it.
+    """One streamed reply, put together as a client does.
 
     `fragments` are the pieces of tool calls as they came: index, id, name, arguments.
     """
@@ -76,7 +76,7 @@ class Heard:
 
     @property
     def message(self) -> Message:
-        """Return the reply as the message that the client sends along from now on."""
+        """Return the reply in the form in which the client sends it from now on."""
         message: Message = {"role": "assistant", "content": self.text or None}
         return {**message, "tool_calls": self.calls} if self.calls else message
 
@@ -90,7 +90,7 @@ class Heard:
 
 
 async def hear(client: AsyncOpenAI, model: str, messages: list[Message], **fields: Any) -> Heard:
-    """Ask, streamed, and listen to the end."""
+    """Ask, streamed, and read the answer to its end."""
     heard = Heard()
     stream = await client.chat.completions.create(model=model, messages=messages, stream=True, **fields)
     async for chunk in stream:
@@ -104,18 +104,18 @@ async def hear(client: AsyncOpenAI, model: str, messages: list[Message], **field
 
 
 def as_heard(message: Message) -> Message:
-    """Hand an answer back as it was heard."""
+    """Send an answer back exactly as it came."""
     return message
 
 
 def run(call: dict[str, Any]) -> str:
-    """Run a call: what it gives depends on all of it, so that no two results can be confused."""
+    """Run a call; its result depends on the whole call, so that no two results can be confused."""
     return f"/{call['function']['name']} gave {call['function']['arguments']} for {call['id'][-6:]}"
 
 
 @dataclass
 class Worker:
-    """Works step by step: asks, keeps the answer, and runs what was called."""
+    """Works step by step: asks, keeps the answer, and runs the calls in it."""
 
     client: AsyncOpenAI
     model: str
@@ -135,14 +135,14 @@ class Worker:
         return heard
 
     def conversation(self) -> list[Turn]:
-        """Return what was asked last, to be compared with what the upstream saw."""
+        """Return the newest conversation in the form in which it is compared with the upstream's."""
         return asked(self.asked_last)
 
 
 def by_call(turns: list[Turn]) -> list[Turn]:
-    """Put the results of a turn's calls in the order of the calls.
+    """Return the results of a turn in the order of its calls.
 
-    2.1.197 hands the results of parallel calls on in an order of its own, which the API allows.
+    2.1.197 sends the results of parallel calls in another order, which the API allows.
     """
     return [(role, sorted(blocks, key=_place)) for role, blocks in turns]
 
@@ -152,7 +152,7 @@ def _place(block: Block) -> int:
 
 
 async def live(proxy: RunningProxy, model: str, count: int) -> list[bool]:
-    """Say of each of the `count` requests for `model`, in order, whether it went on in place."""
+    """Return, for each of the `count` requests for `model`, whether it went on in place."""
 
     def lines() -> list[list[str]]:
         words = [rest.split() for status, rest in proxy.access() if status == 200]
@@ -163,12 +163,12 @@ async def live(proxy: RunningProxy, model: str, count: int) -> list[bool]:
 
 
 def offered(upstream: ScriptedUpstream, index: int = -1) -> list[str]:
-    """Name the tools that one of the upstream's requests offers to the model."""
+    """Return the names of the tools that one of the upstream's requests offers to the model."""
     return [tool["name"] for tool in upstream.requests[index].body.get("tools", [])]
 
 
 def openclaw(message: Message) -> Message:
-    """Hand an answer back as OpenClaw does: ids stripped, arguments written anew, no content but null."""
+    """Send an answer back as OpenClaw does: ids stripped, arguments serialised again, no content but null."""
     calls = [
         {
             "id": re.sub(r"[^A-Za-z0-9]", "", call["id"])[:40],
@@ -196,7 +196,7 @@ def fragments_of(heard: Heard) -> Iterator[list[tuple[int, str | None, str | Non
 
 
 async def called(sdk: AsyncOpenAI, model: str, upstream: ScriptedUpstream, *calls: ToolUse) -> list[Message]:
-    """Ask so that these calls wait for their results; give the messages so far."""
+    """Ask so that these calls wait for their results; return the messages so far."""
     upstream.script(Reply(calls), DONE)
     messages = [user("work")]
     heard = await hear(sdk, model, messages, tools=TOOLS)
@@ -205,5 +205,5 @@ async def called(sdk: AsyncOpenAI, model: str, upstream: ScriptedUpstream, *call
 
 
 def ids(messages: list[Message]) -> list[str]:
-    """Name the calls of the last message."""
+    """Return the ids of the calls in the last message."""
     return [call["id"] for call in messages[-1]["tool_calls"]]

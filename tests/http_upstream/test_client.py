@@ -1,4 +1,4 @@
-"""The client: what is tried again, how long it waits, what it says went wrong."""
+"""The HTTP client: what it tries again, how long it waits, and the errors that it reports."""
 
 from __future__ import annotations
 
@@ -10,23 +10,11 @@ from typing import Any
 
 import pytest
 
-from claude_max_proxy import (
-    Busy,
-    Event,
-    Failed,
-    Finished,
-    HttpSettings,
-    HttpUpstream,
-    ModelInfo,
-    Overloaded,
-    PartDelta,
-    ProxyError,
-    RateLimited,
-    UpstreamFailed,
-    UpstreamRefused,
-    UpstreamTimeout,
-)
+from claude_max_proxy import Event, Failed, Finished, PartDelta, ProxyError, RateLimited
+from claude_max_proxy.backend import ModelInfo
 from claude_max_proxy.config import convert
+from claude_max_proxy.errors import Busy, Overloaded, UpstreamFailed, UpstreamRefused, UpstreamTimeout
+from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream
 from claude_max_proxy.http_upstream import client as client_module
 from tests.raw_server import CLOSE, RawServer, Step, whole
 
@@ -36,7 +24,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"
 
 
 class Echo:
-    """A reader that gives every piece as a delta, and ends at a full stop."""
+    """A reader that makes a delta of every piece, and ends at a full stop."""
 
     def __init__(self) -> None:
         """Begin."""
@@ -44,7 +32,7 @@ class Echo:
         self.error: ProxyError | None = None
 
     def feed(self, piece: bytes) -> list[Event]:
-        """Return a piece."""
+        """Return a delta of the piece."""
         if piece == b"nonsense":
             raise ValueError("nonsense")
         self.ended = piece.endswith(b".")
@@ -54,25 +42,25 @@ class Echo:
         return [PartDelta(0, piece.decode())]
 
     def finish(self) -> list[Event]:
-        """Return the end."""
+        """Return the final events."""
         return [Finished("stop")]
 
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait next to nothing before another try."""
+    """Wait almost no time before another try."""
     monkeypatch.setattr(client_module, "_BACKOFF", 0.001)
 
 
 async def started(url: str, **settings: Any) -> HttpUpstream:
-    """A client of this server that is ready."""
+    """Return a started client for this server."""
     upstream = HttpUpstream("my", HttpSettings(base_url=url, **settings), {"x-own": "1"})
     await upstream.start()
     return upstream
 
 
 async def heard(server: RawServer, **settings: Any) -> str:
-    """What the server says to one question."""
+    """Return the server's answer to one question."""
     upstream = await started(server.url, **settings)
     try:
         return (await upstream.ask("/x", b"?")).decode()
@@ -81,7 +69,7 @@ async def heard(server: RawServer, **settings: Any) -> str:
 
 
 def status(code: int, *headers: str) -> bytes:
-    """An answer that is an error."""
+    """Return an answer that is an error."""
     return whole(b'{"error":{"message":"why"}}', f"{code} X", *headers)
 
 
@@ -99,7 +87,7 @@ def status(code: int, *headers: str) -> bytes:
     ],
 )
 async def test_what_is_tried_again(failing: list[Step]) -> None:
-    """A failure before the first byte that may pass is tried again, with the same question."""
+    """A temporary failure before the first byte is tried again, with the same question."""
     async with RawServer(failing, failing, [whole(b"yes")]) as server:
         assert await heard(server, retries=2) == "yes"
         assert len({request.partition(b"\r\n\r\n")[2] for request in server.heard}) == 1
@@ -119,7 +107,7 @@ async def test_what_is_tried_again(failing: list[Step]) -> None:
     ],
 )
 async def test_what_is_not(failing: list[Step], kind: type[ProxyError]) -> None:
-    """What will not pass, or takes too long to, or happens after the first byte, is told at once."""
+    """A permanent failure, a long wait, and a failure after the first byte are reported at once."""
     async with RawServer(failing) as server:
         with pytest.raises(kind):
             await heard(server)
@@ -127,7 +115,7 @@ async def test_what_is_not(failing: list[Step], kind: type[ProxyError]) -> None:
 
 
 async def test_tries_are_counted() -> None:
-    """After the last try its failure is told."""
+    """After the last try its failure is reported."""
     async with RawServer(*[[status(529)]] * 3) as server:
         with pytest.raises(Overloaded, match="why"):
             await heard(server, retries=2)
@@ -135,7 +123,7 @@ async def test_tries_are_counted() -> None:
 
 
 async def test_retry_after_is_kept() -> None:
-    """A short time that the server asks for is waited."""
+    """If the server asks for a short wait, the client waits."""
     async with RawServer([status(503, "Retry-After: 1")], [whole(b"yes")]) as server:
         began = time.monotonic()
         assert await heard(server) == "yes"
@@ -152,7 +140,7 @@ async def test_retry_after_is_kept() -> None:
     ],
 )
 async def test_silence(script: list[Step], message: str) -> None:
-    """A silence has its limit before the first byte and after it, and ends the connection."""
+    """A silence has a time limit before the first byte and after it, and then the connection is closed."""
     async with RawServer(script) as server:
         with pytest.raises(UpstreamTimeout, match=f"^{re.escape(message)}"):
             await heard(server, first_byte_timeout=0.1, idle_timeout=0.1)
@@ -161,7 +149,7 @@ async def test_silence(script: list[Step], message: str) -> None:
 
 
 async def test_nobody_there() -> None:
-    """Who cannot be reached is named, with what to look at."""
+    """If an upstream cannot be reached, the error names it and says what to check."""
     async with RawServer() as server:
         pass
     with pytest.raises(UpstreamFailed, match=r"cannot be reached: Connection refused; is it running"):
@@ -169,12 +157,12 @@ async def test_nobody_there() -> None:
 
 
 async def events_of(upstream: HttpUpstream) -> list[Event]:
-    """All events of one answer."""
-    return [event async for event in upstream.answer("/x", b"?", Echo())]
+    """Return all events of one answer."""
+    return [event async for event in upstream.stream("/x", b"?", Echo())]
 
 
 async def test_events() -> None:
-    """A reader's events are given as its pieces come."""
+    """A reader's events are yielded as its pieces arrive."""
     async with RawServer([HEAD + b"one", 0.05, b"two", 0.05, b"thr"]) as server:
         upstream = await started(server.url)
         assert await events_of(upstream) == [
@@ -187,7 +175,7 @@ async def test_events() -> None:
 
 
 async def test_the_last_word_is_the_end() -> None:
-    """An upstream that does not end its answer after the last word is not waited for."""
+    """An upstream that does not end its answer after the last event is not waited for."""
     async with RawServer([HEAD + b"one.", SILENCE]) as server:
         upstream = await started(server.url)
         began = time.monotonic()
@@ -198,10 +186,10 @@ async def test_the_last_word_is_the_end() -> None:
 
 
 async def test_closing_hangs_up() -> None:
-    """Who closes the events early hangs up on the upstream, at once."""
+    """Closing the events early closes the connection to the upstream at once."""
     async with RawServer([HEAD + b"one", SILENCE]) as server:
         upstream = await started(server.url)
-        async with aclosing(upstream.answer("/x", b"?", Echo())) as events:
+        async with aclosing(upstream.stream("/x", b"?", Echo())) as events:
             assert await anext(events) == PartDelta(0, "one")
         async with asyncio.timeout(1):
             await server.left.wait()
@@ -209,10 +197,10 @@ async def test_closing_hangs_up() -> None:
 
 
 async def test_stopping_hangs_up() -> None:
-    """A client that is stopped ends what is going on."""
+    """Stopping a client ends what is under way."""
     async with RawServer([HEAD + b"one", SILENCE]) as server:
         upstream = await started(server.url)
-        events = upstream.answer("/x", b"?", Echo())
+        events = upstream.stream("/x", b"?", Echo())
         assert await anext(events) == PartDelta(0, "one")
         await upstream.stop()
         with pytest.raises(UpstreamFailed, match="broke off"):
@@ -220,7 +208,7 @@ async def test_stopping_hangs_up() -> None:
 
 
 async def test_at_most_so_many() -> None:
-    """Who finds no room waits for it, and whoever is answered or fails makes some."""
+    """A request without a free connection waits; each request that is answered or fails frees one."""
     steps: list[list[Step]] = [[0.02, status(400)], *[[0.02, whole(b"yes")]] * 6]
     async with RawServer(*steps) as server:
         upstream = await started(server.url, max_connections=2)
@@ -232,7 +220,7 @@ async def test_at_most_so_many() -> None:
 
 
 async def test_leaving_makes_room() -> None:
-    """So does who leaves, whether answered already or still waiting for room."""
+    """A request that is cancelled also frees its connection, whether it was answered or still waiting."""
     async with RawServer([SILENCE], [whole(b"yes")]) as server:
         upstream = await started(server.url, max_connections=1)
         with pytest.raises(TimeoutError):
@@ -243,10 +231,10 @@ async def test_leaving_makes_room() -> None:
 
 
 async def test_no_room() -> None:
-    """That none of our connections comes free is our fault, a 429, and says nothing of the upstream."""
+    """If no connection becomes free, that is our fault, a 429, and does not count against the upstream."""
     async with RawServer([HEAD + b"one", SILENCE], [whole(b"yes")]) as server:
         upstream = await started(server.url, max_connections=1, first_byte_timeout=0.1)
-        async with aclosing(upstream.answer("/x", b"?", Echo())) as events:
+        async with aclosing(upstream.stream("/x", b"?", Echo())) as events:
             await anext(events)
             with pytest.raises(
                 Busy, match=r"^all 1 connections to \[backends.my\].*max_connections"
@@ -258,8 +246,23 @@ async def test_no_room() -> None:
         await upstream.stop()
 
 
+async def test_room_over_a_reload() -> None:
+    """What the previous backend still answers takes room from its successor."""
+    async with RawServer([HEAD + b"one", SILENCE], [whole(b"yes")]) as server:
+        before = await started(server.url, max_connections=1, first_byte_timeout=0.1)
+        after = await started(server.url, max_connections=1, first_byte_timeout=0.2)
+        after.take_over(before)
+        async with aclosing(before.stream("/x", b"?", Echo())) as events:
+            await anext(events)
+            with pytest.raises(Busy):
+                await after.ask("/x", b"?")
+        assert await after.ask("/x", b"?") == b"yes"
+        await before.stop()
+        await after.stop()
+
+
 async def test_nonsense() -> None:
-    """What the reader cannot read is the upstream's failure, with what to look at."""
+    """What the reader cannot read is the upstream's failure, with what to check."""
     async with RawServer([whole(b"nonsense")]) as server:
         upstream = await started(server.url)
         with pytest.raises(UpstreamFailed, match=r"cannot read .nonsense.; check base_url"):
@@ -268,7 +271,7 @@ async def test_nonsense() -> None:
 
 
 async def test_health() -> None:
-    """Health is how the newest answer ended; that a request was wrong is not the upstream's illness."""
+    """Health is how the latest answer ended; a wrong request does not count against the upstream."""
     scripts: list[list[Step]] = [
         [status(401)],
         [status(400)],
@@ -284,13 +287,13 @@ async def test_health() -> None:
                 await events_of(upstream)
             states.append(upstream.health()["status"])
         assert states == ["ok", "degraded", "ok", "degraded", "ok", "degraded"]
-        assert upstream.health()["last_failure"] == "Overloaded: the provider is overloaded: why"
+        assert upstream.health()["last_failure"] == "Overloaded: the provider answered 503"
         assert upstream.health()["url"] == server.url
         await upstream.stop()
 
 
 def test_models() -> None:
-    """What the settings say of a model is all that is known of it."""
+    """What the settings say about a model is all that is known about it."""
     facts = {"context_window": 9, "max_output_tokens": 5, "modalities": ["text"]}
     settings = convert({"base_url": "http://x", "models": {"m": facts}}, HttpSettings, "backends.my")
     upstream = HttpUpstream("my", settings, {})

@@ -1,4 +1,4 @@
-"""Where an API is: URLs, headers, and whether a proxy stands between."""
+"""Where an API is: URLs, headers, and whether a proxy is used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from claude_max_proxy import ConfigError, HttpSettings
+from claude_max_proxy import ConfigError
+from claude_max_proxy.http_upstream import HttpSettings
 from claude_max_proxy.http_upstream.endpoint import endpoint
 
 
@@ -50,7 +51,7 @@ def test_what_cannot_be_used(settings: dict[str, object], message: str) -> None:
 
 
 def test_the_users_headers_win(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A header of the user's replaces the API's own, however it is written, and may be a secret too."""
+    """A header of the user's replaces the API's own, however it is spelled, and may be a secret too."""
     monkeypatch.setenv("MINE", "other")
     settings = HttpSettings(base_url="http://x", headers={"Authorization": "env:MINE"})
     made = endpoint("a", settings, {"authorization": "Bearer key"})

@@ -8,29 +8,26 @@ from typing import Any
 
 import pytest
 
-from claude_max_proxy import (
+from claude_max_proxy import NotFound, ProxyError, RateLimited, UsageLimitReached
+from claude_max_proxy.errors import (
     ContextLengthExceeded,
-    NotFound,
     NotLoggedIn,
     Overloaded,
-    ProxyError,
-    RateLimited,
     UpstreamFailed,
     UpstreamRefused,
     UpstreamTimeout,
-    UsageLimitReached,
-    upstream_error,
 )
+from claude_max_proxy.http_upstream import upstream_error
 from claude_max_proxy.http_upstream.failures import failure, report_body, retry_after
 
 
 def openai(message: str, code: str | None = None, type_: str = "invalid_request_error") -> dict[str, Any]:
-    """OpenAI's envelope."""
+    """Return an error in OpenAI's envelope."""
     return {"error": {"message": message, "type": type_, "param": "messages[0]", "code": code}}
 
 
 def anthropic(type_: str, message: str) -> dict[str, Any]:
-    """Anthropic's envelope."""
+    """Return an error in Anthropic's envelope."""
     return {"type": "error", "error": {"type": type_, "message": message}}
 
 
@@ -61,7 +58,7 @@ CASES: list[tuple[int, Any, type[ProxyError], str]] = [
 
 @pytest.mark.parametrize(("status", "body", "kind", "text"), CASES)
 def test_by_status(status: int, body: Any, kind: type[ProxyError], text: str) -> None:
-    """An answer that is an error becomes the error of whoever is at fault, with the provider's words."""
+    """The error that an answer becomes says whose fault it is, with the provider's message."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     error = failure(report_body(status, content), "my", 7)
     assert type(error) is kind
@@ -86,12 +83,12 @@ def test_by_status(status: int, body: Any, kind: type[ProxyError], text: str) ->
     ],
 )
 def test_in_the_middle(value: Any, kind: type[ProxyError]) -> None:
-    """In a stream the error's own code or name stands for the status."""
+    """In a stream, the error's own code or name determines the status."""
     assert type(upstream_error(value, "my")) is kind
 
 
 def test_what_the_error_carries() -> None:
-    """The field at fault and the time to wait come along."""
+    """The error has the wrong field, and the time to wait."""
     refused = failure(report_body(400, json.dumps(openai("bad")).encode()), "my")
     assert refused.param == "messages[0]"
     assert failure(report_body(429, b"{}"), "my", 7).retry_after == 7
@@ -111,6 +108,6 @@ def test_what_the_error_carries() -> None:
     ],
 )
 def test_retry_after(text: str, seconds: int | None) -> None:
-    """Retry-After is read as seconds or as a date; what is neither says nothing."""
+    """Retry-After is read as seconds or as a date; anything else is ignored."""
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert retry_after({"retry-after": text}, now) == seconds

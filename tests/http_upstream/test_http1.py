@@ -1,4 +1,4 @@
-"""HTTP/1.1 as servers speak it, and as they break it."""
+"""HTTP/1.1 as servers speak it, correctly or not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from claude_max_proxy import Event, HttpSettings, HttpUpstream, PartDelta, ProxyError, UpstreamFailed
+from claude_max_proxy import Event, PartDelta, ProxyError
+from claude_max_proxy.errors import UpstreamFailed
+from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream
 from tests.raw_server import CLOSE, RawServer, Step, chunked, whole
 
 
@@ -22,13 +24,13 @@ PART = HEAD + b"Content-Length: 9\r\n\r\nhel"
 
 
 class Pieces:
-    """A reader that gives the size of every piece."""
+    """A reader that returns the size of every piece."""
 
     ended = False
     error: ProxyError | None = None
 
     def feed(self, piece: bytes) -> list[Event]:
-        """Return it as text."""
+        """Return the size as text."""
         return [PartDelta(0, str(len(piece)))]
 
     def finish(self) -> list[Event]:
@@ -38,7 +40,7 @@ class Pieces:
 
 @asynccontextmanager
 async def upstream_of(url: str, **settings: Any) -> AsyncIterator[HttpUpstream]:
-    """A client of this server, which does not try again."""
+    """Yield a client for this server, which does not try again."""
     settings = {"headers": {"x-mine": "1"}, "retries": 0, **settings}
     upstream = HttpUpstream("a", HttpSettings(base_url=url, **settings), {})
     await upstream.start()
@@ -63,13 +65,13 @@ async def upstream_of(url: str, **settings: Any) -> AsyncIterator[HttpUpstream]:
     ],
 )
 async def test_framing(script: list[Step]) -> None:
-    """A body is read to its end, however that is marked and wherever the bytes are cut."""
+    """A body is read to its end, however its end is marked and wherever the bytes are cut."""
     async with RawServer(script) as server, upstream_of(server.url) as upstream:
         assert await upstream.ask("/x", b"question", {"x-more": "2"}) == b"hello"
 
 
 async def test_what_is_sent() -> None:
-    """A request is one message with the endpoint's headers and the body's length, and with no others."""
+    """A request is one message with the endpoint's headers and the body's length, and no others."""
     async with RawServer([whole(b"")]) as server, upstream_of(server.url + "/base?v=1") as upstream:
         await upstream.ask("/x:y", b"question", {"x-more": "2"})
     head, _, body = server.heard[0].partition(b"\r\n\r\n")
@@ -90,7 +92,7 @@ async def test_what_is_sent() -> None:
 
 @pytest.mark.parametrize("size", [0, 1024 * 1024, 3_000_000])
 async def test_bodies_of_any_size(size: int) -> None:
-    """A body arrives whole, with its length, whatever that is."""
+    """A body of any length arrives whole, with its length."""
     async with RawServer([whole(b"yes")]) as server, upstream_of(server.url) as upstream:
         assert await upstream.ask("/x", bytes(size)) == b"yes"
     head, _, body = server.heard[0].partition(b"\r\n\r\n")
@@ -113,7 +115,7 @@ async def test_nobody_elses_credentials(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 async def test_redirects() -> None:
-    """A redirect is not followed, as the key would go along."""
+    """A redirect is not followed, since the key would be sent to it."""
     redirect = whole(b"", "307 Temporary Redirect", "Location: /other")
     async with RawServer([redirect]) as server, upstream_of(server.url) as upstream:
         with pytest.raises(UpstreamFailed, match="redirects elsewhere; check base_url"):
@@ -122,7 +124,7 @@ async def test_redirects() -> None:
 
 
 async def test_a_connection_is_used_again() -> None:
-    """One request after the other goes over one connection."""
+    """Several requests in turn use one connection."""
     scripts: list[list[Step]] = [[chunked(b"%d" % number)] for number in range(5)]
     async with RawServer(*scripts) as server, upstream_of(server.url) as upstream:
         for number in range(5):
@@ -141,7 +143,7 @@ async def test_a_connection_is_used_again() -> None:
     ],
 )
 async def test_a_connection_that_is_not(script: list[Step]) -> None:
-    """A connection that is to be closed, or that brings what nobody asked for, is not used again."""
+    """A connection that the server closes, or on which it sends unexpected data, is not used again."""
     async with RawServer(script, [whole(b"c")]) as server, upstream_of(server.url) as upstream:
         with contextlib.suppress(UpstreamFailed):  # what came with the answer may spoil it
             assert await upstream.ask("/", b"") == b"a"
@@ -151,7 +153,7 @@ async def test_a_connection_that_is_not(script: list[Step]) -> None:
 
 
 async def test_a_connection_that_was_closed_meanwhile() -> None:
-    """When the server hangs up instead of answering over a used connection, a new one is tried."""
+    """If the server closes a used connection instead of answering, a new one is tried."""
     async with (
         RawServer([whole(b"a")], [CLOSE], [whole(b"b")]) as server,
         upstream_of(server.url) as upstream,
@@ -172,7 +174,7 @@ async def test_a_connection_that_was_closed_meanwhile() -> None:
     ],
 )
 async def test_no_answer(script: list[Step]) -> None:
-    """What is no answer, on a new connection, is told at once, and asked for once."""
+    """Invalid HTTP on a new connection is reported at once, and the request is sent once."""
     async with RawServer(script) as server, upstream_of(server.url, first_byte_timeout=5) as upstream:
         with pytest.raises(UpstreamFailed, match="cannot be reached"):
             await upstream.ask("/", b"")
@@ -188,11 +190,11 @@ async def test_no_answer(script: list[Step]) -> None:
     ],
 )
 async def test_half_an_answer(script: list[Step]) -> None:
-    """What came is given; that the rest never will is an error and not an end."""
+    """What has arrived is yielded; if the rest never comes, that is an error and not an end."""
     async with (
         RawServer(script) as server,
         upstream_of(server.url) as upstream,
-        aclosing(upstream.answer("/", b"", Pieces())) as events,
+        aclosing(upstream.stream("/", b"", Pieces())) as events,
     ):
         assert await anext(events) == PartDelta(0, "3")
         with pytest.raises(UpstreamFailed, match="broke off"):
@@ -200,18 +202,18 @@ async def test_half_an_answer(script: list[Step]) -> None:
 
 
 async def test_no_tls_there() -> None:
-    """A server that does not answer TLS is given up in the time that a connection may take."""
+    """A server that does not answer TLS is given up after the time that a connection may take."""
     async with (
         RawServer([CLOSE]) as server,
         upstream_of(server.url.replace("http", "https"), connect_timeout=0.2) as upstream,
         asyncio.timeout(2),
     ):
-        with pytest.raises(UpstreamFailed, match="cannot be reached: Connection timeout"):
+        with pytest.raises(UpstreamFailed, match="cannot be reached: no connection was made in time"):
             await upstream.ask("/", b"")
 
 
 async def test_being_cancelled_hangs_up() -> None:
-    """A cancelled wait for the head hangs up, and the next question goes over another connection."""
+    """Cancelling the wait for the head closes the connection, and the next question uses another one."""
     async with RawServer([SILENCE], [whole(b"a")]) as server, upstream_of(server.url) as upstream:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
@@ -223,7 +225,7 @@ async def test_being_cancelled_hangs_up() -> None:
 
 @pytest.mark.parametrize("script", [[SILENCE], [HEAD, SILENCE], [PART, SILENCE]])
 async def test_being_stopped(script: list[Step], caplog: pytest.LogCaptureFixture) -> None:
-    """Who waits while the client is stopped is told so at once, and nothing is left for the log to say."""
+    """A request that waits while the client is stopped fails at once, and nothing remains to be logged."""
     async with RawServer(script) as server:
         async with upstream_of(server.url) as upstream, asyncio.TaskGroup() as tasks:
             asked = tasks.create_task(told(upstream))
@@ -238,7 +240,7 @@ async def test_being_stopped(script: list[Step], caplog: pytest.LogCaptureFixtur
 
 
 async def told(upstream: HttpUpstream) -> ProxyError | None:
-    """What a question fails with."""
+    """Return the error that a question fails with."""
     try:
         await upstream.ask("/", b"")
     except ProxyError as error:
@@ -247,7 +249,7 @@ async def told(upstream: HttpUpstream) -> ProxyError | None:
 
 
 async def test_a_slow_reader() -> None:
-    """What nobody reads is not fetched without bound, and nothing of it is lost."""
+    """What is not read is buffered only up to a bound, and nothing of it is lost."""
     piece, count, sent = bytes(100_000), 400, 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -262,7 +264,7 @@ async def test_a_slow_reader() -> None:
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        async with upstream_of(url) as upstream, aclosing(upstream.answer("/", b"", Pieces())) as events:
+        async with upstream_of(url) as upstream, aclosing(upstream.stream("/", b"", Pieces())) as events:
             read = int((await anext(events)).text)  # type: ignore[union-attr]
             await asyncio.sleep(0.3)
             assert sent < count / 2

@@ -1,4 +1,4 @@
-"""httpx's own transport: through a proxy of the environment's, and over HTTP/2."""
+"""httpx's own transport: through a proxy from the environment, and over HTTP/2."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import httpx
 import pytest
 import respx
 
-from claude_max_proxy import HttpSettings, HttpUpstream, UpstreamFailed
+from claude_max_proxy.errors import UpstreamFailed
+from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream
 from claude_max_proxy.http_upstream import client as client_module
 from tests.raw_server import RawServer, whole
 
@@ -18,7 +19,7 @@ URL = "https://api.example.com/v1"
 
 @pytest.fixture(autouse=True)
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait next to nothing before another try, and begin without anybody's proxies."""
+    """Wait almost no time before another try, and begin without proxies in the environment."""
     monkeypatch.setattr(client_module, "_BACKOFF", 0.001)
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
@@ -37,7 +38,7 @@ async def ask(url: str, **settings: bool) -> bytes:
 
 @respx.mock
 async def test_what_is_sent() -> None:
-    """A request carries what it carries over aiohttp's connections, and nothing that httpx would add."""
+    """A request has the same headers as over aiohttp's connections, and none that httpx would add."""
     route = respx.post(f"{URL}/x").respond(200, content=b"answer")
     assert await ask(URL, http2=True) == b"answer"
     request = route.calls[0].request
@@ -52,7 +53,7 @@ async def test_what_is_sent() -> None:
 
 @respx.mock
 async def test_what_is_tried_again() -> None:
-    """Failures are the same as over aiohttp's connections, and tried again the same."""
+    """Failures are the same as over aiohttp's connections, and are tried again in the same cases."""
     route = respx.post(f"{URL}/x")
     route.side_effect = [
         httpx.ConnectError("refused"),
@@ -65,14 +66,14 @@ async def test_what_is_tried_again() -> None:
 
 @respx.mock
 async def test_who_cannot_be_reached() -> None:
-    """The last failure is told with what to look at."""
+    """The last failure is reported with what to check."""
     respx.post(f"{URL}/x").mock(side_effect=httpx.ConnectTimeout("too long"))
-    with pytest.raises(UpstreamFailed, match="cannot be reached: too long"):
+    with pytest.raises(UpstreamFailed, match="cannot be reached: no connection was made in time"):
         await ask(URL, http2=True)
 
 
 async def test_the_environments_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy that the environment names is asked for what is not on this machine."""
+    """The proxy in the environment is used for servers that are not on this machine."""
     async with RawServer([whole(b"by proxy")]) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         assert await ask("http://api.example.com/v1") == b"by proxy"
@@ -80,13 +81,13 @@ async def test_the_environments_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_http2_is_not_needed() -> None:
-    """Where the server speaks no HTTP/2, asking for it does no harm."""
+    """If the server speaks no HTTP/2, asking for it does no harm."""
     async with RawServer([whole(b"plain")]) as server:
         assert await ask(server.url, http2=True) == b"plain"
 
 
 async def test_closing_hangs_up() -> None:
-    """An answer that is given up is hung up on."""
+    """If an answer is abandoned, its connection is closed."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\none"
     async with RawServer([head, 3600.0]) as server:
         upstream = HttpUpstream("my", HttpSettings(base_url=server.url, http2=True, idle_timeout=0.1), {})
@@ -99,7 +100,7 @@ async def test_closing_hangs_up() -> None:
 
 
 async def test_an_answer_that_breaks_off() -> None:
-    """An answer that will never be whole is the upstream's failure."""
+    """An answer that will never be complete is the upstream's failure."""
     async with RawServer([b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\none", -1.0]) as server:
         with pytest.raises(UpstreamFailed, match="broke off"):
             await ask(server.url, http2=True)

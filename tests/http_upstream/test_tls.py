@@ -1,4 +1,4 @@
-"""TLS and HTTP/2, against a real server with a certificate of an authority of our own."""
+"""TLS and HTTP/2, with a real server whose certificate comes from our own authority."""
 
 from __future__ import annotations
 
@@ -14,18 +14,11 @@ import msgspec
 import pytest
 from hypercorn.config import Config
 
-from claude_max_proxy import (
-    ConfigError,
-    HttpSettings,
-    HttpUpstream,
-    Message,
-    Request,
-    Text,
-    UpstreamFailed,
-    collect,
-)
+from claude_max_proxy import ConfigError, Message, Request, Text, collect
 from claude_max_proxy.backends.openai_api.backend import OpenAIApi
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
+from claude_max_proxy.errors import UpstreamFailed
+from claude_max_proxy.http_upstream import HttpSettings, HttpUpstream
 from claude_max_proxy.http_upstream.trust import trusted
 from tests.certificates import Certificates, certificates
 
@@ -36,7 +29,7 @@ PIECES = ("Hello ", "over ", "TLS.")
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin without anybody's proxies, and as if nobody had been trusted yet."""
+    """Begin without proxies in the environment, and without cached trust."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -45,12 +38,12 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Certificates:
-    """Return an authority and what it signed."""
+    """Return an authority and the certificates that it signed."""
     return certificates(tmp_path)
 
 
 class Server:
-    """Says over which version of HTTP it was asked, and answers a chat in pieces."""
+    """An application that says which version of HTTP was used, and answers a chat in pieces."""
 
     def __init__(self) -> None:
         self.versions: list[str] = []
@@ -86,7 +79,7 @@ async def serving(made: Certificates) -> AsyncIterator[Server]:
     config.certfile, config.keyfile = str(made.certificate), str(made.key)
     config.graceful_timeout = 0.5
     config.errorlog = None
-    serve = hypercorn.asyncio.serve(server, config, shutdown_trigger=ended.wait)  # type: ignore[arg-type]
+    serve = hypercorn.asyncio.serve(server, config, shutdown_trigger=ended.wait)
     task = asyncio.get_running_loop().create_task(serve)
     try:
         yield server
@@ -96,12 +89,12 @@ async def serving(made: Certificates) -> AsyncIterator[Server]:
 
 
 def backend(url: str, **settings: Any) -> OpenAIApi:
-    """Make the backend under test; it does not try again."""
+    """Return the backend under test, which does not try again."""
     return OpenAIApi("my", OpenAIApiSettings(base_url=url, retries=0, **settings))
 
 
 async def ask(asked: OpenAIApi) -> str:
-    """Ask it for a chat."""
+    """Ask the backend for a chat."""
     request = Request("m", messages=[Message("user", [Text("hi")])])
     reply = await collect(asked.answer(request, "m"))
     if reply.error is not None:
@@ -111,7 +104,7 @@ async def ask(asked: OpenAIApi) -> str:
 
 @pytest.mark.parametrize("http2", WAYS.values(), ids=WAYS)
 async def test_a_chat(made: Certificates, http2: bool) -> None:
-    """A server of one's own authority is spoken to, in the version asked for, over one connection."""
+    """A server with a configured authority is used, with the wanted version, over one connection."""
     async with serving(made) as server:
         asked = backend(server.url, http2=http2, tls_ca=str(made.authority))
         await asked.start()
@@ -124,7 +117,7 @@ async def test_a_chat(made: Certificates, http2: bool) -> None:
 
 
 async def test_the_check(made: Certificates) -> None:
-    """The check trusts whom the backend trusts."""
+    """The check trusts the same authorities as the backend."""
     async with serving(made) as server:
         for authority, status in ((str(made.authority), "ok"), ("", "fail")):
             settings = HttpSettings(base_url=server.url, tls_ca=authority)
@@ -133,7 +126,7 @@ async def test_the_check(made: Certificates) -> None:
 
 @pytest.mark.parametrize("http2", WAYS.values(), ids=WAYS)
 async def test_both_ways_at_once(made: Certificates, http2: bool) -> None:
-    """A backend that speaks HTTP/2 makes no other offer it."""
+    """A backend that speaks HTTP/2 does not make others offer it."""
     async with serving(made) as server:
         both = [backend(server.url, http2=way, tls_ca=str(made.authority)) for way in (http2, not http2)]
         for one in both:
@@ -151,7 +144,7 @@ async def test_both_ways_at_once(made: Certificates, http2: bool) -> None:
 async def test_the_environments_authorities(
     made: Certificates, http2: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`SSL_CERT_FILE` says whom to trust."""
+    """`SSL_CERT_FILE` names the trusted authorities."""
     monkeypatch.setenv("SSL_CERT_FILE", str(made.authority))
     async with serving(made) as server:
         asked = backend(server.url, http2=http2)
@@ -165,7 +158,7 @@ async def test_the_environments_authorities(
 @pytest.mark.parametrize("http2", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("foreign", [True, False], ids=["an unknown authority", "another's name"])
 async def test_who_is_not_trusted(tmp_path: Path, http2: bool, foreign: bool) -> None:
-    """A certificate that nobody trusted signed, or that is another's, is told as what it is."""
+    """A certificate from an unknown authority, or for another host, is reported as what it is."""
     made = certificates(tmp_path, "127.0.0.1" if foreign else "127.0.0.2")
     async with serving(made) as server:
         asked = backend(server.url, http2=http2, tls_ca="" if foreign else str(made.authority))
@@ -183,7 +176,7 @@ async def test_who_is_not_trusted(tmp_path: Path, http2: bool, foreign: bool) ->
     [(None, "cannot be read: No such file"), (b"hello", "holds no certificate in PEM form")],
 )
 def test_a_file_that_is_none(tmp_path: Path, content: bytes | None, words: str) -> None:
-    """A wrong file is a mistake of the configuration, told at once with its path."""
+    """A missing or invalid file is a mistake of the configuration, reported at once with its path."""
     file = tmp_path / "ca.pem"
     if content is not None:
         file.write_bytes(content)

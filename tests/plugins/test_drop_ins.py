@@ -18,7 +18,6 @@ from claude_max_proxy import (
     Failed,
     Image,
     Message,
-    Overloaded,
     Record,
     Request,
     Text,
@@ -26,6 +25,7 @@ from claude_max_proxy import (
     Usage,
     UsageLimitReached,
 )
+from claude_max_proxy.errors import Overloaded
 from tests.plugins.conftest import FOLDER, Chat
 
 
@@ -44,12 +44,12 @@ SECRETS = {
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_is_short(file: Path) -> None:
-    """An example is read in a minute."""
+    """A plugin can be read in a minute."""
     assert len(file.read_text("utf-8").splitlines()) < 40
 
 
 async def test_inert_without_settings(configured: Configured) -> None:
-    """In the folder, and not configured, no drop-in changes a request or writes anything."""
+    """A drop-in that is in the folder but not configured changes no request and writes nothing."""
     chat = configured("")
     request = Request("echo", system="S", messages=[Message("user", [Text(f"my key is {KEY} " * 20_000)])])
     reply = await chat.ask(request=request)
@@ -69,13 +69,13 @@ class TestEchoBackend:
 
     @pytest.mark.parametrize("text", ["hello", "two words", "  spaces \n lines\t", ""])
     async def test_says_it_again(self, configured: Configured, text: str) -> None:
-        """What was said last comes back as it was."""
+        """The last message comes back unchanged."""
         reply = await configured("").ask(text=text)
         assert reply.text == text
         assert reply.reason == "stop"
 
     async def test_starts_and_describes_itself(self, configured: Configured) -> None:
-        """It keeps the whole contract of a backend."""
+        """The backend fulfils the whole contract of a backend."""
         runtime = configured("").runtime
         backend = runtime.backends["mirror"]
         await backend.start()
@@ -98,7 +98,7 @@ class TestInjectSystem:
         ],
     )
     async def test_joins(self, configured: Configured, settings: str, system: str, expected: str) -> None:
-        """The text stands after the client's own, or before it, for the models it is meant for."""
+        """The text comes after the client's own or before it, for the models that it is meant for."""
         request = Request("echo", system=system, messages=[Message("user", [Text("hi")])])
         await configured(f"[plugins.inject_system]\n{settings}").ask(request=request)
         assert request.system == expected
@@ -119,7 +119,7 @@ class TestRouteBySize:
         ids=["at the bound", "above it", "with the system prompt", "in a tool result", "images do not count"],
     )
     async def test_routes(self, configured: Configured, request_: Request, model: str) -> None:
-        """What is longer than the bound is answered by the other model."""
+        """A prompt that is longer than the bound is answered by the other model."""
         chat = configured('[plugins.route_by_size]\nabove = 10\nto = "mirror/large"')
         reply = await chat.ask(request=request_)
         assert reply.model == model
@@ -129,7 +129,7 @@ class TestLogJsonl:
     """One line per request."""
 
     async def test_writes_a_line(self, configured: Configured, tmp_path: Path) -> None:
-        """Each request, also one that fails, is a line that says how it ended and nothing that was said."""
+        """Each request, also a failed one, is a line that says how it ended, without any of its text."""
         path = tmp_path / "requests.jsonl"
         chat = configured(f"[plugins.log_jsonl]\npath = {json.dumps(str(path))}")
         await chat.ask(text="a secret")
@@ -142,17 +142,17 @@ class TestLogJsonl:
         assert "secret" not in written
 
     async def test_makes_its_folder(self, configured: Configured, tmp_path: Path) -> None:
-        """The folder of a file that is configured is made when the configuration comes into force."""
+        """The folder of a configured file is made when the configuration takes effect."""
         path = tmp_path / "logs" / "deep" / "requests.jsonl"
         chat = configured(f"[plugins.log_jsonl]\npath = {json.dumps(str(path))}")
-        await chat.runtime.plugins.configured(None, chat.runtime.config)
+        await chat.runtime.configured(None)
         await chat.ask(text="hi")
         assert len(path.read_text("utf-8").splitlines()) == 1
 
     async def test_survives_a_missing_folder(
         self, configured: Configured, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """A file that cannot be written is the log's trouble, not the client's."""
+        """If the file cannot be written, that is logged, and the client gets its answer."""
         path = tmp_path / "no such folder" / "requests.jsonl"
         chat = configured(f"[plugins.log_jsonl]\npath = {json.dumps(str(path))}")
         assert (await chat.ask(text="hi")).text == "hi"
@@ -164,7 +164,7 @@ class TestRedactSecrets:
 
     @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS.keys())
     async def test_replaces(self, configured: Configured, secret: str) -> None:
-        """A secret is replaced wherever text stands, and everything around it stays."""
+        """A secret is replaced in every text, and everything around it stays."""
         result = ToolResult("c", (Text(f"in a file: {secret}"), Image("image/png", "AAAA")))
         messages = [Message("user", [result, Text(f"use {secret}, please")])]
         request = Request("echo", system=f"the key: {secret}", messages=messages)
@@ -176,12 +176,12 @@ class TestRedactSecrets:
         )
 
     async def test_replacement_is_taken_literally(self, configured: Configured) -> None:
-        """What looks like a group in a regular expression is just text."""
+        """What looks like a group in a regular expression is plain text."""
         chat = configured("[plugins.redact_secrets]\nreplacement = '\\1'")
         assert (await chat.ask(text=KEY)).text == "\\1"
 
     async def test_leaves_the_rest(self, configured: Configured) -> None:
-        """Ordinary text passes as it is."""
+        """Ordinary text passes unchanged."""
         text = "sk-short, ghp_no, and the skeleton-of-a-sentence"
         reply = await configured('[plugins.redact_secrets]\nreplacement = "#"').ask(text=text)
         assert reply.text == text
@@ -203,12 +203,12 @@ class TestDailyBudget:
         return set_to
 
     async def spend(self, chat: Chat, tokens: int, model: str = "any") -> None:
-        """Tell of a request that used so many tokens, half of them read from the cache."""
+        """Record a request that used so many tokens, half of them read from the cache."""
         usage = Usage(input_tokens=0, output_tokens=tokens - tokens // 2, cache_read_tokens=tokens // 2)
         await chat.runtime.plugins.log_request(Record("echo", upstream_model=model, usage=usage))
 
     async def test_refuses(self, configured: Configured, day: Callable[[float], None]) -> None:
-        """When a model's tokens are spent it is refused until midnight (UTC), like a plan's limit."""
+        """A model whose tokens are used up is refused until midnight (UTC), like a plan's limit."""
         chat = configured(self.TOKENS)
         await self.spend(chat, 9)
         assert (await chat.ask(text="hi")).text == "hi"
@@ -222,13 +222,13 @@ class TestDailyBudget:
         assert (await chat.ask(text="hi")).text == "hi"
 
     async def test_reroutes(self, configured: Configured, day: Callable[[float], None]) -> None:
-        """Or another model answers, if one is named."""
+        """If another model is named, that one answers."""
         chat = configured(self.TOKENS + 'reroute = "mirror/cheap"\n')
         await self.spend(chat, 10)
         assert (await chat.ask(text="hi")).model == "cheap"
 
     async def test_counts_each_model(self, configured: Configured, day: Callable[[float], None]) -> None:
-        """A model's tokens are its own, and one without a budget has no end."""
+        """Each model has its own tokens, and one without a budget has no limit."""
         chat = configured(self.TOKENS)
         await self.spend(chat, 10)
         await self.spend(chat, 10_000, "another")
@@ -257,7 +257,7 @@ class TestOpenClawContext:
     async def test_is_marked(
         self, configured: Configured, role: Literal["user", "assistant"], texts: list[str], ephemeral: bool
     ) -> None:
-        """A user's message of nothing but context is ephemeral, and the model still hears it."""
+        """A user's message that contains only context is ephemeral, and the model still sees it."""
         marked = Message(role, [Text(text) for text in texts])
         request = Request("echo", messages=[marked, Message("user", [Text("hi")])])
         await configured("").ask(request=request)
@@ -265,7 +265,7 @@ class TestOpenClawContext:
         assert [part.text for part in marked.parts if isinstance(part, Text)] == texts
 
     async def test_results_are_no_context(self, configured: Configured) -> None:
-        """What a tool found is never taken for context, whatever it says."""
+        """A tool's result is never taken for context, whatever it contains."""
         request = Request("echo", messages=[Message("user", [ToolResult("c", (Text(self.CONTEXT),))])])
         await configured("").ask(request=request)
         assert request.messages[0].ephemeral is False
@@ -276,14 +276,14 @@ class TestShadow:
 
     @staticmethod
     async def compared(chat: Chat) -> None:
-        """Wait for what goes on behind an answer."""
+        """Wait for what continues after an answer."""
         shadow = next(plugin.module for plugin in chat.runtime.plugins if plugin.name == "shadow")
         async with asyncio.timeout(5):
             while len(shadow.tasks):  # noqa: ASYNC110  # nobody tells when it is over
                 await asyncio.sleep(0)
 
     async def test_is_asked(self, configured: Configured, caplog: pytest.LogCaptureFixture) -> None:
-        """The client gets its own model's answer; the log says whether the other's is the same, not what."""
+        """The client gets its own model's answer; the log says only whether the other's is equal."""
         chat = configured('[plugins.shadow]\nto = "mirror/second"\n')
         with caplog.at_level(logging.INFO):
             reply = await chat.ask(text="a secret")
@@ -296,7 +296,7 @@ class TestShadow:
     async def test_differs(
         self, configured: Configured, caplog: pytest.LogCaptureFixture, raised: bool
     ) -> None:
-        """Another answer, or a failure, is told in the log and nowhere else."""
+        """A different answer, or a failure, is only logged."""
         chat = configured('[plugins.shadow]\nto = "other/second"\n[backends.other]\ntype = "echo"\n')
         asked: list[Request] = []
 
@@ -317,7 +317,7 @@ class TestShadow:
         assert asked[0].messages[0] is not request.messages[0]
 
     async def test_stays_out(self, configured: Configured, caplog: pytest.LogCaptureFixture) -> None:
-        """A backend that is not there is asked nothing."""
+        """A backend that does not exist is not asked."""
         chat = configured('[plugins.shadow]\nto = "nobody/second"\n')
         with caplog.at_level(logging.INFO):
             assert (await chat.ask(text="hi")).text == "hi"

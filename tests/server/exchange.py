@@ -1,4 +1,4 @@
-"""One HTTP exchange with an ASGI application, at the client's own pace, which no HTTP client gives."""
+"""One HTTP exchange with an ASGI application, at a pace that the test decides; no HTTP client allows that."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy.sse import Decoder
+from claude_max_proxy.formats.sse import Decoder
 
 
 class Exchange:
-    """Asks, and keeps what was sent. ``reading`` cleared holds the application's writes back."""
+    """Sends a request, and keeps what the application sends; clear ``reading`` to hold its writes back."""
 
     def __init__(self, body: bytes, **headers: str) -> None:
-        """Ask for a chat completion."""
+        """Prepare to ask for a chat completion."""
         self.status = 0
         self.headers: dict[str, str] = {}
         self.writes: list[bytes] = []
@@ -46,7 +46,7 @@ class Exchange:
         }
 
     async def run(self, application: Any) -> None:
-        """Let the application answer, to its end."""
+        """Run the application until its answer ends."""
         await application(self._scope, self._receive, self._send)
 
     def leave(self) -> None:
@@ -54,7 +54,7 @@ class Exchange:
         self._left.set()
 
     async def hears(self, words: bytes) -> None:
-        """Wait until these words were sent."""
+        """Wait until these words have been sent."""
         async with asyncio.timeout(5):
             while words not in self.body:
                 self._written.clear()
@@ -62,7 +62,7 @@ class Exchange:
 
     @property
     def body(self) -> bytes:
-        """All that was sent."""
+        """All bytes that were sent."""
         return b"".join(self.writes)
 
     @property
@@ -74,7 +74,7 @@ class Exchange:
 
     @property
     def text(self) -> str:
-        """What a stream's deltas say."""
+        """The text in a stream's deltas."""
         choices = [choice for chunk in self.chunks for choice in chunk["choices"]]
         return "".join(choice["delta"].get("content", "") for choice in choices)
 
@@ -100,7 +100,7 @@ class Exchange:
 
 @asynccontextmanager
 async def running(application: Any, exchange: Exchange) -> AsyncIterator[asyncio.Task[None]]:
-    """Let an application answer in the background; it is over when this is."""
+    """Let an application answer in the background, until the end of the block."""
     task = asyncio.get_running_loop().create_task(exchange.run(application))
     try:
         yield task
@@ -111,6 +111,6 @@ async def running(application: Any, exchange: Exchange) -> AsyncIterator[asyncio
 
 
 def chat(**fields: Any) -> bytes:
-    """A body that asks for a streamed answer."""
+    """Return a body that asks for a streamed answer."""
     message = {"role": "user", "content": "hi"}
     return msgspec.json.encode({"model": "sonnet", "messages": [message], "stream": True, **fields})

@@ -1,4 +1,4 @@
-"""A proxy that is live: a folder with its ``proxy.toml`` and ``plugins/``, watched, and a client for it."""
+"""A running proxy: a watched folder with its ``proxy.toml`` and ``plugins/``, and a client for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from claude_max_proxy.config import load
-from claude_max_proxy.server.live import Live
+from claude_max_proxy.server.reloading.generations import Generations
 from tests.scripted import plugin_folder
 
 
@@ -30,19 +30,21 @@ echo = "claude/one"
 class LiveProxy:
     """One configuration after the other, as a user saves them."""
 
-    def __init__(self, folder: Path, toml: str = TOML, *, poll: float = 0.05, **sources: str) -> None:
+    def __init__(
+        self, folder: Path, toml: str = TOML, *, poll: float = 0.05, patience: float = 0.5, **sources: str
+    ) -> None:
         """Write the files and build the first configuration."""
         self.folder = folder
         self.plugins = plugin_folder(folder, **sources)
         self.file = folder / "proxy.toml"
         self.file.write_text(toml)
-        self.live = Live(partial(load, self.file), poll=poll)
+        self.live = Generations(partial(load, self.file), poll=poll, patience=patience)
         transport = httpx.ASGITransport(self.live, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:3456")
 
     @property
     def backend(self) -> Any:
-        """The scripted backend that is in force."""
+        """The scripted backend in force."""
         return self.live.runtime.backends["claude"]
 
     def write(self, toml: str) -> None:
@@ -61,12 +63,12 @@ class LiveProxy:
         return await self.http.post("/v1/chat/completions", json=body, headers=headers)
 
     async def health(self) -> dict[str, Any]:
-        """What ``/health`` says."""
+        """Return the body of ``/health``."""
         facts: dict[str, Any] = (await self.http.get("/health")).json()
         return facts
 
     async def until(self, true: Callable[[], Any]) -> None:
-        """Wait until something is so, as soon as a user may expect."""
+        """Wait until a condition holds, no longer than a user would expect to wait."""
         async with asyncio.timeout(SOON):
             while not true():  # noqa: ASYNC110  # what is waited for has no event of its own
                 await asyncio.sleep(0.02)
@@ -78,11 +80,11 @@ class LiveProxy:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[LiveProxy]:
-        """Start and stop it, as a server does."""
+        """Start the proxy, and stop it afterwards, as a server does."""
         inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         outbox: asyncio.Queue[Any] = asyncio.Queue()
         task = asyncio.get_running_loop().create_task(
-            self.live({"type": "lifespan", "asgi": {"version": "3.0"}}, inbox.get, outbox.put)  # type: ignore[arg-type,typeddict-item]
+            self.live({"type": "lifespan", "asgi": {"version": "3.0"}}, inbox.get, outbox.put)  # type: ignore[arg-type]
         )
         await inbox.put({"type": "lifespan.startup"})
         message = await outbox.get()

@@ -1,8 +1,9 @@
-"""Clients that say exactly the bytes that a test says, to a proxy that listens on a socket."""
+"""Clients that send exactly the bytes that a test gives them, to a proxy that listens on a socket."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +12,8 @@ import msgspec
 import uvicorn
 from uvicorn.server import ServerState
 
-from claude_max_proxy.server.connection import Connection
+from claude_max_proxy.config import ServerConfig
+from claude_max_proxy.server.connections.connection import Connection
 
 
 SOON = 5.0
@@ -19,7 +21,7 @@ CHAT = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}]}
 
 
 class Heard(msgspec.Struct, frozen=True):
-    """An answer as it came: its headers' names are in lower case."""
+    """An answer as it came; the names of its headers are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -27,7 +29,7 @@ class Heard(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """What the model said, in an answer that is whole."""
+        """The model's text in a whole answer."""
         text: str = msgspec.json.decode(self.body)["choices"][0]["message"]["content"]
         return text
 
@@ -44,23 +46,23 @@ class RawClient:
         self.writer.write(b"".join(pieces))
 
     async def say_slowly(self, data: bytes) -> None:
-        """Send them one by one, so that each arrives alone."""
+        """Send bytes one by one, so that each arrives alone."""
         for position in range(len(data)):
             self.writer.write(data[position : position + 1])
             await asyncio.sleep(0)
             await asyncio.sleep(0)
 
     def say_no_more(self) -> None:
-        """End this side alone."""
+        """End only the sending side."""
         self.writer.write_eof()
 
     async def leave(self) -> None:
-        """Close."""
+        """Close the connection."""
         self.writer.close()
         await self.writer.wait_closed()
 
     async def hear(self, *, head: bool = False) -> Heard:
-        """Wait for an answer; the one to a HEAD request has no body."""
+        """Wait for an answer and return it; the answer to a HEAD request has no body."""
         async with asyncio.timeout(SOON):
             lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             pairs = [line.partition(": ")[::2] for line in lines[1:] if line]
@@ -70,7 +72,7 @@ class RawClient:
             return Heard(int(lines[0].split()[1]), headers, body)
 
     async def rest(self) -> bytes:
-        """Wait for the end, and give what comes until then."""
+        """Wait for the end, and return what comes until then."""
         async with asyncio.timeout(SOON):
             return await self.reader.read()
 
@@ -92,38 +94,50 @@ class RawClient:
 
 
 class Listening:
-    """Where a proxy listens."""
+    """The place where a proxy listens."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, state: ServerState, tls: ssl.SSLContext | None = None) -> None:
         self.port = port
+        self._tls = tls
+        self.state = state
         self._clients: list[RawClient] = []
 
     async def client(self) -> RawClient:
-        """Connect."""
-        client = RawClient(*await asyncio.open_connection("127.0.0.1", self.port))
+        """Connect a new client."""
+        client = RawClient(*await asyncio.open_connection("127.0.0.1", self.port, ssl=self._tls))
         self._clients.append(client)
         return client
 
     async def close(self) -> None:
-        """Hang up whoever is connected."""
+        """Close the connections of all who are connected."""
         for client in self._clients:
             client.writer.close()
 
 
 @asynccontextmanager
-async def listening(application: Any) -> AsyncIterator[Listening]:
-    """Let an application listen, as the server does it."""
+async def listening(
+    application: Any, tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None, **server: Any
+) -> AsyncIterator[Listening]:
+    """Let an application listen as the server does, with these settings of ``[server]``.
+
+    ``tls`` is the server's side and the clients'.
+    """
     config = uvicorn.Config(application, http=Connection, ws="none", log_config=None, lifespan="off")
     config.load()
     state = ServerState()
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(config, state, {}), "127.0.0.1", 0)
-    place = Listening(server.sockets[0].getsockname()[1])
+    settings = ServerConfig(**server)
+    door = await loop.create_server(
+        lambda: Connection(config, state, {}, settings=lambda: settings),
+        *("127.0.0.1", 0),
+        ssl=tls[0] if tls else None,
+    )
+    place = Listening(door.sockets[0].getsockname()[1], state, tls[1] if tls else None)
     try:
         yield place
     finally:
         await place.close()
-        server.close()
+        door.close()
         async with asyncio.timeout(SOON):
             while state.connections or state.tasks:  # noqa: ASYNC110  # uvicorn tells nobody
                 await asyncio.sleep(0.01)
@@ -132,7 +146,7 @@ async def listening(application: Any) -> AsyncIterator[Listening]:
 def request(
     body: bytes | None = None, *headers: str, path: str = "/v1/chat/completions", version: str = "1.1"
 ) -> bytes:
-    """Write a POST of ``body`` with its length, or without one a GET; a Host header comes first."""
+    """Return a POST of ``body`` with its length, or a GET without a body; a Host header comes first."""
     lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/{version}", "Host: 127.0.0.1", *headers]
     if body is not None:
         lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
@@ -140,7 +154,7 @@ def request(
 
 
 def chunked(body: bytes, *headers: str, version: str = "1.1", trailer: str = "") -> bytes:
-    """Write a POST of ``body`` in chunks of seven bytes."""
+    """Return a POST of ``body`` in chunks of seven bytes."""
     lines = ["Host: 127.0.0.1", *headers, "Content-Type: application/json", "Transfer-Encoding: chunked"]
     head = "\r\n".join([f"POST /v1/chat/completions HTTP/{version}", *lines, "", ""])
     pieces = [body[start : start + 7] for start in range(0, len(body), 7)]
@@ -149,6 +163,6 @@ def chunked(body: bytes, *headers: str, version: str = "1.1", trailer: str = "")
 
 
 def chat(text: str = "hi", **fields: Any) -> bytes:
-    """A body that asks for a whole answer."""
+    """Return a body that asks for a whole answer."""
     message = {"role": "user", "content": text}
     return msgspec.json.encode({"model": "sonnet", "messages": [message], **fields})

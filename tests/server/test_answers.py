@@ -1,4 +1,4 @@
-"""Answers on their way: held, streamed, kept alive, and cancelled with the client."""
+"""Sending answers: holding them back, streaming, keeping alive, and cancelling with the client."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from claude_max_proxy import (
     Failed,
     Finished,
     InvalidRequest,
-    NotLoggedIn,
-    Overloaded,
     PartDelta,
-    PartEnded,
     PartStarted,
     RateLimited,
     Started,
     UsageLimitReached,
+    complete_part,
 )
+from claude_max_proxy.errors import NotLoggedIn, Overloaded
 from tests.scripted import SILENCE
 from tests.server.conftest import Serve, Served
 from tests.server.exchange import Exchange, chat, running
@@ -38,7 +37,7 @@ async def test_a_stream(served: Served) -> None:
 
 
 async def test_what_is_ready_leaves_together(served: Served) -> None:
-    """Events that are ready at once go out in few writes, none of them empty but the last."""
+    """Events that are ready at once are sent in few writes, none of them empty but the last."""
     deltas = [PartDelta(0, str(number)) for number in range(1000)]
     served.backend.script[2:3] = deltas
     exchange = Exchange(chat())
@@ -49,7 +48,7 @@ async def test_what_is_ready_leaves_together(served: Served) -> None:
 
 
 async def test_an_event_is_not_kept_back(served: Served) -> None:
-    """What has come is sent although more is to come."""
+    """Events that have come are sent, although more will follow."""
     served.backend.script[3:3] = [SILENCE]
     exchange = Exchange(chat())
     async with running(served.application, exchange):
@@ -88,7 +87,7 @@ async def test_an_early_failure_is_a_status(
     ("error", "header"), [(UsageLimitReached("used up"), "false"), (RateLimited("slow"), None)]
 )
 async def test_whether_to_try_again(served: Served, error: RateLimited, header: str | None) -> None:
-    """A client is told not to try again what cannot succeed soon."""
+    """A client is told not to try again if that cannot succeed soon."""
     served.backend.script = [error]
     response = await served.http.post("/v1/chat/completions", json=CHAT)
     assert response.headers.get("x-should-retry") == header
@@ -96,7 +95,7 @@ async def test_whether_to_try_again(served: Served, error: RateLimited, header: 
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_an_unknown_model(served: Served, stream: bool) -> None:
-    """A model that nobody knows is a 404, streamed or not."""
+    """An unknown model is a 404, streamed or not."""
     response = await served.http.post(
         "/v1/chat/completions", json={**CHAT, "model": "gpt-4o", "stream": stream}
     )
@@ -106,7 +105,7 @@ async def test_an_unknown_model(served: Served, stream: bool) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_bug(served: Served, stream: bool) -> None:
-    """A bug is a 500 that tells the client nothing of it."""
+    """A bug is a 500 that shows the client nothing of the exception."""
     served.backend.script = [KeyError("secret")]
     response = await served.http.post("/v1/chat/completions", json={**CHAT, "stream": stream})
     assert response.status_code == 500
@@ -125,13 +124,13 @@ async def test_a_late_failure(served: Served) -> None:
 
 
 async def test_a_late_failure_of_a_whole_answer(served: Served) -> None:
-    """A whole answer that fails on the way is a status."""
+    """A whole answer that fails before its end is a status."""
     served.backend.script[3:] = [Overloaded("too much")]
     assert (await served.http.post("/v1/chat/completions", json=CHAT)).status_code == 503
 
 
 async def test_the_head_waits_for_the_first_event(served: Served) -> None:
-    """Nothing is sent before there is something to say."""
+    """Nothing is sent until there is something to send."""
     served.backend.script[:0] = [0.05]
     exchange = Exchange(chat())
     async with running(served.application, exchange):
@@ -141,7 +140,7 @@ async def test_the_head_waits_for_the_first_event(served: Served) -> None:
 
 
 async def test_the_head_does_not_wait_for_ever(serve: Serve) -> None:
-    """After ``hold`` the head goes out with a sign of life; a failure then is an event."""
+    """After ``hold`` the head is sent with a keep-alive; a failure after that is an event."""
     served = await serve(server={"hold": 0.02, "keep_alive": 10})
     served.backend.script = [0.05, Overloaded("too much")]
     exchange = Exchange(chat())
@@ -153,7 +152,7 @@ async def test_the_head_does_not_wait_for_ever(serve: Serve) -> None:
 
 
 async def test_silence_is_filled(serve: Serve) -> None:
-    """While the model is silent, chunks with an empty delta go out; the answer is the same."""
+    """While the model is silent, chunks with an empty delta are sent; the answer is the same."""
     served = await serve(server={"keep_alive": 0.05})
     served.backend.script[3:3] = [0.3]
     exchange = Exchange(chat())
@@ -164,7 +163,7 @@ async def test_silence_is_filled(serve: Serve) -> None:
 
 
 async def test_what_was_ignored_is_told(served: Served) -> None:
-    """Parameters without effect are named in a header, streamed or not; others are not mentioned."""
+    """Ignored parameters are named in a header, streamed or not; others are not mentioned."""
     for stream in (True, False):
         response = await served.http.post(
             "/v1/chat/completions", json={**CHAT, "stream": stream, "seed": 1, "verbosity": "low"}
@@ -177,7 +176,7 @@ async def test_what_was_ignored_is_told(served: Served) -> None:
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("after", [0, 3])
 async def test_a_client_that_leaves(served: Served, stream: bool, after: int) -> None:
-    """A client that hangs up ends the backend's work at once, whatever was sent."""
+    """A client that disconnects ends the backend's work at once, whatever was sent."""
     served.backend.script[after:after] = [SILENCE]
     exchange = Exchange(chat(stream=stream))
     async with running(served.application, exchange) as task:
@@ -190,7 +189,7 @@ async def test_a_client_that_leaves(served: Served, stream: bool, after: int) ->
 
 
 async def test_a_client_that_leaves_while_it_does_not_read(served: Served) -> None:
-    """A client that hangs up without reading ends the backend's work too."""
+    """A client that disconnects without reading ends the backend's work, too."""
     served.backend.script[2:3] = [PartDelta(0, "x" * 100_000)] * 100
     exchange = Exchange(chat())
     exchange.reading.clear()
@@ -202,13 +201,11 @@ async def test_a_client_that_leaves_while_it_does_not_read(served: Served) -> No
 
 
 async def test_a_slow_client_holds_the_model_back(served: Served) -> None:
-    """What a client does not read is kept only up to a bound; then nothing more is asked of the backend."""
+    """Up to a bound, what a client does not read is buffered; then no more is asked of the backend."""
     pieces = 400
     served.backend.script = [
         Started("m"),
-        PartStarted(0, "text"),
-        *[PartDelta(0, "x" * 10_000)] * pieces,
-        PartEnded(0),
+        *complete_part(PartStarted(0, "text"), *["x" * 10_000] * pieces),
         Finished("stop"),
     ]
     exchange = Exchange(chat())
@@ -223,7 +220,7 @@ async def test_a_slow_client_holds_the_model_back(served: Served) -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_an_answer_that_breaks_the_grammar(served: Served, stream: bool) -> None:
-    """A backend that gives what is no event is a bug of ours, and never passes for an answer."""
+    """If a backend yields something that is no event, that is a bug, and never looks like an answer."""
     served.backend.script[3:3] = ["no event"]
     exchange = Exchange(chat(stream=stream))
     await exchange.run(served.application)
@@ -233,7 +230,7 @@ async def test_an_answer_that_breaks_the_grammar(served: Served, stream: bool) -
 
 
 async def test_clients_side_by_side(served: Served) -> None:
-    """One answer that waits holds no other up."""
+    """An answer that waits does not delay others."""
     served.backend.script[1:1] = [0.05]
     exchanges = [Exchange(chat()) for _ in range(20)]
     async with asyncio.timeout(2):

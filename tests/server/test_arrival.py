@@ -1,4 +1,4 @@
-"""Every route that takes a request takes the same steps; and HEAD is GET without a body."""
+"""Every route that accepts a request performs the same steps; and HEAD is GET without a body."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from claude_max_proxy.config import load
-from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.runtime.runtime import Runtime
 from claude_max_proxy.server.app import build_app
 from claude_max_proxy.testing import ScriptedUpstream
 from tests.server.conftest import Serve, Served
@@ -29,7 +29,7 @@ KEYS = {"api_keys": {"a": {"key": "secret", "models": ["claude-sonnet-*"], "requ
 
 @pytest.mark.parametrize("route", ROUTES)
 async def test_keys_hold_everywhere(route: str, serve: Serve) -> None:
-    """No route is a way around what a key may ask for, or how often."""
+    """No route bypasses the limits of a key: which models it may ask for, and how often."""
     served = await serve(server=KEYS)
     headers = {"authorization": "Bearer secret"}
     other = await served.http.post(route, json={**ROUTES[route], "model": "claude-opus-4"}, headers=headers)
@@ -40,7 +40,7 @@ async def test_keys_hold_everywhere(route: str, serve: Serve) -> None:
 
 
 async def test_headers_reach_a_count(tmp_path: Path) -> None:
-    """What a client asks for in headers is sent with a count, as with an answer."""
+    """What a client asks for in headers is applied to counts as well as to answers."""
     async with ScriptedUpstream() as upstream:
         config = tmp_path / "proxy.toml"
         config.write_text(
@@ -75,7 +75,7 @@ async def test_head(path: str, served: Served) -> None:
 
 
 async def test_head_where_there_is_no_get(served: Served) -> None:
-    """A route that is only asked by POST says so."""
+    """A route that has only POST says so."""
     response = await served.http.head("/v1/chat/completions")
     assert response.status_code == 405
     allowed = (await served.http.post("/v1/models", json={})).headers["allow"]
@@ -83,7 +83,7 @@ async def test_head_where_there_is_no_get(served: Served) -> None:
 
 
 async def test_a_client_that_leaves_while_it_asks(served: Served, caplog: pytest.LogCaptureFixture) -> None:
-    """It is nobody's failure, and no trace of one is in the log."""
+    """A client that disconnects is no failure, and the log contains no traceback of it."""
     heard = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
     sent: list[Any] = []
 

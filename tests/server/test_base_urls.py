@@ -1,4 +1,4 @@
-"""Base URLs that hold too much: said to be so, in the envelope of who was meant."""
+"""Base URLs that contain too much: the error says so, in the envelope of the API that was meant."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WRONG = [
 
 @pytest.mark.parametrize("path", [path for path, *_ in WRONG])
 async def test_what_is_wrong_is_told(path: str, served: Served) -> None:
-    """The error says what the client adds by itself, so that its base URL can be set right."""
+    """The error says what the client appends by itself, so that the user can correct the base URL."""
     response = await served.http.post(path, json={})
     assert response.status_code == 404
     error = response.json()["error"]
@@ -33,7 +33,7 @@ async def test_what_is_wrong_is_told(path: str, served: Served) -> None:
     "path", ["/v2/chat", "/v1/other", "/api/v1/chat/completions", "/v1/v1", "/" + "v1/" * 300]
 )
 async def test_other_paths(path: str, served: Served) -> None:
-    """What is nobody's route is told as that."""
+    """For a path that belongs to no route, the error says just that."""
     response = await served.http.post(path, json={})
     assert response.status_code == 404
     assert "base URL" not in response.json()["error"]["message"]
@@ -50,7 +50,7 @@ def test_parameters() -> None:
 
 
 def test_it_takes_no_time() -> None:
-    """However many ways there are to take a path apart, none is looked at twice."""
+    """However many ways there are to split a path, none is looked up twice."""
     routes = Routes(["/v1/chat/completions", "/chat/completions", "/completions", "/chat"])
     path = "/chat/completions" * 28
     assert routes.misplaced(f"{path}/other") is None

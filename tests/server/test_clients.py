@@ -1,4 +1,4 @@
-"""Who asks, as a backend and the log see it."""
+"""The client, as a backend and the log see it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CASES: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {
 async def test_sessions(
     served: Served, headers: dict[str, str], fields: dict[str, Any], session: str
 ) -> None:
-    """A session is what the headers call it, or else the body; both are the client's own words."""
+    """A session is what the headers say, or else the body; both are the client's own words."""
     body = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}], **fields}
     headers = {"user-agent": "tests/1", **headers}
     assert (await served.http.post("/v1/chat/completions", json=body, headers=headers)).status_code == 200

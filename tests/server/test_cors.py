@@ -1,12 +1,13 @@
-"""Web pages: those of ``allowed_origins`` may ask, as browsers want it, and no others."""
+"""Web pages: those of ``allowed_origins`` may send requests, with CORS headers, and no others."""
 
 from __future__ import annotations
 
 import httpx
 import pytest
 
-from claude_max_proxy import ConfigError, Overloaded
+from claude_max_proxy import ConfigError
 from claude_max_proxy.config import ServerConfig
+from claude_max_proxy.errors import Overloaded
 from claude_max_proxy.server.guards import check_reach
 from tests.server.conftest import Serve
 from tests.server.test_routes import CHAT
@@ -17,7 +18,7 @@ OPEN = {"allowed_origins": [APP, "http://localhost:8080"]}
 
 
 async def preflight(http: httpx.AsyncClient, origin: str, method: str = "POST") -> httpx.Response:
-    """What a browser asks before it lets a page ask."""
+    """Return a preflight request, which a browser sends before a page's request."""
     headers = {
         "origin": origin,
         "access-control-request-method": method,
@@ -28,7 +29,7 @@ async def preflight(http: httpx.AsyncClient, origin: str, method: str = "POST") 
 
 @pytest.mark.parametrize("origin", OPEN["allowed_origins"])
 async def test_a_page_that_may_ask(serve: Serve, origin: str) -> None:
-    """A page of an allowed origin is answered, and its browser told that it may read the answer."""
+    """A page of an allowed origin is answered, and its browser may show it the answer."""
     served = await serve(server=OPEN)
     response = await served.http.post("/v1/chat/completions", json=CHAT, headers={"origin": origin})
     assert response.status_code == 200
@@ -38,7 +39,7 @@ async def test_a_page_that_may_ask(serve: Serve, origin: str) -> None:
 
 
 async def test_a_preflight(serve: Serve) -> None:
-    """The question before is answered with what the OpenAI library in a browser needs, without a key."""
+    """A preflight request is answered with what the OpenAI library in a browser needs, without a key."""
     served = await serve(server={**OPEN, "api_keys": {"me": "secret"}})
     response = await preflight(served.http, APP)
     assert response.status_code == 204
@@ -75,7 +76,7 @@ async def test_a_failure_can_be_read(serve: Serve, stream: bool) -> None:
     ],
 )
 async def test_a_page_that_may_not(serve: Serve, origin: str) -> None:
-    """Any other page is refused, before and when it asks, and nothing is done for it."""
+    """Any other page is refused, at the preflight and at the request, and no work is done for it."""
     served = await serve(server=OPEN)
     response = await served.http.post("/v1/chat/completions", json=CHAT, headers={"origin": origin})
     assert response.status_code == 403
@@ -87,7 +88,7 @@ async def test_a_page_that_may_not(serve: Serve, origin: str) -> None:
 
 
 async def test_without_origins(serve: Serve) -> None:
-    """While nothing is allowed, a browser learns nothing from asking before."""
+    """If no origin is allowed, a preflight request reveals nothing."""
     served = await serve()
     before = await preflight(served.http, APP)
     assert "access-control-allow-origin" not in before.headers
@@ -95,6 +96,6 @@ async def test_without_origins(serve: Serve) -> None:
 
 @pytest.mark.parametrize("origin", ["*", "https://*.example"])
 def test_no_patterns(origin: str) -> None:
-    """Origins are listed one by one: a pattern would let in pages that nobody thought of."""
-    with pytest.raises(ConfigError, match=r"^server\.allowed_origins: .*is no origin; list each"):
+    """Origins are listed one by one: a pattern would let in pages that were not meant."""
+    with pytest.raises(ConfigError, match=r"^server\.allowed_origins: .*is not an origin; list each"):
         check_reach(ServerConfig(allowed_origins=[origin]))

@@ -1,4 +1,4 @@
-"""Counting tokens, and what else the Messages API has of its own at the server."""
+"""Counting tokens, and what else the server does only for the Messages API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from claude_max_proxy import BackendUnavailable, Overloaded, Request
+from claude_max_proxy import Request
+from claude_max_proxy.errors import BackendUnavailable, Overloaded
 from tests.server.conftest import Serve, Served
 
 
@@ -16,7 +17,7 @@ SEARCH = {"type": "web_search_20250305", "name": "web_search"}
 
 @pytest.mark.parametrize("path", ["/v1/messages/count_tokens?beta=true", "/messages/count_tokens"])
 async def test_an_estimate(served: Served, path: str) -> None:
-    """Where the backend cannot count, the answer is an estimate that says so."""
+    """If the backend cannot count, the answer is an estimate that says so."""
     response = await served.http.post(path, json=ASK)
     assert response.status_code == 200
     assert 1000 < response.json()["input_tokens"] < 1020
@@ -39,7 +40,7 @@ async def test_a_count(served: Served) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
 async def test_tools_of_anthropics(served: Served, path: str) -> None:
-    """A tool that Anthropic's servers run is refused by its path where they are not asked, counted or not."""
+    """A tool that Anthropic's servers run is refused by its path if they are not asked, in counts as well."""
     response = await served.http.post(path, json=ASK | {"tools": [SEARCH], "max_tokens": 9})
     error = response.json()
     assert (response.status_code, error["type"]) == (400, "error")
@@ -48,7 +49,7 @@ async def test_tools_of_anthropics(served: Served, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/v1/messages", "/v1/messages/count_tokens"])
 async def test_a_wrong_body(served: Served, path: str) -> None:
-    """A body that is wrong is refused in the API's own envelope, by the path of the field."""
+    """A wrong body is refused in the API's own envelope, by the path of the field."""
     response = await served.http.post(path, json={"model": "sonnet", "messages": 7, "max_tokens": 1})
     assert response.status_code == 400
     assert response.json()["error"]["type"] == "invalid_request_error"
@@ -56,7 +57,7 @@ async def test_a_wrong_body(served: Served, path: str) -> None:
 
 
 async def test_a_count_that_fails(served: Served) -> None:
-    """A count fails as an answer does, and an unknown model too."""
+    """A count fails as an answer does, also for an unknown model."""
 
     async def count_tokens(request: Request, model: str) -> int:
         raise BackendUnavailable("gone")
@@ -70,7 +71,7 @@ async def test_a_count_that_fails(served: Served) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_an_overload(served: Served, stream: bool) -> None:
-    """An overload has the API's own status, and answers the API's own header."""
+    """An overload has the API's own status, and answers have the API's own header."""
     served.backend.script = [Overloaded("busy")]
     response = await served.http.post("/v1/messages", json=ASK | {"max_tokens": 9, "stream": stream})
     assert (response.status_code, response.json()["error"]["type"]) == (529, "overloaded_error")
@@ -78,7 +79,7 @@ async def test_an_overload(served: Served, stream: bool) -> None:
 
 
 async def test_keys(serve: Serve) -> None:
-    """A count asks for a key as an answer does, in the header that Anthropic's clients send."""
+    """A count needs a key as an answer does, in the header that Anthropic's clients send."""
     served = await serve(server={"api_keys": {"me": "secret-of-mine"}})
     response = await served.http.post("/v1/messages/count_tokens", json=ASK)
     assert (response.status_code, response.json()["error"]["type"]) == (401, "authentication_error")

@@ -1,4 +1,4 @@
-"""Bodies that came compressed: read as what they are, and never larger than a body may be."""
+"""Compressed bodies: decompressed before they are read, and never larger than a body may be."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ ROUTES = ["/v1/chat/completions", "/v1/messages/count_tokens"]
 
 @given(st.binary(max_size=3000), st.lists(st.sampled_from(sorted(PACK)), min_size=1, max_size=4))
 def test_every_coding(body: bytes, names: list[str]) -> None:
-    """Whatever was done to a body is undone, the last thing first."""
+    """Whatever encodings a body has are undone, the last one first."""
     packed = body
     for name in names:
         packed = PACK[name][1](packed)
@@ -46,7 +46,7 @@ def test_every_coding(body: bytes, names: list[str]) -> None:
 
 @pytest.mark.parametrize("name", PACK)
 def test_a_bomb(name: str) -> None:
-    """A little that stands for a lot is given up at the limit, not after it."""
+    """A small body that decompresses to a large one is abandoned at the limit, not after it."""
     coding, pack = PACK[name]
     with pytest.raises(BodyTooLarge):
         unpack(pack(bytes(50_000_000)), [coding], 1_000_000)
@@ -59,7 +59,7 @@ def test_a_bomb(name: str) -> None:
     "spoil", [lambda body: body[:-3], lambda _: b"plain", lambda body: body[:9] + b"x" + body[9:]]
 )
 def test_what_is_broken(name: str, spoil: Callable[[bytes], bytes]) -> None:
-    """What is not what it says it is, is refused as such."""
+    """A body that does not have the encoding that it states is refused as such."""
     coding, pack = PACK[name]
     with pytest.raises(InvalidRequest, match=f"not in {coding}"):
         unpack(spoil(pack(BODY * 5)), [coding], 100_000)
@@ -70,13 +70,13 @@ def test_what_is_broken(name: str, spoil: Callable[[bytes], bytes]) -> None:
     [("", ()), ("identity", ()), ("GZIP , br", ("gzip", "br")), ("x-gzip", ("gzip",)), (",", ())],
 )
 def test_headers(header: str, found: tuple[str, ...]) -> None:
-    """Names are read as HTTP has it."""
+    """The names of encodings are read by the rules of HTTP."""
     assert codings(header) == found
 
 
 @pytest.mark.parametrize("header", ["compress", "gzip, aes128gcm", "gzip, gzip, gzip, gzip, gzip"])
 def test_headers_that_are_refused(header: str) -> None:
-    """What is not understood is named, and so many codings are nobody's."""
+    """Unknown encodings are named, and too many of them are refused."""
     with pytest.raises(UnsupportedMediaType, match="content-encoding"):
         codings(header)
 
@@ -84,7 +84,7 @@ def test_headers_that_are_refused(header: str) -> None:
 @pytest.mark.parametrize("name", PACK)
 @pytest.mark.parametrize("route", ROUTES)
 async def test_on_routes(name: str, route: str, served: Served) -> None:
-    """Every route that reads a body reads it."""
+    """Every route that reads a body accepts compressed ones."""
     coding, pack = PACK[name]
     headers = {"content-encoding": coding, "content-type": "application/json"}
     response = await served.http.post(route, content=pack(BODY), headers=headers)

@@ -1,7 +1,8 @@
-"""API keys: whose they are, what they may ask for, and how often."""
+"""API keys: which client a key identifies, which models it may ask for, and how often."""
 
 from __future__ import annotations
 
+import hmac
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,7 @@ import pytest
 
 from claude_max_proxy import ConfigError
 from claude_max_proxy.config import ApiKey
-from claude_max_proxy.rate_limits import RateLimits
-from claude_max_proxy.server import keys as module
+from claude_max_proxy.runtime.rate_limits import RateLimits
 from claude_max_proxy.server.keys import Keys
 from tests.server.conftest import Serve
 from tests.server.test_routes import CHAT, error_of
@@ -22,7 +22,7 @@ ALICE, BOB = {"authorization": "Bearer secret-a"}, {"x-api-key": "secret-b"}
 
 
 async def test_several_names(serve: Serve) -> None:
-    """Each key has a name, by which plugins and the log know who asked."""
+    """Each key has a name, by which plugins and the log know the client."""
     served = await serve(server={"api_keys": FEW}, models=MODELS)
     for headers in (ALICE, BOB):
         body = {**CHAT, "model": "gpt-4o"}
@@ -34,7 +34,7 @@ async def test_several_names(serve: Serve) -> None:
     ("model", "status"), [("gpt-4o", 200), ("gpt-5", 200), ("opus", 200), ("sonnet", 404), ("claude-x", 404)]
 )
 async def test_allowed_models(serve: Serve, model: str, status: int) -> None:
-    """A key that is for some models, by name or pattern, sees no others: they do not exist for it."""
+    """A key for some models, by name or pattern, sees no others: they do not exist for it."""
     served = await serve(server={"api_keys": FEW}, models=MODELS)
     asked = await served.http.post("/v1/chat/completions", json={**CHAT, "model": model}, headers=BOB)
     shown = await served.http.get(f"/v1/models/{model}", headers=BOB)
@@ -61,7 +61,7 @@ async def test_the_list_is_a_keys_own(serve: Serve) -> None:
 
 
 async def test_so_often(serve: Serve) -> None:
-    """A key that asks more often than it may gets a 429 that says when to come back; others do not wait."""
+    """A key that asks too often gets a 429 that says when to come back; others do not have to wait."""
     often = {"alice": "secret-a", "bob": {"key": "secret-b", "requests_per_minute": 2}}
     served = await serve(server={"api_keys": often})
 
@@ -80,22 +80,22 @@ async def test_so_often(serve: Serve) -> None:
 
 
 def test_every_key_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key is compared with every secret, each in constant time: how long it takes tells nothing."""
+    """A key is compared with every secret, each in constant time, so the time reveals nothing."""
     compared: list[bytes] = []
-    compare = module.hmac.compare_digest
+    compare = hmac.compare_digest
 
     def noting(secret: bytes, given: bytes) -> bool:
         compared.append(secret)
         return compare(secret, given)
 
-    monkeypatch.setattr(module.hmac, "compare_digest", noting)
+    monkeypatch.setattr(hmac, "compare_digest", noting)
     keys = Keys({"a": "one", "b": "two", "c": "three"}, RateLimits())
     assert keys.identify({"x-api-key": "one"}) == "a"
     assert compared == [b"one", b"two", b"three"]
 
 
 def test_a_key_of_any_letters() -> None:
-    """A key may have letters beyond ASCII: it is compared as the bytes that a client sends."""
+    """A key may contain letters beyond ASCII: it is compared as the bytes that a client sends."""
     header = "schlüssel".encode().decode("latin-1")
     assert Keys({"me": "schlüssel"}, RateLimits()).identify({"x-api-key": header}) == "me"
 
@@ -109,7 +109,7 @@ def test_where_keys_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_key_that_is_not_there() -> None:
-    """A key that is not to be found is an error at the start, never an open door."""
+    """A key that cannot be found is an error at the start, and never lets clients in without one."""
     with pytest.raises(
         ConfigError, match=r"^server\.api_keys\.\"a b\": the environment variable 'NOT_SET_AT_ALL'"
     ):
@@ -117,7 +117,7 @@ def test_a_key_that_is_not_there() -> None:
 
 
 def test_without_keys() -> None:
-    """Without keys everybody may ask for everything."""
+    """Without keys every client may ask for everything."""
     keys = Keys({}, RateLimits())
     assert keys.identify({}) == ""
     assert keys.allows("", "any")

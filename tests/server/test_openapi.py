@@ -1,4 +1,4 @@
-"""``/openapi.json``: it describes what is served, in a form that tools read."""
+"""``/openapi.json``: it describes all routes, in a form that tools can read."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ DIALECTS = {
     "described": '''
 import msgspec
 from claude_max_proxy import hookimpl, Request
+from claude_max_proxy.dialect import Dialect, Exchange
 
 class Body(msgspec.Struct):
     model: str
@@ -28,32 +29,33 @@ class Described(msgspec.Struct):
     model: str
     parts: list[TextPart] = []
 
-class Dialect:
+class Own(Dialect):
     name, routes, body = "described", ("/v1/described",), Described
-    def read(self, body): return Request("sonnet")
+    def open(self, body): return Exchange(Request("sonnet"), None)
     def error(self, error): return b'{"oh": "no"}'
 
 @hookimpl
 def register_dialects(register):
-    register(Dialect())
+    register(Own())
 ''',
     "bare": """
 from claude_max_proxy import hookimpl, Request
+from claude_max_proxy.dialect import Dialect, Exchange
 
-class Dialect:
+class Own(Dialect):
     name, routes = "bare", ("/v1/bare",)
-    def read(self, body): return Request("sonnet")
+    def open(self, body): return Exchange(Request("sonnet"), None)
     def error(self, error): return b'{"oh": "no"}'
 
 @hookimpl
 def register_dialects(register):
-    register(Dialect())
+    register(Own())
 """,
 }
 
 
 async def described(served: Served, **headers: str) -> dict[str, Any]:
-    """Fetch the document, which must be a valid one."""
+    """Fetch the document, and check that it is valid."""
     response = await served.http.get("/openapi.json", headers=headers)
     assert response.status_code == 200, response.text
     document: dict[str, Any] = response.json()
@@ -87,7 +89,7 @@ async def test_a_body(served: Served) -> None:
 
 
 async def test_answers(served: Served) -> None:
-    """What the models and health routes answer is what the document says they do."""
+    """The answers of the models and health routes match the document."""
     document = await described(served)
     for path in ("/v1/models", "/v1/models/sonnet", "/health"):
         key = "/v1/models/{name}" if "sonnet" in path else path
@@ -105,7 +107,7 @@ async def test_errors(served: Served) -> None:
 
 
 async def test_keys(serve: Serve) -> None:
-    """Where keys are needed the document says so, and needs one itself; health is open."""
+    """If keys are needed, the document says so, and needs one itself; health needs none."""
     served = await serve(server={"api_keys": {"me": "secret"}})
     assert (await served.http.get("/openapi.json")).status_code == 401
     document = await described(served, authorization="Bearer secret")
@@ -115,12 +117,12 @@ async def test_keys(serve: Serve) -> None:
 
 @pytest.mark.parametrize("headers", [{"host": "evil.example"}, {"origin": "https://evil.example"}])
 async def test_guards(served: Served, headers: dict[str, str]) -> None:
-    """It is guarded like any other route."""
+    """The document is guarded like any other route."""
     assert (await served.http.get("/openapi.json", headers=headers)).status_code == 403
 
 
 async def test_a_plugins_dialects(serve: Serve) -> None:
-    """A dialect is described by its struct, whatever its names are; one that gives none is there too."""
+    """A dialect is described by its struct, whatever its names are; one without a struct is listed, too."""
     served = await serve(sources=DIALECTS)
     document = await described(served)
     schemas = document["components"]["schemas"]

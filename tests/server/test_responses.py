@@ -1,4 +1,4 @@
-"""The Responses API's routes as they are served: statuses, envelopes, keys, and through a reload."""
+"""The Responses API's routes: statuses, envelopes, keys, and what survives a reload."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def ask(http: httpx.AsyncClient, given: Any = "hi", **fields: Any) -> http
 
 @pytest.mark.parametrize("prefix", ["/v1", ""])
 async def test_a_response_and_what_became_of_it(prefix: str, served: Served) -> None:
-    """A response can be had again until it is deleted, on every route with and without ``/v1``."""
+    """A response can be retrieved until it is deleted, on every route with and without ``/v1``."""
     given = (await served.http.post(f"{prefix}/responses", json={"model": "opus", "input": "hi"})).json()
     check("Response", given)
     route = f"{prefix}/responses/{given['id']}"
@@ -53,7 +53,7 @@ async def test_a_stream(served: Served) -> None:
 
 
 async def test_going_on(served: Served) -> None:
-    """A response's id stands for the conversation; one that there is not is refused."""
+    """A response's id refers to its conversation; an unknown id is refused."""
     first = (await ask(served.http, "one")).json()
     second = await ask(served.http, "two", previous_response_id=first["id"])
     assert second.status_code == 200
@@ -64,7 +64,7 @@ async def test_going_on(served: Served) -> None:
 
 
 async def test_each_key_has_its_own(serve: Serve) -> None:
-    """With API keys, what was answered to one is not there for another, nor without one."""
+    """With API keys, a response that one key stored cannot be retrieved with another, nor without one."""
     served = await serve(server={"api_keys": {"me": "key-of-me", "you": "key-of-you"}})
     id_ = (await ask(served.http, key="key-of-me")).json()["id"]
 
@@ -87,14 +87,14 @@ async def test_each_key_has_its_own(serve: Serve) -> None:
     ],
 )
 async def test_where_nothing_is(method: str, path: str, status: int, served: Served) -> None:
-    """Below the route, too, errors have OpenAI's envelope."""
+    """Errors on paths below the route have OpenAI's envelope, too."""
     response = await served.http.request(method, path, json={})
     assert response.status_code == status
     check("ErrorResponse", response.json())
 
 
 async def test_the_settings(serve: Serve) -> None:
-    """Storing can be switched off, and who asks for it is told."""
+    """Storing can be switched off, and a client that asks for it is told."""
     served = await serve(plugins={"openai_responses": {"store": False}})
     response = await ask(served.http, store=True)
     assert response.headers["x-proxy-ignored"] == "store"
@@ -103,7 +103,7 @@ async def test_the_settings(serve: Serve) -> None:
 
 
 async def test_models_and_errors(served: Served) -> None:
-    """The model list and the errors of other routes are what OpenAI says they are."""
+    """The model list and the errors of other routes fit OpenAI's schema."""
     listed = (await served.http.get("/v1/models")).json()
     check("ListModelsResponse", listed)
     check("Model", (await served.http.get("/v1/models/opus")).json())
@@ -113,7 +113,9 @@ async def test_models_and_errors(served: Served) -> None:
 
 PLUGIN = """
 import json
-from claude_max_proxy import Client, NotFound, Request, Route, hookimpl
+from claude_max_proxy import Client, NotFound, Request, hookimpl
+from claude_max_proxy.dialect import Dialect, Exchange
+from claude_max_proxy.route import Route
 
 def say(call):
     if call.parameters["id"] == "none":
@@ -121,20 +123,20 @@ def say(call):
     heard = [call.parameters["id"], call.query["q"], call.client.program, len(call.body)]
     return json.dumps(heard).encode()
 
-class Dialect:
+class More(Dialect):
     name, routes = "more", ("/v1/more",)
     further_routes = (Route("POST", "/v1/other/{id}", say, "Says what it heard"),)
-    def read(self, body): return Request("sonnet")
+    def open(self, body): return Exchange(Request("sonnet"), None)
     def error(self, error): return b'{"oh": "%b"}' % error.message.encode()
 
 @hookimpl
 def register_dialects(register):
-    register(Dialect())
+    register(More())
 """
 
 
 async def test_a_plugins_further_routes(serve: Serve) -> None:
-    """A plugin's dialect may have routes beside, which hear all of a request and fail in its envelope."""
+    """A plugin's dialect may have further routes, which get the whole request and fail in its envelope."""
     served = await serve(sources={"more": PLUGIN})
 
     async def post(path: str) -> httpx.Response:
@@ -151,7 +153,7 @@ async def test_a_plugins_further_routes(serve: Serve) -> None:
 
 
 async def test_a_reload_forgets_nothing(tmp_path: Path) -> None:
-    """What was stored before a reload is there after it, also when its own settings changed."""
+    """Stored responses survive a reload, also when the settings of the store changed."""
     async with LiveProxy(tmp_path).serving() as proxy:
         given = (await proxy.http.post("/v1/responses", json={"model": "echo", "input": "one"})).json()
         proxy.write(TOML + "[plugins.openai_responses]\nstore_limit = 7\n")

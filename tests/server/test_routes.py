@@ -1,4 +1,4 @@
-"""The routes, and what a request gets that fits none."""
+"""The routes, and the answers to requests that fit none."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHAT = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}]}
 
 
 def error_of(response: httpx.Response) -> dict[str, Any]:
-    """The envelope of a failure, once its form has been checked."""
+    """Return the envelope of a failure, once its form has been checked."""
     assert response.headers["content-type"] == "application/json"
     error = response.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
@@ -41,7 +41,7 @@ async def test_chat(served: Served, path: str) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "/v1"])
 async def test_the_models(serve: Serve, prefix: str) -> None:
-    """Every name is listed with what is known of it; patterns are not."""
+    """Every name is listed with what is known about it; patterns are not listed."""
     served = await serve(models={"gpt-4o": "claude/opus", "gpt-*": "claude/sonnet"})
     answer = (await served.http.get(f"{prefix}/models")).json()
     assert answer["object"] == "list"
@@ -75,7 +75,7 @@ async def test_the_models(serve: Serve, prefix: str) -> None:
     ],
 )
 async def test_one_model(served: Served, prefix: str, name: str, upstream: str) -> None:
-    """A model has a page of its own, also one with slashes in its name or that only a pattern knows."""
+    """Each model has a route, even if its name contains slashes or is only matched by a pattern."""
     row = (await served.http.get(f"{prefix}/models/{name}")).json()
     assert (row["id"], row["upstream_model"]) == (name, upstream)
 
@@ -102,9 +102,9 @@ async def test_health(serve: Serve, path: str, status: str, code: int) -> None:
     }
 
 
-@pytest.mark.parametrize("path", ["/", "/v1", "/v1/chat/completion", "/docs", "/schema"])
+@pytest.mark.parametrize("path", ["/v", "/v1", "/v1/chat/completion", "/docs", "/schema"])
 async def test_no_such_route(served: Served, path: str) -> None:
-    """A path that leads nowhere is a 404 in the API's envelope that repeats it."""
+    """An unknown path is a 404 in the API's envelope that repeats the path."""
     response = await served.http.post(path, json=CHAT)
     assert response.status_code == 404
     error = error_of(response)
@@ -114,7 +114,7 @@ async def test_no_such_route(served: Served, path: str) -> None:
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/v1/chat/completions"), ("POST", "/v1/models")])
 async def test_another_method(served: Served, method: str, path: str) -> None:
-    """A route that does not take a method says so as a 405."""
+    """A method that a route does not have is a 405 that says so."""
     response = await served.http.request(method, path)
     assert response.status_code == 405
     assert error_of(response)["code"] == "method_not_allowed"
@@ -141,7 +141,7 @@ async def test_a_body_that_is_too_large(serve: Serve, streamed: bool) -> None:
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
 async def test_a_body_that_is_not_json(served: Served, kind: str) -> None:
-    """A body that is not declared as JSON, as a web page's form is not, is a 415."""
+    """A body that is not declared as JSON, for example a web page's form, is a 415."""
     response = await served.http.post("/v1/chat/completions", content=chat(), headers={"content-type": kind})
     assert response.status_code == 415
     assert error_of(response)["code"] == "unsupported_media_type"
@@ -155,7 +155,7 @@ async def test_ways_to_say_json(served: Served, kind: str) -> None:
 
 
 async def test_no_content_type(served: Served) -> None:
-    """A body without a content type is taken as JSON."""
+    """A body without a content type is read as JSON."""
     response = await served.http.post("/v1/chat/completions", content=chat(stream=False))
     assert response.status_code == 200
 
@@ -165,16 +165,41 @@ async def test_no_content_type(served: Served) -> None:
     [
         (b"", None, "invalid_json"),
         (b'{"model":"\xff"}', None, "invalid_json"),
-        (b'{"x":' + b"[" * 100_000, None, "invalid_json"),
+        (b'{"x":' + b"[" * 100_000, "x[0][0][0]", "invalid_json"),
         (chat(n=2), "n", "unsupported_parameter"),
         (chat(messages=[]), "messages", "invalid_request"),
     ],
 )
 async def test_a_bad_body(served: Served, body: bytes, param: str | None, code: str) -> None:
-    """A bad body is a 400 that names its field, also where a stream was asked for."""
+    """A bad body is a 400 that names its field, also if a stream was asked for."""
     response = await served.http.post(
         "/v1/chat/completions", content=body, headers={"content-type": "application/json"}
     )
     assert response.status_code == 400
     error = error_of(response)
     assert (error["param"], error["code"]) == (param, code)
+
+
+@pytest.mark.parametrize(
+    ("states", "status", "code"),
+    [
+        (["ok"], "ok", 200),
+        (["ok", "unavailable"], "degraded", 200),
+        (["degraded"], "degraded", 200),
+        (["starting", "unavailable"], "starting", 503),
+        (["unavailable"], "unavailable", 503),
+    ],
+)
+async def test_probes(serve: Serve, states: list[str], status: str, code: int) -> None:
+    """A load balancer learns whether any backend can answer; that the proxy lives does not depend on it."""
+    names = ["claude", "other"][: len(states)]
+    served = await serve(
+        server={"api_keys": {"me": "secret"}}, backends={name: {"type": "scripted"} for name in names[1:]}
+    )
+    for name, state in zip(names, states, strict=True):
+        served.runtime.backends[name].health = lambda state=state: {"status": state}
+    ready = await served.http.get("/health/ready")
+    assert (ready.status_code, ready.json()) == (code, {"status": status})
+    assert (await served.http.get("/health/live")).json() == {"status": "ok"}
+    served.runtime.stopping = True
+    assert (await served.http.get("/health/ready")).json() == {"status": "stopping"}

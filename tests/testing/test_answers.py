@@ -1,4 +1,4 @@
-"""How an answer becomes server-sent events and a whole message."""
+"""How an answer becomes server-sent events or a whole message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from claude_max_proxy.testing.events import is_delta, opening, paced_batches
 
 
 def decoded(frames: list[bytes]) -> list[dict[str, Any]]:
-    """The data of each event, once its form on the wire has been checked."""
+    """Return the data of each event, once its form has been checked."""
     events = []
     for frame in frames:
         name, data = re.fullmatch(rb"event: (\w+)\ndata: (.*)\n\n", frame).groups()  # type: ignore[union-attr]
@@ -36,7 +36,7 @@ def decoded(frames: list[bytes]) -> list[dict[str, Any]]:
 
 
 def deltas(frames: list[bytes], kind: str) -> list[str]:
-    """The pieces of this kind of delta."""
+    """Return the pieces of this kind of delta."""
     found = [event["delta"] for event in decoded(frames) if event["type"] == "content_block_delta"]
     key = {"input_json_delta": "partial_json", "text_delta": "text"}.get(kind, kind[:-6])
     return [delta[key] for delta in found if delta["type"] == kind]
@@ -54,7 +54,7 @@ def test_a_text_streams_as_the_events_of_the_api_in_their_order() -> None:
 @pytest.mark.parametrize("text", ["", "one", " a  b\n\nc ", "ünï 🙂 cödé", "  ", "\n/clear"])
 @pytest.mark.parametrize("chunks", [None, 1, 3])
 def test_the_deltas_of_a_text_are_the_text(text: str, chunks: int | None) -> None:
-    """No cut of a text into pieces loses or adds a character."""
+    """However a text is cut into pieces, no character is lost or added."""
     frames = stream(Reply((Text(text, chunks),)), "m")
     assert "".join(deltas(frames, "text_delta")) == text
 
@@ -67,12 +67,12 @@ def test_chunks_is_the_number_of_deltas() -> None:
 
 
 def test_words_stream_as_one_delta_each() -> None:
-    """The text made for N deltas has N deltas."""
+    """The text that is made for N deltas has N deltas."""
     assert deltas(stream(Reply((Text(words(3)),)), "m"), "text_delta") == ["w0", " w1", " w2"]
 
 
 def test_the_start_carries_the_usage_and_a_new_id() -> None:
-    """The message_start tells what the request cost and has one token written so far."""
+    """The message_start states the request's usage and has one token written so far."""
     reply = Reply((Text("x"),), input_tokens=7, cache_read=5, cache_write=3)
     first, second = (decoded(stream(reply, "m"))[0]["message"] for _ in range(2))
     usage = first["usage"]
@@ -85,7 +85,7 @@ def test_the_start_carries_the_usage_and_a_new_id() -> None:
 
 
 def test_the_end_carries_the_stop_reason_and_the_tokens() -> None:
-    """The message_delta has what the reply says, the tokens counted by deltas when it does not."""
+    """The message_delta has the reply's own data; tokens that it does not set are counted by deltas."""
     reply = Reply((Text("a b"),), stop_reason="stop_sequence", stop_sequence="ZZ")
     end = decoded(stream(reply, "m"))[-2]
     assert end["delta"] == {"stop_reason": "stop_sequence", "stop_sequence": "ZZ"}
@@ -99,7 +99,7 @@ def test_the_end_carries_the_stop_reason_and_the_tokens() -> None:
     [((), "end_turn"), ((Text("x"),), "end_turn"), ((Text("x"), ToolUse("t")), "tool_use")],
 )
 def test_the_stop_reason_follows_from_the_blocks(blocks: tuple[Block, ...], reason: str) -> None:
-    """A reply that calls a tool stops for it, any other ends its turn."""
+    """A reply that calls a tool stops for it; any other reply ends its turn."""
     assert Reply(blocks).stopped_by == reason
 
 
@@ -116,7 +116,7 @@ def test_the_input_of_a_tool_streams_in_pieces() -> None:
 
 
 def test_calls_have_unique_ids_unless_given() -> None:
-    """Two calls in one reply never share an id, and a given id is kept."""
+    """Two calls in one reply never share an id, and an id that is given is kept."""
     frames = stream(Reply((ToolUse("a"), ToolUse("a"), ToolUse("a", id="toolu_mine"))), "m")
     starts = [one for one in decoded(frames) if one["type"] == "content_block_start"]
     first, second, third = (one["content_block"]["id"] for one in starts)
@@ -136,14 +136,14 @@ def test_thinking_ends_with_a_signature() -> None:
 
 
 def test_an_opening_stops_after_its_last_delta() -> None:
-    """What is sent before a break ends with the delta asked for."""
+    """What is sent before a break ends with the requested delta."""
     assert sum(map(is_delta, opening(3, "m"))) == 3
     assert is_delta(opening(3, "m")[-1])
     assert [event["type"] for event in decoded(opening(0, "m"))][-1] == "ping"
 
 
 def test_a_paced_reply_has_one_delta_in_each_batch() -> None:
-    """Nothing is lost between paced batches, and each but the framing holds one delta."""
+    """Nothing is lost between paced batches, and each, except those of the frame, contains one delta."""
     frames = stream(Reply((Text("a b c"),)), "m")
     paced = list(paced_batches(frames))
     assert b"".join(paced) == b"".join(frames)
@@ -151,7 +151,7 @@ def test_a_paced_reply_has_one_delta_in_each_batch() -> None:
 
 
 def test_a_whole_message_has_all_blocks() -> None:
-    """The JSON for a request without stream says what the stream says."""
+    """The JSON for a request without stream contains the same as the stream."""
     reply = Reply((Thinking("hm"), Text("a b"), ToolUse("t", {"x": 1}, "toolu_1")))
     whole = message(reply, "m")
     assert [block["type"] for block in whole["content"]] == ["thinking", "text", "tool_use"]
@@ -164,7 +164,7 @@ def test_a_whole_message_has_all_blocks() -> None:
 
 
 def test_a_fault_has_the_type_that_fits_its_status() -> None:
-    """Known statuses get the API's names, unknown ones a fitting family."""
+    """Known statuses get the API's names, unknown ones that of their family."""
     assert fault(529) == Fault(529, "overloaded_error", "overloaded error")
     assert fault(404, "no").type == "not_found_error"
     assert fault(418).type == "invalid_request_error"
@@ -172,7 +172,7 @@ def test_a_fault_has_the_type_that_fits_its_status() -> None:
 
 
 def test_a_plan_limit_says_when_it_ends() -> None:
-    """The 429 of a used-up plan carries the headers a subscription's client reads."""
+    """The 429 of a used-up plan has the headers that a subscription's client reads."""
     limit = plan_limit(resets_in=60, window="seven_day")
     assert (limit.status, limit.type) == (429, "rate_limit_error")
     assert limit.headers["anthropic-ratelimit-unified-status"] == "rejected"

@@ -1,4 +1,4 @@
-"""The conformance suite: over every built-in dialect and the backends that need no CLI, and what it finds."""
+"""The conformance suite, for every built-in dialect and backends without a CLI, correct and broken."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ import pytest
 
 from claude_max_proxy import (
     Backend,
-    Dialect,
     Event,
     Failed,
     Finished,
     InvalidRequest,
     Message,
     NotFound,
-    Overloaded,
     PartDelta,
-    PartEnded,
     PartStarted,
     ProxyError,
     Request,
-    Route,
     Started,
     Text,
+    complete_part,
 )
 from claude_max_proxy.config import PluginsConfig
+from claude_max_proxy.dialect import Dialect, Exchange
 from claude_max_proxy.dialects.openai_chat import OpenAIChat
+from claude_max_proxy.dialects.openai_chat.writing import ChatWriter
 from claude_max_proxy.dialects.openai_responses import OpenAIResponses
-from claude_max_proxy.drop_ins import DropIns
-from claude_max_proxy.plugins import Plugins, load_built_ins
+from claude_max_proxy.errors import Overloaded
+from claude_max_proxy.plugin.drop_ins import DropIns
+from claude_max_proxy.plugin.plugins import Plugins, load_built_ins
+from claude_max_proxy.route import Route
 from claude_max_proxy.testing.conformance import check_backend, check_dialect
 from tests.scripted import plugin_folder
 
@@ -83,7 +84,7 @@ WITHOUT_TOOLS = {"openai-completions"}
 
 
 def built_in_dialects() -> dict[str, Dialect]:
-    """Every client API that is built in."""
+    """Return every client API that is built in."""
     dialects: dict[str, Dialect] = {}
     Plugins(load_built_ins(), PluginsConfig()).register_dialects(
         lambda dialect: dialects.update({dialect.name: dialect})
@@ -92,7 +93,7 @@ def built_in_dialects() -> dict[str, Dialect]:
 
 
 def backend_of(folder: Path, type_: str) -> Callable[[], Any]:
-    """What makes a backend of a type that a drop-in offers."""
+    """Return a function that makes a backend of a type that a drop-in registers."""
     made: dict[str, Callable[[], Backend]] = {}
 
     def register(name: str, settings: Any, build: Any) -> None:
@@ -104,26 +105,24 @@ def backend_of(folder: Path, type_: str) -> Callable[[], Any]:
 
 @pytest.mark.parametrize("name", built_in_dialects())
 def test_every_built_in_dialect(name: str) -> None:
-    """Every built-in dialect keeps the contract, and has samples here."""
+    """Every built-in dialect fulfils the contract, and has samples here."""
     check_dialect(built_in_dialects()[name], SAMPLES[name], tools=name not in WITHOUT_TOOLS)
 
 
 async def test_the_echo() -> None:
-    """The echo drop-in is a whole backend."""
+    """The echo drop-in fulfils the whole contract of a backend."""
     await check_backend(backend_of(ROOT / "plugins", "echo"))
 
 
 CALL: list[Any] = [
     Started("m"),
-    PartStarted(0, "tool_call", "call1", "look"),
-    PartDelta(0, "{}"),
-    PartEnded(0),
+    *complete_part(PartStarted(0, "tool_call", "call1", "look"), "{}"),
     Finished("tool_calls"),
 ]
 
 
 def scripted(make: Callable[[], Any], by_text: dict[str, list[Any]]) -> Callable[[], Any]:
-    """A scripted backend that answers some texts by scripts of their own."""
+    """Return a scripted backend that answers some texts by special scripts."""
 
     def build() -> Any:
         backend = make()
@@ -140,13 +139,13 @@ def scripted(make: Callable[[], Any], by_text: dict[str, list[Any]]) -> Callable
 
 
 def asking(text: str) -> Request:
-    """A request of these words."""
+    """Return a request with this text."""
     return Request("m", messages=[Message("user", [Text(text)])])
 
 
 @pytest.mark.parametrize("failure", [Overloaded("no"), Failed(Overloaded("no"))])
 async def test_the_scripted_backend(tmp_path: Path, failure: Any) -> None:
-    """Tool calls and failures, raised or told, are checked where a backend has them."""
+    """Tool calls and failures, raised or yielded, are checked if a backend has them."""
     make = scripted(
         backend_of(plugin_folder(tmp_path), "scripted"), {"call": CALL, "fail": [Started("m"), failure]}
     )
@@ -156,15 +155,13 @@ async def test_the_scripted_backend(tmp_path: Path, failure: Any) -> None:
 # --- what it finds
 
 
-class Broken:
-    """A sound backend, to be broken in one place."""
+class Broken(Backend):
+    """A correct backend, which is then broken in one place."""
 
     def __init__(self, **broken: Any) -> None:
         self._events: list[Any] = broken.pop("events", None) or [
             Started("m"),
-            PartStarted(0, "text"),
-            PartDelta(0, "x"),
-            PartEnded(0),
+            *complete_part(PartStarted(0, "text"), "x"),
             Finished("stop"),
         ]
         self._task: Any = None
@@ -183,7 +180,7 @@ class Broken:
             yield event
 
     def describe(self, model: str) -> Any:
-        from claude_max_proxy import ModelInfo
+        from claude_max_proxy.backend import ModelInfo
 
         return ModelInfo(model)
 
@@ -192,22 +189,22 @@ class Broken:
 
 
 async def never() -> None:
-    """Does not end."""
+    """Never end."""
     await asyncio.sleep(3600)
 
 
 async def changes(request: Request, model: str) -> Any:
-    """An answer that changes its request."""
+    """Yield an answer that changes its request."""
     request.messages.append(Message("assistant", [Text("x")]))
     for event in (Started("m"), Finished("stop")):
         yield event
 
 
 def connects(_: str) -> Any:
-    """A description that is looked up elsewhere."""
+    """Return a description after a lookup."""
     import socket
 
-    from claude_max_proxy import ModelInfo
+    from claude_max_proxy.backend import ModelInfo
 
     with socket.socket() as connection:
         connection.connect_ex(("127.0.0.1", 9))
@@ -215,7 +212,7 @@ def connects(_: str) -> Any:
 
 
 async def begins() -> None:
-    """A start that leaves something running."""
+    """Start something and leave it running."""
     asyncio.get_running_loop().create_task(never(), name="left")
 
 
@@ -233,7 +230,8 @@ async def begins() -> None:
         ({"health": dict}, r"health\(\) has the status None"),
         ({"health": lambda: None}, "is no dict"),
         ({"stop": never}, r"stop\(\) does not end within"),
-        ({"honours": {"sed"}}, r"honours \['sed'\], which no request carries"),
+        ({"honors": {"seed"}}, "did you mean 'honours'"),
+        ({"honours": {"sed"}}, "it honours 'sed', which is no capability; did you mean 'seed'"),
         ({"start": begins}, r"stop\(\) leaves tasks running"),
     ],
 )
@@ -246,7 +244,7 @@ async def test_a_broken_backend(broken: dict[str, Any], message: str) -> None:
 
 
 async def test_a_bug_is_not_hidden() -> None:
-    """What is no failure of ours comes out as it is."""
+    """An exception that is not one of our errors is raised unchanged."""
     with pytest.raises(KeyError):
         await check_backend(lambda: Broken(events=[KeyError("x")]))
 
@@ -268,7 +266,7 @@ async def test_broken_calls(tmp_path: Path, script: list[Any], message: str) -> 
 
 
 class BrokenWriter:
-    """A writer of which one method is broken."""
+    """A writer with one broken method."""
 
     def __init__(self, writer: Any, **broken: Any) -> None:
         self._writer, self._broken = writer, broken
@@ -281,16 +279,19 @@ class BrokenDialect(OpenAIChat):
     """The chat dialect, broken in one place."""
 
     def __init__(self, **broken: Any) -> None:
+        self._writer = broken.pop("writer", None)
         self._writes = {name: broken.pop(name) for name in ("write", "whole", "keep_alive") if name in broken}
         for name, value in broken.items():
             setattr(self, name, value)
 
-    def writer(self, request: Request) -> Any:
-        return BrokenWriter(super().writer(request), **self._writes)
+    def open(self, body: bytes) -> Any:
+        exchange = super().open(body)
+        exchange.writer = self._writer or BrokenWriter(exchange.writer, **self._writes)
+        return exchange
 
 
 def raises(error: Exception) -> Callable[..., Any]:
-    """What just raises."""
+    """Return a function that only raises."""
 
     def fail(*_: Any) -> Any:
         raise error
@@ -298,25 +299,25 @@ def raises(error: Exception) -> Callable[..., Any]:
     return fail
 
 
-def reads(body: bytes) -> Request:
-    """Reading that takes anything."""
-    return Request("m")
+def opens(body: bytes) -> Exchange:
+    """Accept any body."""
+    return Exchange(Request("m"), ChatWriter("m"))
 
 
-def refuses_without_a_field(body: bytes) -> Request:
-    """Reading whose refusals name no field."""
+def refuses_without_a_field(body: bytes) -> Exchange:
+    """Refuse without naming a field."""
     try:
-        return OpenAIChat().read(body)
+        return OpenAIChat().open(body)
     except ProxyError as error:
         raise InvalidRequest(error.message) from error
 
 
 def writes_once(event: Event) -> bytes:
-    """Writing that loses everything."""
+    """Write nothing."""
     return b""
 
 
-ONE = BrokenWriter(OpenAIChat().writer(Request("m")))
+ONE = BrokenWriter(ChatWriter("m"))
 
 
 @pytest.mark.parametrize(
@@ -326,14 +327,17 @@ ONE = BrokenWriter(OpenAIChat().writer(Request("m")))
         ({"routes": ()}, "has routes"),
         ({"routes": ("v1",)}, "begins with /"),
         ({"body": Request}, "is not what its samples are"),
-        ({"read": reads}, "was taken|was read as"),
-        ({"read": refuses_without_a_field}, "no field is named"),
-        ({"read": lambda body: __import__("json").loads(body)}, "which is no Request"),
+        ({"open": opens}, "was taken|was read as"),
+        ({"open": refuses_without_a_field}, "no field is named"),
+        ({"open": lambda body: __import__("json").loads(body)}, "which is no Exchange"),
+        ({"open": lambda body: Exchange(__import__("json").loads(body), ONE)}, "which is no Request"),
+        ({"stats": print}, "did you mean 'status'"),
+        ({"count_routes": ("/count",)}, "must be refused by a ClientError, not NotImplementedError"),
         ({"write": writes_once}, "streams as"),
         ({"whole": lambda reply: b"{}"}, "lacks the text"),
         ({"keep_alive": lambda: b""}, "must see something"),
         ({"error": lambda error: b"{}"}, "lacks"),
-        ({"writer": lambda request: ONE}, "writer of its own"),
+        ({"writer": ONE}, "writer of its own"),
     ],
 )
 def test_a_broken_dialect(broken: dict[str, Any], message: str) -> None:
@@ -343,18 +347,22 @@ def test_a_broken_dialect(broken: dict[str, Any], message: str) -> None:
 
 
 class BrokenMore(OpenAIResponses):
-    """A dialect with more than answers, whose parts a test replaces."""
+    """A dialect with further routes, whose parts a test replaces."""
 
     def __init__(self, routes: tuple[Route, ...] = (), resume: Any = None) -> None:
-        """Be whole but for what is given."""
+        """Be correct, except for the parts that are given."""
         super().__init__()
-        self._routes = routes
-        if resume is not None:
-            self.resume = resume  # type: ignore[method-assign]
+        self._routes, self._resume_by = routes, resume
+
+    def open(self, body: bytes) -> Exchange:
+        """Open the exchange that is given."""
+        exchange = super().open(body)
+        exchange.resume = self._resume_by or exchange.resume
+        return exchange
 
     @property
     def further_routes(self) -> tuple[Route, ...]:
-        """What is given."""
+        """Return the part that is given."""
         return self._routes
 
 
@@ -369,18 +377,18 @@ class BrokenMore(OpenAIResponses):
     ],
 )
 def test_a_dialect_with_more_that_is_broken(broken: Dialect, message: str) -> None:
-    """Further routes and a memory have rules of their own, and one that is broken is named."""
+    """Further routes and a memory have their own rules, and a broken rule is named."""
     with pytest.raises(AssertionError, match=message):
         check_dialect(broken, RESPONSES)
 
 
 def test_a_dialect_that_crashes() -> None:
-    """A body must be refused by one of our errors, whatever is wrong with it."""
+    """A body must be refused with one of our errors, whatever is wrong with it."""
 
-    def read(body: bytes) -> Request:
+    def crashing(body: bytes) -> Exchange:
         if b"m" not in body:
             raise ValueError(body[:9])
-        return OpenAIChat().read(body)
+        return OpenAIChat().open(body)
 
     with pytest.raises(AssertionError, match="must be refused by a ClientError, not"):
-        check_dialect(BrokenDialect(read=read), CHAT[:1])
+        check_dialect(BrokenDialect(open=crashing), CHAT[:1])

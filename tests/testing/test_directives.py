@@ -25,12 +25,12 @@ REMINDER = {"type": "text", "text": "<system-reminder>[[drop]]</system-reminder>
 
 
 def ask(*messages: tuple[str, Any]) -> dict[str, Any]:
-    """A request with these messages, each a role and its content."""
+    """Return a request with these messages, each a role and its content."""
     return {"messages": [{"role": role, "content": content} for role, content in messages]}
 
 
 def result(text: str) -> dict[str, Any]:
-    """A tool result with this text."""
+    """Return a tool result with this text."""
     content = [{"type": "text", "text": text}]
     return {"type": "tool_result", "tool_use_id": "toolu_1", "content": content}
 
@@ -54,12 +54,12 @@ def result(text: str) -> dict[str, Any]:
     ],
 )  # fmt: skip
 def test_a_directive_makes_its_answer(text: str, answer: Answer) -> None:
-    """Each directive is turned to the answer it names."""
+    """Each directive leads to the answer that it names."""
     assert answer_for(ask(("user", text))) == answer
 
 
 def test_directives_without_a_block_echo() -> None:
-    """Sleeping, thinking and the token limit come with an echo of the message."""
+    """Sleeping, thinking and the token limit are followed by an echo of the message."""
     echo = Text("You said: [[sleep 0.2]]")
     assert answer_for(ask(("user", "[[sleep 0.2]]"))) == Reply((echo,), delay=0.2)
     echo = Text("You said: [[think why]]")
@@ -77,7 +77,7 @@ def test_a_limit_is_the_plans() -> None:
 
 
 def test_the_default_is_an_echo_of_the_newest_user_message() -> None:
-    """Without a directive the newest text comes back, cut at 200 characters."""
+    """Without a directive the newest text is returned, cut at 200 characters."""
     body = ask(("user", "[[drop]]"), ("assistant", "ok"), ("user", "x" * 300))
     assert answer_for(body) == Reply((Text("You said: " + "x" * 200),))
     assert answer_for(ask()) == Reply((Text("You said: "),))
@@ -91,7 +91,7 @@ def test_the_results_of_tools_come_back() -> None:
 
 
 def test_the_notes_of_the_cli_are_not_looked_at() -> None:
-    """Neither reminders nor system messages hide the user's text or give directives."""
+    """Reminders and system messages neither hide the user's text nor contain directives that count."""
     user = [REMINDER, {"type": "text", "text": "hello"}]
     body = ask(("user", user), ("system", "[[status 500]]"), ("user", [REMINDER]))
     assert answer_for(body) == Reply((Text("You said: hello"),))
@@ -120,12 +120,12 @@ def test_a_bad_directive_is_refused_loudly(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["[[unknown]]", "[[toolbox]]", "[[say no end", "[ [drop]]"])
 def test_what_is_no_directive_is_echoed(text: str) -> None:
-    """Brackets that name no directive are text like any other."""
+    """Brackets that name no directive are ordinary text."""
     assert answer_for(ask(("user", text))) == Reply((Text("You said: " + text),))
 
 
 def test_a_conversation_is_what_the_client_sent() -> None:
-    """The CLI's notes and cache marks are taken away, strings become blocks."""
+    """The CLI's notes and cache marks are removed, and strings become blocks."""
     mark = {"cache_control": {"type": "ephemeral"}}
     user: list[dict[str, Any]] = [
         REMINDER,
@@ -141,7 +141,7 @@ def test_a_conversation_is_what_the_client_sent() -> None:
 
 
 def test_the_system_text_is_what_the_client_sent() -> None:
-    """The CLI's own first blocks are taken away, a string is taken as it is."""
+    """The CLI's own first blocks are removed; a string is used as it is."""
     own = "You are a Claude agent, built on Anthropic's Claude Agent SDK."
     texts = ["x-anthropic-billing-header: cc_version=1", own, "Be ", own]
     system = [{"type": "text", "text": text} for text in texts]

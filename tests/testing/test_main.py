@@ -13,7 +13,7 @@ import pytest
 
 @pytest.mark.skipif(os.name == "nt", reason="sends Ctrl-C as a signal")
 def test_in_the_foreground_it_ends_cleanly() -> None:
-    """The command prints how to use it in one line and ends on Ctrl-C without a traceback."""
+    """The command prints in one line how to use it, and ends on Ctrl-C without a traceback."""
     command = [sys.executable, "-m", "claude_max_proxy.testing", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""What the scripted API refuses of messages and what is in them."""
+"""What the scripted API refuses in messages and their content."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LATE_NOTE = (
 
 
 def no_call(path: str, number: str) -> str:
-    """Say what the API says of a result that answers no call."""
+    """Return what the API says about a result that answers no call."""
     return (
         f"{path}: unexpected `tool_use_id` found in `tool_result` blocks: {number}. Each `tool_result` block "
         "must have a corresponding `tool_use` block in the previous message."
@@ -38,33 +38,33 @@ def no_call(path: str, number: str) -> str:
 
 
 def picture(label: str = "image/png", data: str = PNG) -> dict[str, Any]:
-    """Write a block with an image."""
+    """Return a block with an image."""
     return {"type": "image", "source": {"type": "base64", "media_type": label, "data": data}}
 
 
 def document(data: str = PDF) -> dict[str, Any]:
-    """Write a block with a PDF."""
+    """Return a block with a PDF."""
     source = {"type": "base64", "media_type": "application/pdf", "data": data}
     return {"type": "document", "source": source}
 
 
 def ask(*blocks: dict[str, Any]) -> dict[str, Any]:
-    """Write a conversation of one message."""
+    """Return a conversation of one message."""
     return messages(user(*blocks))
 
 
 def led(*blocks: dict[str, Any], made: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Write a conversation in which the model called, and these blocks came back."""
+    """Return a conversation in which the model called, and these blocks came back."""
     return messages(user("Look!"), assistant(made or call()), user(*blocks))
 
 
 def seen(*content: dict[str, Any]) -> dict[str, Any]:
-    """Write a conversation that ends in a tool's result of these blocks."""
+    """Return a conversation that ends in a tool's result with these blocks."""
     return led(result(content=list(content)))
 
 
 def labelled(label: str, actual: str) -> str:
-    """Say what the API says of a wrong label."""
+    """Return what the API says about a wrong label."""
     return (
         f"messages.0.content.0.image.source.base64: The image was specified using the {label} media type, "
         f"but the image appears to be a {actual} image"
@@ -135,7 +135,7 @@ ROLES = [
 CALLS = [
     Case(NO_RESULT, led(text("a")), led(result(), text("a"))),
     Case(NO_RESULT, messages(user("a"), assistant(call())), led(result())),
-    # What stands before the results parts them from their calls.
+    # Content before the results separates them from their calls.
     Case(NO_RESULT, led(text("a"), result()), led(result(), text("a"))),
     Case(no_call("messages.0.content.0", "toolu_1"), ask(result()), led(result())),
     Case(no_call("messages.2.content.1", "toolu_2"), led(result(), result("toolu_2")), led(result())),
@@ -261,21 +261,21 @@ CASES = [*TEXTS, *ROLES, *CALLS, *MEDIA, *CACHING, *SHAPES]
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.message[:60])
 def test_the_fault_alone_is_refused(case: Case) -> None:
-    """The API refuses the fault, in its own words, and nothing else."""
+    """The API refuses the fault in its own words, and nothing else."""
     assert judge(case.bad) == case.message
     assert judge(case.good) == ""
 
 
 @pytest.mark.parametrize("label", IMAGES)
 def test_every_kind_of_image_is_taken(label: str) -> None:
-    """An image that is what its label says is taken from the user, and from a tool."""
+    """An image with the right label is accepted from the user and from a tool."""
     assert judge(ask(picture(label, IMAGES[label]))) == ""
     assert judge(seen(picture(label, IMAGES[label]))) == ""
 
 
 @pytest.mark.parametrize("content", ["", [], None, " "])
 def test_an_empty_result_is_none_of_the_faults(content: object) -> None:
-    """A tool may bring nothing: only a block of text may not be empty."""
+    """A tool may return nothing: only a block of text must not be empty."""
     made = result(content=content)
     if content is None:
         del made["content"]
@@ -283,7 +283,7 @@ def test_an_empty_result_is_none_of_the_faults(content: object) -> None:
 
 
 def test_a_message_may_set_an_effort_alone() -> None:
-    """The newest CLI says so when a turn's effort differs from the one before."""
+    """A message may set only an effort, as the newest CLI does if a turn's effort changes."""
     setting = {"role": "system", "content": [], "output_config": {"effort": "low"}}
     said = messages(user("a"), setting) | {"model": "claude-sonnet-5-5"}
     assert judge(said, "per-turn-control-2026-07-01") == ""

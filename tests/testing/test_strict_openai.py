@@ -30,7 +30,7 @@ ROOT = (
 
 
 def empty(what: str, kind: str = "array") -> str:
-    """Say OpenAI's words for what is empty."""
+    """Return OpenAI's words for a value that is empty."""
     return (
         f"Invalid '{what}': empty {kind}. Expected {KINDS[kind]} with minimum length 1, "
         f"but got an empty {kind} instead."
@@ -38,7 +38,7 @@ def empty(what: str, kind: str = "array") -> str:
 
 
 def long(what: str, most: int, length: int, kind: str = "array") -> str:
-    """Say OpenAI's words for what is too long."""
+    """Return OpenAI's words for a value that is too long."""
     return (
         f"Invalid '{what}': {kind} too long. Expected {KINDS[kind]} with maximum length {most}, "
         f"but got {KINDS[kind]} with length {length} instead."
@@ -46,13 +46,13 @@ def long(what: str, most: int, length: int, kind: str = "array") -> str:
 
 
 def having(name: str = "look", **parameters: Any) -> dict[str, Any]:
-    """Write the change that offers a tool."""
+    """Return the change that offers a tool."""
     function = {"name": name, "parameters": parameters or {"type": "object"}}
     return {"tools": [{"type": "function", "function": function}]}
 
 
 def led(*results: str, calls: tuple[str, ...] = ("a",)) -> dict[str, Any]:
-    """Write a conversation in which the model called, and results of these ids came back."""
+    """Return a conversation in which the model called, and results with these ids came back."""
     called = [
         {"id": one, "type": "function", "function": {"name": "look", "arguments": "{}"}} for one in calls
     ]
@@ -67,7 +67,7 @@ def led(*results: str, calls: tuple[str, ...] = ("a",)) -> dict[str, Any]:
 
 
 def choosing(name: str) -> dict[str, Any]:
-    """Write the change that offers a tool and forces one."""
+    """Return the change that offers a tool and forces one."""
     return having() | {"tool_choice": {"type": "function", "function": {"name": name}}}
 
 
@@ -111,13 +111,13 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
 
 
 def judge(changes: dict[str, Any]) -> str:
-    """Return what a request with these changes is refused with; empty when it is answered."""
+    """Return the refusal of a request with these changes; empty if it is answered."""
     fault = refusal({name: value for name, value in (BASE | changes).items() if value is not None})
     return fault.message if fault else ""
 
 
 @pytest.mark.parametrize(("message", "bad", "good"), CASES)
 def test_the_fault_alone_is_refused(message: str, bad: dict[str, Any], good: dict[str, Any]) -> None:
-    """It refuses the fault, in OpenAI's words, and nothing else."""
+    """The server refuses the fault in OpenAI's words, and nothing else."""
     assert judge(bad) == message
     assert judge(good) == ""

@@ -1,4 +1,4 @@
-"""What the scripted API refuses of how the model is asked, by model, and of fields that it does not know."""
+"""What the scripted API refuses in parameters, by model, and in fields that it does not know."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ BOTH = "`temperature` and `top_p` cannot both be specified for this model. Pleas
 
 
 def of(model: str, **parameters: Any) -> dict[str, Any]:
-    """Write the change that asks a model with these parameters."""
+    """Return the change that asks a model with these parameters."""
     return {"model": model, **parameters}
 
 
 def thinking(kind: str = "enabled", budget: int | None = 1024, **more: Any) -> dict[str, Any]:
-    """Write the thinking of a request."""
+    """Return the change that sets the thinking of a request."""
     budgets = {"budget_tokens": budget} if kind == "enabled" and budget is not None else {}
     return {"thinking": {"type": kind, **budgets}, "max_tokens": 2000, **more}
 
 
 def effort(level: str, **more: Any) -> dict[str, Any]:
-    """Write the effort of a request."""
+    """Return the change that sets the effort of a request."""
     return {"output_config": {"effort": level}, **more}
 
 
@@ -199,7 +199,7 @@ CASES = [*SAMPLING, *THINKING, *TOKENS, *EFFORTS, *STOPS, *UNKNOWN]
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.message[:60])
 def test_the_fault_alone_is_refused(case: Case) -> None:
-    """The API refuses the fault, in its own words, and nothing else."""
+    """The API refuses the fault in its own words, and nothing else."""
     assert judge(case.bad) == case.message
     assert judge(case.good) == ""
 
@@ -226,14 +226,14 @@ def test_the_rules_have_cases() -> None:
     ],
 )
 def test_a_beta_lets_its_field_in(name: str, value: object, betas: str) -> None:
-    """A field that is on trial is taken from those who name its beta."""
+    """A beta field is accepted from clients that name its beta."""
     assert judge({name: value}, betas) == ""
     assert judge({name: value}, "other-2025-01-01") == f"{name}: Extra inputs are not permitted"
 
 
 @pytest.mark.parametrize("missing", ["x-api-key", "anthropic-version"])
 def test_headers_are_needed(missing: str) -> None:
-    """Without a key or a version the API refuses anything; a bearer's token is as good as a key."""
+    """Without a key or a version the API refuses any request; a bearer token is as good as a key."""
     headers = {name: value for name, value in HEADERS.items() if name != missing}
     fault = refusal(BASE, headers)
     assert fault is not None
@@ -243,7 +243,7 @@ def test_headers_are_needed(missing: str) -> None:
 
 
 def test_every_model_says_what_it_takes() -> None:
-    """Each has its own row, with a date behind its name, too, and unknown models are left alone."""
+    """Each model has its own row, also if its name ends with a date; unknown models are not checked."""
     for name, model in MODELS.items():
         assert model_of(name) is model
         assert model_of(f"{name}-20301231") is model
@@ -286,12 +286,12 @@ def fields_of(struct: type) -> dict[str, bool]:
     ],
 )
 def test_the_fields_are_those_of_the_sdk(known: fields.Fields, struct: type) -> None:
-    """The SDK is made from the API's own description: both know the same fields, and need the same."""
+    """The SDK is generated from the API's own description: both have and require the same fields."""
     assert {name: field.required for name, field in known.items()} == fields_of(struct)
 
 
 def test_a_request_has_the_fields_of_the_sdk() -> None:
-    """Those that the SDK knows only in its beta need one, but for what is older than the SDK."""
+    """Fields that the SDK has only in its beta need a beta here, except those that are older than the SDK."""
     older = {"temperature", "top_p", "top_k", "output_format"}
     public = {name for name, field in fields.REQUEST.items() if not field.beta} - older
     # The SDK has `stream` in the two forms of a request.

@@ -1,4 +1,4 @@
-"""What the scripted API refuses of tools, the choice among them, and schemas that must be kept."""
+"""What the scripted API refuses in tools, the choice among them, and schemas that are enforced."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ CLOSED = {"type": "object", "additionalProperties": False}
 
 
 def tool(name: str = "look", schema: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
-    """Write a tool."""
+    """Return a tool."""
     return {"name": name, "input_schema": {"type": "object", **(schema or {})}, **more}
 
 
 def having(*tools: dict[str, Any], **choice: Any) -> dict[str, Any]:
-    """Write the change that offers these tools, and chooses."""
+    """Return the change that offers these tools, and chooses."""
     return {"tools": list(tools)} | ({"tool_choice": choice} if choice else {})
 
 
 def taking(**schema: Any) -> dict[str, Any]:
-    """Write the change that offers one tool with a schema of these keywords."""
+    """Return the change that offers one tool with a schema with these keywords."""
     return having(tool(schema=schema))
 
 
 def answering(schema: dict[str, Any]) -> dict[str, Any]:
-    """Write the change that asks for an answer of this schema."""
+    """Return the change that asks for an answer with this schema."""
     return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
 
 
 def holding(schema: dict[str, Any]) -> dict[str, Any]:
-    """Write the change that asks for an object with one field of this schema."""
+    """Return the change that asks for an object with one field of this schema."""
     return answering(CLOSED | {"properties": {"a": schema}})
 
 
 def name_is(name: str) -> str:
-    """Say the API's words for the names of tools."""
+    """Return the API's words about the names of tools."""
     return f"{name}.name: String should match pattern '^[a-zA-Z0-9_-]{{1,128}}$'"
 
 
@@ -212,13 +212,13 @@ CASES = [*TOOLS, *CHOICES, *SCHEMAS]
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.message[:60])
 def test_the_fault_alone_is_refused(case: Case) -> None:
-    """The API refuses the fault, in its own words, and nothing else."""
+    """The API refuses the fault in its own words, and nothing else."""
     assert judge(case.bad) == case.message
     assert judge(case.good) == ""
 
 
 def test_everything_that_a_tool_may_say_is_taken() -> None:
-    """All fields of a tool pass together, and so does a tool that the provider runs."""
+    """A tool with all its fields is accepted, and so is a tool that the provider runs."""
     full = tool(
         schema={
             "$schema": "http://json-schema.org/draft-07/schema#",

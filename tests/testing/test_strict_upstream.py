@@ -1,4 +1,4 @@
-"""The scripted API refuses what the real one refuses, and keeps all that reaches it."""
+"""The scripted API refuses what the real one refuses, and records everything that it receives."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
 
 @pytest.fixture
 async def client(upstream: ScriptedUpstream) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the scripted API."""
+    """A client for the scripted API."""
     async with httpx.AsyncClient(base_url=upstream.url, headers=HEADERS, timeout=5, trust_env=False) as made:
         yield made
 
 
 async def post(client: httpx.AsyncClient, text: str) -> httpx.Response:
-    """The answer to this text."""
+    """Return the answer to this text."""
     body: dict[str, Any] = BASE | {"messages": [{"role": "user", "content": text}]}
     return await client.post("/v1/messages", json=body)
 
 
 async def test_it_refuses_what_the_api_refuses(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
-    """A fault is refused before anything scripted, in the API's envelope, and told with the request."""
+    """A fault is refused before any scripted answer, in the API's envelope, and is kept with the request."""
     upstream.script(Reply((Text("hello"),)))
     response = await post(client, " ")
     assert response.status_code == 400
@@ -59,7 +59,7 @@ async def test_counts_are_kept_and_judged_like_questions(
 
 
 async def test_every_arrival_is_kept(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
-    """Whatever its path, a request stays among the arrivals, also when the rest is forgotten."""
+    """Whatever its path, a request stays among the arrivals, also if the rest is forgotten."""
     await post(client, "x")
     await client.head("/")
     await client.post("/v1/messages/count_tokens", json={})
@@ -84,7 +84,7 @@ async def test_who_says_so_gets_an_answer_to_anything() -> None:
 
 
 async def test_a_request_may_be_too_large(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
-    """Above 32 MiB the API reads nothing."""
+    """Of a body above 32 MiB the API reads nothing."""
     response = await post(client, "x" * (32 * 1024 * 1024))
     assert response.status_code == 413
     assert response.json()["error"]["type"] == "request_too_large"

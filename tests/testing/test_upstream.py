@@ -35,19 +35,19 @@ async def upstream() -> AsyncIterator[ScriptedUpstream]:
 
 @pytest.fixture
 async def client(upstream: ScriptedUpstream) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the scripted API."""
+    """A client for the scripted API."""
     async with httpx.AsyncClient(base_url=upstream.url, headers=HEADERS, timeout=5, trust_env=False) as made:
         yield made
 
 
 def asking(text: str, *, stream: bool = True) -> dict[str, Any]:
-    """A request whose only message is this text."""
+    """Return a request whose only message is this text."""
     message = {"role": "user", "content": text}
     return {"model": "m", "stream": stream, "max_tokens": 9, "messages": [message]}
 
 
 async def post(client: httpx.AsyncClient, text: str, *, stream: bool = True) -> httpx.Response:
-    """The whole answer to this text."""
+    """Return the whole answer to this text."""
     return await client.post("/v1/messages?beta=true", json=asking(text, stream=stream))
 
 
@@ -58,7 +58,7 @@ async def read_into(heard: bytearray, response: httpx.Response) -> None:
 
 
 async def test_it_streams_and_records(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
-    """A request is answered as a stream of events and recorded with all that belongs to it."""
+    """A request is answered as a stream of events and recorded with everything that belongs to it."""
     before = time.monotonic()
     response = await post(client, "hello")
     assert response.headers["content-type"].startswith("text/event-stream")
@@ -82,7 +82,7 @@ async def test_without_stream_it_answers_one_message(client: httpx.AsyncClient) 
 
 
 async def test_the_other_routes(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
-    """The probe and the token count are answered, anything else is a 404 and is kept."""
+    """The probe and the token count are answered; anything else is a 404 and is recorded."""
     assert (await client.head("/")).status_code == 200
     assert (await client.get("/")).status_code == 200
     counted = await client.post("/v1/messages/count_tokens", json=asking("hello"))
@@ -98,7 +98,7 @@ async def test_the_other_routes(upstream: ScriptedUpstream, client: httpx.AsyncC
 async def test_scripts_come_first_then_the_function_then_directives(
     upstream: ScriptedUpstream, client: httpx.AsyncClient
 ) -> None:
-    """Queued answers are used up in order before the function, which may pass."""
+    """Queued answers are used in order before the function, which may return none."""
 
     def answer(body: dict[str, Any]) -> Answer | None:
         passed = body["messages"][0]["content"] == "pass"
@@ -125,14 +125,14 @@ async def test_a_fault_has_the_envelope_of_the_api(client: httpx.AsyncClient) ->
 
 
 async def test_a_limit_has_its_headers(client: httpx.AsyncClient) -> None:
-    """The headers of a fault and of a reply arrive."""
+    """The headers of a fault and of a reply are sent."""
     response = await post(client, "[[limit]]")
     assert response.status_code == 429
     assert response.headers["anthropic-ratelimit-unified-status"] == "rejected"
 
 
 async def test_a_drop_before_the_answer(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
-    """A drop closes the connection without a byte, and is not the client's doing."""
+    """A drop closes the connection without a byte, and does not count as the client's."""
     with pytest.raises(httpx.RemoteProtocolError):
         await post(client, "[[drop]]")
     await upstream.idle()
@@ -144,7 +144,7 @@ async def test_a_drop_before_the_answer(upstream: ScriptedUpstream, client: http
 async def test_a_drop_after_some_deltas(
     upstream: ScriptedUpstream, client: httpx.AsyncClient, answer: Drop
 ) -> None:
-    """A drop in the middle delivers its deltas and no proper end."""
+    """A drop in the middle sends its deltas and no proper end."""
     upstream.script(answer)
     heard = bytearray()
     async with client.stream("POST", "/v1/messages", json=asking("x")) as response:
@@ -156,7 +156,7 @@ async def test_a_drop_after_some_deltas(
 
 
 async def test_an_error_event_ends_the_stream(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
-    """An error in the middle comes as the last event of a proper response."""
+    """An error in the middle is the last event of a proper response."""
     upstream.script(ErrorEvent(2))
     text = (await post(client, "x")).text
     assert text.count("event: content_block_delta") == 2
@@ -190,7 +190,7 @@ async def test_without_stream_every_error_is_plain(
 async def test_a_client_that_leaves_is_noticed(
     upstream: ScriptedUpstream, client: httpx.AsyncClient, answer: Answer, *, stream: bool
 ) -> None:
-    """Leaving during a hang, a pause or a delay is seen at once."""
+    """If a client disconnects during a hang, a pause or a delay, that is noticed at once."""
     upstream.script(answer)
     with pytest.raises(httpx.ReadTimeout):
         await client.post("/v1/messages", json=asking("x", stream=stream), timeout=0.1)
@@ -202,7 +202,7 @@ async def test_a_client_that_leaves_is_noticed(
 async def test_a_client_that_leaves_a_fast_stream_is_noticed(
     upstream: ScriptedUpstream, client: httpx.AsyncClient
 ) -> None:
-    """Leaving in the middle of a long answer without pauses is seen too."""
+    """If a client disconnects in the middle of a long answer without pauses, that is noticed, too."""
     async with client.stream("POST", "/v1/messages", json=asking("[[deltas 200000]]")) as response:
         async for _ in response.aiter_raw():
             break
@@ -211,7 +211,7 @@ async def test_a_client_that_leaves_a_fast_stream_is_noticed(
 
 
 async def test_pace_and_delay_take_their_time(client: httpx.AsyncClient) -> None:
-    """A delay comes before the first byte and a pace between the deltas."""
+    """A delay is before the first byte, and a pace between the deltas."""
     begun = time.monotonic()
     await post(client, "[[pace 0.05 4]]")
     assert 0.15 <= time.monotonic() - begun < 1
@@ -221,7 +221,7 @@ async def test_pace_and_delay_take_their_time(client: httpx.AsyncClient) -> None
 
 
 async def test_without_recording_it_only_counts() -> None:
-    """A benchmark's requests leave no record but their number and size."""
+    """Of a benchmark's requests only their number and size are recorded."""
     async with ScriptedUpstream(recording=False) as upstream:
         async with httpx.AsyncClient(base_url=upstream.url, headers=HEADERS, trust_env=False) as client:
             sizes = [len((await post(client, "x")).request.content) for _ in range(3)]
@@ -230,7 +230,7 @@ async def test_without_recording_it_only_counts() -> None:
 
 
 async def test_many_at_once(upstream: ScriptedUpstream, client: httpx.AsyncClient) -> None:
-    """Requests are served side by side, one that hangs holding up no other."""
+    """Requests are served at the same time; one that hangs does not delay others."""
     upstream.script(Hang())
     hanging = asyncio.get_running_loop().create_task(post(client, "x"))
     answers = await asyncio.gather(*(post(client, f"n{number}") for number in range(20)))
@@ -246,14 +246,14 @@ async def test_a_large_request_arrives_whole(upstream: ScriptedUpstream, client:
 
 
 async def test_what_is_not_a_request_of_the_api_gets_a_400(client: httpx.AsyncClient) -> None:
-    """A body that is no JSON object with messages is refused as the API does."""
+    """A body that is no JSON object with messages is refused in the API's way."""
     for content in (b"", b"[1]", b"{}", b"{"):
         response = await client.post("/v1/messages", content=content)
         assert response.status_code == 400
 
 
 async def test_it_stops_quickly_with_open_streams() -> None:
-    """Starting and stopping take no time to speak of, whatever is still open."""
+    """Starting and stopping take almost no time, whatever is still open."""
     begun = time.monotonic()
     async with ScriptedUpstream() as upstream:
         assert time.monotonic() - begun < 0.1
@@ -270,14 +270,14 @@ async def test_it_stops_quickly_with_open_streams() -> None:
 
 
 async def test_it_leaves_signal_handlers_alone() -> None:
-    """Ctrl-C still belongs to whoever had it before."""
+    """Ctrl-C still has the handler that it had before."""
     before = signal.getsignal(signal.SIGINT)
     async with ScriptedUpstream():
         assert signal.getsignal(signal.SIGINT) is before
 
 
 async def test_a_long_answer_is_cheap(client: httpx.AsyncClient) -> None:
-    """Five thousand deltas take well under a second, client and all."""
+    """Five thousand deltas take much less than a second, client included."""
     await post(client, "[[deltas 5000]]")
     begun = time.monotonic()
     response = await post(client, "[[deltas 5000]]")
@@ -286,7 +286,7 @@ async def test_a_long_answer_is_cheap(client: httpx.AsyncClient) -> None:
 
 
 async def test_the_environment_points_the_cli_here(upstream: ScriptedUpstream) -> None:
-    """The variables name this API and a key that is none."""
+    """The variables contain this API's URL and a key that is not real."""
     environment = upstream.environment()
     assert environment["ANTHROPIC_BASE_URL"] == upstream.url
     assert environment["ANTHROPIC_API_KEY"] == "sk-ant-dummy"

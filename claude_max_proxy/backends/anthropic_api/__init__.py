@@ -1,4 +1,4 @@
-"""The Messages API with a key as a backend, a built-in plugin: ``type = "anthropic"``."""
+"""A backend that asks Anthropic's Messages API with an API key, a built-in plugin: ``type = "anthropic"``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def register_backends(register: RegisterBackend) -> None:
 
 @hookimpl
 def register_checks(register: RegisterCheck, backends: Mapping[str, Backend]) -> None:
-    """Look whether each API is there and takes its key."""
+    """Add a check for each API: whether it answers and accepts the key."""
     from claude_max_proxy.backends.anthropic_api.backend import AnthropicApi
 
     for backend in backends.values():
@@ -25,6 +25,7 @@ def register_checks(register: RegisterCheck, backends: Mapping[str, Backend]) ->
 
 
 def _build(name: str, settings: AnthropicApiSettings) -> Backend:
-    from claude_max_proxy.backends.anthropic_api.backend import AnthropicApi  # only who uses it pays for it
+    # Imported here because it takes time, which only those who use it should spend.
+    from claude_max_proxy.backends.anthropic_api.backend import AnthropicApi
 
     return AnthropicApi(name, settings)

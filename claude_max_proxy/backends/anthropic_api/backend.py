@@ -1,4 +1,4 @@
-"""The Messages API backend: writes the question, lets the client ask it, and reads the answer."""
+"""The Messages API backend: writes the request, sends it, and reads the answer."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from functools import partial
 
 import msgspec
 
-from claude_max_proxy import Check, Events, HttpBackend, ModelInfo, Request, UpstreamFailed
+from claude_max_proxy import Check, Events, Request, aside, is_large
+from claude_max_proxy.backend import ModelInfo
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.anthropic_api.tools import answer_tool, names_of
 from claude_max_proxy.backends.anthropic_api.writing import NATIVE, compose, headers, write_count
+from claude_max_proxy.errors import UpstreamFailed
+from claude_max_proxy.http_upstream import HttpBackend
 
 
 class _Count(msgspec.Struct):
-    """What the upstream counted."""
+    """The upstream's answer to a request to count tokens."""
 
     input_tokens: int
 
@@ -28,19 +31,19 @@ class AnthropicApi(HttpBackend):
     honours = frozenset(NATIVE)
 
     def __init__(self, name: str, settings: AnthropicApiSettings) -> None:
-        """Prepare; nothing is opened before :meth:`start`."""
+        """Prepare the client; no connection is opened yet."""
         key = settings.key(name)
         headers = {"anthropic-version": settings.version}
         super().__init__(name, settings, headers | ({"x-api-key": key.reveal()} if key else {}))
         self._settings = settings
 
     def describe(self, model: str) -> ModelInfo:
-        """Say what the settings say of ``model``."""
+        """Return what the settings say about ``model``."""
         info = super().describe(model)
         return info if info.owner else msgspec.structs.replace(info, owner="anthropic")
 
     def check(self) -> Check:
-        """Return the check that it is there and takes the key."""
+        """Return the check that the API answers and accepts the key."""
         return self.upstream.check("/v1/models")
 
     def answer(self, request: Request, model: str) -> Events:
@@ -50,8 +53,12 @@ class AnthropicApi(HttpBackend):
         return self.ask("/v1/messages", body, reader, request, headers(request))
 
     async def count_tokens(self, request: Request, model: str) -> int:
-        """Let the upstream count what a request would put in."""
-        body = write_count(request, model, self._settings)
+        """Ask the upstream how many input tokens a request would have.
+
+        Raises :class:`UpstreamFailed` for an answer that cannot be read.
+        """
+        write = partial(write_count, request, model, self._settings)
+        body = await aside(write, large=is_large(request))
         answer = await self.upstream.ask("/v1/messages/count_tokens", body, headers(request))
         try:
             return _decode_count(answer).input_tokens

@@ -1,4 +1,4 @@
-"""Marks for the provider's prompt cache: up to where the next request will be the same. Pure."""
+"""Sets marks for the provider's prompt cache, at the ends of what the next request will repeat. Pure."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from typing import Any
 
 
 _MARK = {"type": "ephemeral"}
-_MOST = 4  # in one request, as the API has it
+_MOST = 4  # the API's limit for one request
 
 
 def mark(body: dict[str, Any]) -> None:
-    """Mark the ends of the newest message, the system prompt and the tools, in place.
+    """Mark the ends of the newest message, the system prompt and the tools in ``body``, in place.
 
-    Where the client marked tools itself, its marks stay, and ours are as many as still fit.
+    If the client has marked tools itself, its marks stay, and we only add as many as the API still allows.
     """
     tools = body.get("tools", [])
     own = sum("cache_control" in tool for tool in tools)
     ends = []
     if body["messages"]:
         content = body["messages"][-1]["content"]
-        ends += [block for block in content if "thinking" not in block["type"]][-1:]  # which take no mark
+        # Blocks of thinking cannot be marked.
+        ends += [block for block in content if "thinking" not in block["type"]][-1:]
     ends += body.get("system", [])[-1:]
     ends += [] if own else tools[-1:]
     for block in ends[: max(0, _MOST - own)]:

@@ -1,33 +1,28 @@
-"""Reads the answer of the Messages API into events. Pure: bytes in, events out, cut anywhere."""
+"""Reads the answer of the Messages API into events. Pure: it takes bytes, cut anywhere."""
 
 from __future__ import annotations
 
 import msgspec
 
-from claude_max_proxy import (
-    Event,
-    Failed,
-    Finished,
-    ProxyError,
-    SseDecoder,
-    UpstreamFailed,
-    upstream_error,
-)
-from claude_max_proxy.messages_api import ContentBlock, MessageReader, StreamEvent, ToolNames
+from claude_max_proxy import Event, Failed, Finished, ProxyError
+from claude_max_proxy.anthropic_messages import ContentBlock, MessageReader, StreamEvent, ToolNames
+from claude_max_proxy.errors import UpstreamFailed
+from claude_max_proxy.formats import SseDecoder, SseOpening
+from claude_max_proxy.http_upstream import upstream_error
 
 
 _decode = msgspec.json.Decoder(StreamEvent).decode
 
 
 class AnswerReader(MessageReader):
-    """Reads one answer of ``backend``. ``ended`` says that its last word was heard.
-
-    ``answer_tool`` names the tool whose input is the text of a structured answer; what the model says beside
-    it is not part of the answer. ``names`` maps the names of the client's tools.
-    """
+    """Reads one answer. ``ended`` says that its last event was read, ``error`` why it failed, if it did."""
 
     def __init__(self, backend: str, answer_tool: str = "", names: ToolNames | None = None) -> None:
-        """Begin with nothing heard."""
+        """Prepare to read an answer of ``backend``.
+
+        ``answer_tool`` names the tool whose input is a structured answer; text of the model is then not part
+        of the answer. ``names`` maps the names of the client's tools.
+        """
         super().__init__()
         self.ended = False
         self.error: ProxyError | None = None
@@ -35,14 +30,15 @@ class AnswerReader(MessageReader):
         self._answer_tool = answer_tool
         self._names = names or ToolNames()
         self._sse = SseDecoder()
-        self._begun = False
+        self._opening = SseOpening()
 
     def feed(self, piece: bytes) -> list[Event]:
-        """Take more bytes. Raises :class:`ValueError` or ``msgspec.DecodeError`` for what is no answer."""
-        if not self._begun and piece.strip():
-            self._begun = True
-            if piece.lstrip()[:1] in {b"{", b"[", b"<"}:
-                raise ValueError("not a stream of events")
+        """Take more bytes, and return the events that they complete.
+
+        Raises :class:`ValueError` or ``msgspec.DecodeError`` for what is no answer of this API.
+        """
+        if self._opening.is_document(piece):
+            raise ValueError("not a stream of events")
         events: list[Event] = []
         for event in self._sse.feed(piece):
             if self.ended:
@@ -52,7 +48,7 @@ class AnswerReader(MessageReader):
         return events
 
     def finish(self) -> list[Event]:
-        """Take the end of the bytes."""
+        """Take note of the end of the bytes; an answer that is not complete has failed."""
         if self.ended:
             return []
 

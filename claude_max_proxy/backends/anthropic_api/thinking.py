@@ -1,28 +1,29 @@
-"""Whether and how long the model thinks, as the Messages API takes it. Pure."""
+"""Writes for the Messages API whether and how long the model thinks. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from claude_max_proxy import Message, Reasoning, Request, ToolResult, refusals
+from claude_max_proxy import Message, Reasoning, Request, ToolResult
+from claude_max_proxy.anthropic_messages import Abilities
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
-from claude_max_proxy.messages_api import Abilities
+from claude_max_proxy.capabilities import refusals
 
 
 _BUDGETS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_768, "max": 49_152}
 _SMALLEST_BUDGET = 1024
 _LEVELS = ("low", "medium", "high", "xhigh", "max")
-# What is not known is passed on as the client or the settings say it.
+# For a model that we do not know, the parameters are passed on as the client or the settings have them.
 _UNKNOWN = Abilities("all", "either", known=False)
 
 
 def think(
     body: dict[str, Any], request: Request, settings: AnthropicApiSettings, abilities: Abilities | None
 ) -> None:
-    """Let the model think, where it may: not when it is made to call a tool.
+    """Add to ``body`` what it says about thinking; a model that is made to call a tool cannot think.
 
-    What a client says in the API's own words (``request.extra["anthropic_thinking"]``) is passed on, as far
-    as the model takes it.
+    If the client has used the API's own parameter (``request.extra["anthropic_thinking"]``), it is passed on
+    in a form that the model accepts. ``abilities`` are ``None`` for a model that is not one of Claude's.
     """
     own = request.extra.get("anthropic_thinking")
     forced = body.get("tool_choice", {}).get("type") in {"any", "tool"}
@@ -30,7 +31,7 @@ def think(
     if forced or request.effort == "none" or (own and own["type"] == "disabled" and request.effort is None):
         _off(body, request, abilities, asked=not forced)
     elif own is not None and not own and (request.effort is None or abilities is not None):
-        _effort(body, request, can)  # nothing is said of thinking, as the client said nothing
+        _effort(body, request, can)  # the client says nothing about thinking, so neither do we
     elif own and own["type"] != "disabled":
         _on(body, request, can, own)
     elif settings.thinking == "off":
@@ -44,12 +45,12 @@ def think(
 
 
 def thinks(body: dict[str, Any]) -> bool:
-    """Tell whether ``body`` asks the model to think."""
+    """Return whether ``body`` asks the model to think."""
     return body.get("thinking", {}).get("type") in {"enabled", "adaptive"}
 
 
 def _off(body: dict[str, Any], request: Request, abilities: Abilities | None, *, asked: bool) -> None:
-    """Say that there shall be no thinking, or the nearest that there is; name what is not quite that."""
+    """Switch thinking off, or do the nearest to that, and note in the request if thinking stays on."""
     own = request.extra.get("anthropic_thinking")
     if abilities is None:
         if asked and own and own["type"] == "disabled":
@@ -67,7 +68,7 @@ def _off(body: dict[str, Any], request: Request, abilities: Abilities | None, *,
 
 
 def _on(body: dict[str, Any], request: Request, abilities: Abilities, wanted: dict[str, Any]) -> None:
-    """Ask for thinking of the kind that is wanted, or else of the one that the model has."""
+    """Ask for the kind of thinking that is wanted or, if the model does not have it, for the kind it has."""
     match wanted["type"], abilities.thinking:
         case _, "none":
             refusals.tell(request, ["thinking"])
@@ -95,9 +96,10 @@ def _effort(body: dict[str, Any], request: Request, abilities: Abilities) -> Non
 
 
 def _budget(body: dict[str, Any], request: Request) -> None:
-    """Set a budget within the limit of the answer; without a limit of the client's, on top of ours.
+    """Ask for thinking with a budget of tokens, unless that is not possible.
 
-    In the middle of a tool's use the API wants the thoughts before the call, signed.
+    The budget is part of the client's limit on the answer; if the client sets none, it is added to ours. In a
+    tool loop, the API wants the signed thoughts before the call, so without these there is no thinking.
     """
     if _in_tool_use(request.messages) and not _thought(request.messages):
         return
@@ -116,6 +118,6 @@ def _in_tool_use(messages: list[Message]) -> bool:
 
 
 def _thought(messages: list[Message]) -> bool:
-    """Tell whether the newest answer begins with a thought that can be handed back."""
+    """Return whether the newest answer begins with a thought that can be sent back to the API."""
     parts = next((message.parts for message in reversed(messages) if message.role == "assistant"), [])
     return bool(parts) and isinstance(parts[0], Reasoning) and bool(parts[0].signature)

@@ -1,7 +1,7 @@
-"""Tools as the Messages API takes them: the client's, Anthropic's own, the one for the answer. Pure.
+"""Writes tools for the Messages API: the client's, Anthropic's own, and one for structured answers. Pure.
 
-The API has no answers by schema for every model, so a structured answer is the input of a tool that the model
-must call.
+The API does not offer answers by schema for every model, so we ask for a structured answer as the input of a
+tool that the model must call.
 """
 
 from __future__ import annotations
@@ -9,20 +9,27 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from claude_max_proxy import BeyondModel, Request
-from claude_max_proxy.messages_api import Block, ToolNames, abilities_of, write_tool
+from claude_max_proxy import Request
+from claude_max_proxy.anthropic_messages import (
+    Block,
+    ToolNames,
+    abilities_of,
+    cannot_be_forced,
+    write_tool,
+    write_tool_choice,
+)
 
 
 _INDEX = re.compile(r"\d+")
 
 
 def names_of(request: Request) -> ToolNames:
-    """Map the names of the client's tools to what the API takes."""
+    """Map the names of the client's tools to names that the API accepts."""
     return ToolNames((tool.name for tool in request.tools), _native_names(request))
 
 
 def answer_tool(request: Request, model: str = "") -> str:
-    """Return the name of the tool whose input is the structured answer; empty where there is none."""
+    """Return the name of the tool whose input is the structured answer, or an empty text if there is none."""
     choice = request.tool_choice
     if (
         request.response_schema is None
@@ -38,13 +45,13 @@ def answer_tool(request: Request, model: str = "") -> str:
 
 
 def can_be_forced(model: str) -> bool:
-    """Tell whether a model can be made to call a tool."""
+    """Return whether a model can be made to call a tool."""
     abilities = abilities_of(model)
     return abilities is None or abilities.forced
 
 
 def write_tools(request: Request, model: str, names: ToolNames) -> list[Block]:
-    """Write every tool as the client did, in its order."""
+    """Return all tools as the client wrote them and in its order, then the one for a structured answer."""
     tools = [(tool.path, write_tool(tool, names.upstream)) for tool in request.tools]
     tools += [(path, dict(tool)) for path, tool in request.extra.get("anthropic_tools", {}).items()]
     written = [tool for _, tool in sorted(tools, key=lambda entry: _place(entry[0]))]
@@ -55,32 +62,17 @@ def write_tools(request: Request, model: str, names: ToolNames) -> list[Block]:
     return written
 
 
-def write_tool_choice(request: Request, model: str, names: ToolNames) -> Block:
-    """Write who decides about tools; raise :class:`BeyondModel` where the model cannot be forced."""
+def write_choice(request: Request, model: str, names: ToolNames) -> Block:
+    """Return the choice among tools. Raises :class:`BeyondModel` if the model cannot be forced to call."""
     choice = request.tool_choice
     if choice.mode in {"named", "required"} and not can_be_forced(model):
-        raise BeyondModel(
-            f'tool_choice: {model} cannot be made to call a tool; leave tool_choice at "auto" and ask for '
-            "the call in the instructions, or choose another model",
-            param="tool_choice",
-        )
+        raise cannot_be_forced(model)
     if name := answer_tool(request, model):
         if not _offers_tools(request) or choice.mode == "none":
             return {"type": "tool", "name": name, "disable_parallel_tool_use": True}
         return {"type": "any", "disable_parallel_tool_use": True}  # one of the client's, or the answer
 
-    match choice.mode:
-        case "none":
-            return {"type": "none"}
-        case "named":
-            written: Block = {"type": "tool", "name": names.upstream(choice.name)}
-        case "required":
-            written = {"type": "any"}
-        case _:
-            written = {"type": "auto"}
-    if not choice.parallel:
-        written["disable_parallel_tool_use"] = True
-    return written
+    return write_tool_choice(choice, names.upstream)
 
 
 def _offers_tools(request: Request) -> bool:
@@ -93,5 +85,5 @@ def _native_names(request: Request) -> list[str]:
 
 
 def _place(path: str) -> list[int]:
-    """Return where a tool stood in the client's list; those that a plugin added come first."""
+    """Return a key to sort tools by: their place in the client's list; those of plugins come first."""
     return [int(number) for number in _INDEX.findall(path)]

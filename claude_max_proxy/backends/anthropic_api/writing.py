@@ -1,7 +1,7 @@
-"""Writes a Request as the body of ``POST /v1/messages``. Pure: values in, bytes out.
+"""Writes a Request as the body of ``POST /v1/messages``. Pure.
 
-A structured answer is the input of a tool that the model must call. A model that cannot be made to call one
-is asked in the API's newer way, which takes fewer schemas.
+A structured answer is the input of a tool that the model must call. For a model that cannot be made to call a
+tool, we use the API's newer parameter for schemas, which accepts fewer schemas.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import InvalidRequest, Request
+from claude_max_proxy import Request
+from claude_max_proxy.anthropic_messages import (
+    Abilities,
+    abilities_of,
+    check_response_schema,
+    check_tools,
+    is_blank,
+)
 from claude_max_proxy.backends.anthropic_api.cache import mark
 from claude_max_proxy.backends.anthropic_api.messages import write_messages
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
@@ -18,20 +25,13 @@ from claude_max_proxy.backends.anthropic_api.thinking import think, thinks
 from claude_max_proxy.backends.anthropic_api.tools import (
     can_be_forced,
     names_of,
-    write_tool_choice,
+    write_choice,
     write_tools,
-)
-from claude_max_proxy.messages_api import (
-    Abilities,
-    abilities_of,
-    check_response_schema,
-    check_tools,
-    is_blank,
 )
 
 
 _encoder = msgspec.json.Encoder()
-# What a request carries in ``extra`` that goes along: the body's own name, where it is simply passed on.
+# What is honoured in ``Request.extra``, and the field of the body that it is copied to, if it is just copied.
 NATIVE = {
     "anthropic_beta": "",
     "anthropic_metadata": "metadata",
@@ -45,15 +45,16 @@ _COUNTED = ("model", "system", "messages", "tools", "tool_choice", "thinking", "
 
 
 def write(request: Request, model: str, settings: AnthropicApiSettings) -> bytes:
-    """Write the whole body, see :func:`compose`."""
+    """Return the whole body, encoded; see :func:`compose`."""
     return _encoder.encode(compose(request, model, settings))
 
 
 def compose(request: Request, model: str, settings: AnthropicApiSettings) -> dict[str, Any]:
-    """Make the whole body; names in ``request.ignored`` what the model does not take."""
-    if request.agent is not None:
-        raise InvalidRequest('only a backend of type "claude-cli" has an agent', param="model")
+    """Return the whole body, and name in ``request.ignored`` what the model does not accept.
 
+    Raises :class:`InvalidRequest` for a request that this API cannot answer, and :class:`BeyondModel` for one
+    that this model cannot.
+    """
     check_tools(request.tools)
     check_response_schema(request)
     abilities = abilities_of(model)
@@ -63,7 +64,7 @@ def compose(request: Request, model: str, settings: AnthropicApiSettings) -> dic
     names = names_of(request)
     if tools := write_tools(request, model, names):
         body["tools"] = tools
-        body["tool_choice"] = write_tool_choice(request, model, names)
+        body["tool_choice"] = write_choice(request, model, names)
     if request.stop:
         body["stop_sequences"] = request.stop
     think(body, request, settings, abilities)
@@ -80,13 +81,13 @@ def compose(request: Request, model: str, settings: AnthropicApiSettings) -> dic
 
 
 def write_count(request: Request, model: str, settings: AnthropicApiSettings) -> bytes:
-    """Write the body of ``POST /v1/messages/count_tokens``: what goes in, and nothing of what comes out."""
+    """Return the body of ``POST /v1/messages/count_tokens``: the input, without limits on the answer."""
     body = compose(request, model, settings)
     return _encoder.encode({name: body[name] for name in _COUNTED if name in body})
 
 
 def headers(request: Request) -> dict[str, str]:
-    """Return the headers of this request's own: the features on trial that its client asks for."""
+    """Return the headers for this request only: they name the beta features that the client asks for."""
     betas = request.extra.get("anthropic_beta")
     return {"anthropic-beta": ",".join(betas)} if betas else {}
 
@@ -95,7 +96,7 @@ def headers(request: Request) -> dict[str, str]:
 
 
 def _sample(body: dict[str, Any], request: Request, abilities: Abilities | None) -> None:
-    """Say how to sample, as far as the model takes it; thinking excludes it."""
+    """Add the sampling parameters that the model accepts; with thinking, it accepts none."""
     given = {
         "temperature": request.temperature,
         "top_p": request.top_p,

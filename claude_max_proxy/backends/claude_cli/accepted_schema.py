@@ -1,9 +1,9 @@
-"""A schema for the CLI's own validator, made of the client's: never stricter, and surely understood. Pure.
+"""Derives a schema for the CLI's own validator from the client's: never stricter, always understood. Pure.
 
-The CLI drops a schema that holds a word which its validator does not know, and asks for no structured answer
-then, without saying so. So only what every draft since 6 has in common is kept of it. The model is told the
-client's schema as it is, and every answer is held against that afterwards; the CLI's validator only lets the
-model try again sooner.
+If a schema contains a keyword that the CLI's validator does not know, the CLI drops the schema and asks for
+no structured answer, without saying so. So only the keywords that every draft since draft 6 has in common are
+kept. The model is still told the client's schema as it is, and the gateway checks every answer against it;
+the CLI's validator only lets the model try again sooner.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def accepted(schema: Any) -> Any:
         return schema is not False
 
     definitions = _definitions(schema)
-    if "$ref" in schema:  # what stands beside it counts in some drafts only
+    if "$ref" in schema:  # only some drafts take account of the keywords next to it
         return {"$ref": schema["$ref"], **definitions} if _is_local(schema["$ref"]) else definitions
 
     kept = {name: value for name, value in schema.items() if name in _PLAIN} | definitions
@@ -39,12 +39,15 @@ def accepted(schema: Any) -> Any:
 
 
 def _within(schema: Any) -> Any:
-    """Do it for a schema inside another; with an id of its own, its references mean other places."""
+    """Return the accepted form of a schema inside another one.
+
+    If it has an ``$id``, its references are relative to that, so anything is accepted in its place.
+    """
     return {} if isinstance(schema, dict) and "$id" in schema else accepted(schema)
 
 
 def _is_local(reference: Any) -> bool:
-    """Tell whether a reference leads to a definition at the root, whose place stays the same."""
+    """Return whether a reference leads to a definition at the root, whose place stays the same."""
     return isinstance(reference, str) and reference.startswith(_LOCAL) and reference.count("/") == 2
 
 
@@ -61,7 +64,10 @@ def _properties(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _additional(schema: dict[str, Any]) -> dict[str, Any]:
-    """Keep it, unless it would speak of other properties than before: those that a pattern allows."""
+    """Keep ``additionalProperties``, unless it would now also apply to properties that a pattern allows.
+
+    Patterns are dropped, so the properties that match one would become additional ones.
+    """
     if "patternProperties" in schema:
         return {}
 
@@ -69,7 +75,7 @@ def _additional(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _items(schema: dict[str, Any]) -> dict[str, Any]:
-    """Keep it, unless it speaks of the items behind the first ones, or of each by its place."""
+    """Keep ``items``, unless it describes only the items after a prefix, or each item by its position."""
     if "prefixItems" in schema or isinstance(schema["items"], list):
         return {}
 
@@ -81,14 +87,14 @@ def _required(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _enum(schema: dict[str, Any]) -> dict[str, Any]:
-    """Keep it, unless it is empty or says something twice, which not every draft allows."""
+    """Keep ``enum``, unless it is empty or has a value twice, which not every draft allows."""
     values = schema["enum"]
     distinct = all(value not in values[:index] for index, value in enumerate(values))
     return {"enum": values} if values and distinct else {}
 
 
 def _combined(schema: dict[str, Any]) -> dict[str, Any]:
-    """Keep choices; of exactly one it becomes one of at least one, since each may accept more now."""
+    """Keep choices. "Exactly one of" becomes "at least one of", since each choice may accept more now."""
     parts = [_within(part) for part in schema.get("allOf", [])]
     choices = [schema[name] for name in ("anyOf", "oneOf") if name in schema]
     parts += [{"anyOf": [_within(choice) for choice in one]} for one in choices]

@@ -1,4 +1,4 @@
-"""What is said between us and one process: lines read in time, and requests of both sides answered."""
+"""The conversation between the proxy and one process: reads lines within time limits, answers requests."""
 
 from __future__ import annotations
 
@@ -7,32 +7,37 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 
-from claude_max_proxy import ToolResult, UpstreamFailed, UpstreamTimeout
+from claude_max_proxy import ToolResult
+from claude_max_proxy.anthropic_messages import Block
 from claude_max_proxy.backends.claude_cli import protocol
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.protocol import ControlRequest, Line, RateLimitInfo
 from claude_max_proxy.backends.claude_cli.tools import call_result, serve
-from claude_max_proxy.messages_api import Block
+from claude_max_proxy.errors import UpstreamFailed, UpstreamTimeout
 
 
 _CALL_TIMEOUT = 5.0
 
 Hook = Callable[[str], tuple[bytes, dict[str, Any]]]
 Learn = Callable[[dict[str, protocol.ModelUsage]], None]
+Hear = Callable[[RateLimitInfo], None]
 
 
 class Channel:
     """Speaks with one process.
 
-    ``tools`` are those that the CLI is told of when it asks, and ``listed`` says that it has. ``over`` says
-    that it has said its last of the newest turn, and ``fenced`` that it was told to ask nothing more.
-    ``there`` are the names of the tools that it said it has, ``None`` before it said so. ``on_hook`` returns
-    the lines to send before a hook's answer, and that. ``limit`` is the newest that it said of the plan's
-    window; what it says of models goes to ``learn``.
+    - ``tools``: what the CLI is told when it asks for the tools; ``listed`` says that it has asked.
+    - ``over``: the CLI has sent the last line of the newest turn.
+    - ``fenced``: the CLI was told to ask the model nothing more.
+    - ``there``: the names of the tools that the CLI says it has, ``None`` before it has said so.
+    - ``on_hook``: a function that returns the answer to a hook, and the lines to send before that answer.
+    - ``limit``: the newest that the CLI said about the plan's usage limit.
+    - ``learn``: a function that is called with what the CLI says about models.
+    - ``hear``: a function that is called with what the CLI says about the plan's usage limit.
     """
 
     def __init__(self, process: CliProcess, start_timeout: float, learn: Learn) -> None:
-        """Take a process that nobody spoke to; ``start_timeout`` bounds a request of ours, in seconds."""
+        """Take a process that nobody has spoken to; ``start_timeout``, in seconds, bounds our requests."""
         self.process = process
         self.tools: list[Block] = []
         self.listed = False
@@ -42,6 +47,7 @@ class Channel:
         self.on_hook: Hook = _go_on
         self.limit: RateLimitInfo | None = None
         self.learn = learn
+        self.hear: Hear = _ignore
         self._start_timeout = start_timeout
         self._stepwise = False
         self._lines: deque[Line] = deque()
@@ -56,7 +62,10 @@ class Channel:
             raise self._silent(self._start_timeout, "starting") from error
 
     async def control(self, subtype: str, **fields: Any) -> protocol.ControlResponse:
-        """Ask the CLI for something; raise :class:`UpstreamFailed` when it refuses."""
+        """Send the CLI a control request and return its response.
+
+        Raises :class:`UpstreamFailed` if the CLI refuses or ends, :class:`UpstreamTimeout` if it is silent.
+        """
         request_id, line = protocol.control_request(subtype, **fields)
         await self.process.send(line)
         async for heard in self.read(self._start_timeout, f"answering {subtype}"):
@@ -68,7 +77,7 @@ class Channel:
         raise UpstreamFailed("unreachable: reading ends with an error")
 
     async def appended(self) -> None:
-        """Wait until a message of the history is in the transcript."""
+        """Wait until the CLI has taken a message of the history into its transcript."""
         async for line in self.read(self._start_timeout, "replaying the history"):
             if line.type == "result":
                 return
@@ -83,16 +92,16 @@ class Channel:
                 await self._serve(line.request_id, line.request)
 
     async def rewind(self, lines: Sequence[str]) -> None:
-        """Take back the user's ``lines``, the newest first, with all that came of them.
+        """Take back the user's ``lines``, given newest first, with everything that followed from them.
 
-        A turn that is not over is interrupted. Raises :class:`UpstreamFailed` unless the CLI says that it
-        did, and that the turn is over.
+        A turn that is not over is interrupted. Raises :class:`UpstreamFailed` unless the CLI confirms both
+        that it has taken the lines back and that the turn is over.
         """
         rewound = False
         if len(lines) == 1 or not self._stepwise:
             rewound = await self._rewind([(lines[-1], lines[0])])
         if not rewound and len(lines) > 1:
-            self._stepwise = True  # older CLIs go back a line at a time
+            self._stepwise = True  # older CLIs go back only one line at a time
             rewound = await self._rewind([(line, line) for line in lines])
         if not (rewound and self.over):
             raise UpstreamFailed("the Claude Code CLI did not take back what was said")
@@ -100,7 +109,10 @@ class Channel:
         self.on_hook = _go_on
 
     async def _rewind(self, steps: Sequence[tuple[str, str]]) -> bool:
-        """Ask for all ``steps`` at once, each from the newest line to its target; say whether all went."""
+        """Request all ``steps`` at once, and return whether all succeeded.
+
+        A step is a pair: the line to go back to, and the newest line at that time.
+        """
         requests = [protocol.rewind(target, newest) for target, newest in steps]
         await self.process.send(b"".join(line for _, line in requests))
         waiting, rewound = {request_id for request_id, _ in requests}, True
@@ -113,9 +125,10 @@ class Channel:
         return rewound
 
     async def called(self, calls: set[str]) -> bool:
-        """Wait until the CLI has made all of these calls, by their ids; say whether it waits for the results.
+        """Wait until the CLI has made all ``calls``, given by their ids.
 
-        The CLI answers a call by itself that it finds wrong, and goes on without us.
+        Returns whether the CLI waits for their results. It answers a call that it finds wrong by itself, and
+        then goes on without waiting for us.
         """
         while not calls <= self._calls.keys():
             if not self._lines:
@@ -129,14 +142,19 @@ class Channel:
         return True
 
     def returned(self, call: str, result: ToolResult) -> bytes:
-        """Write the answer to a call that waits for it."""
+        """Return the line that answers a call which waits for its result."""
         request_id, rpc_id = self._calls.pop(call)
         return protocol.mcp_response(request_id, rpc_id, call_result(result))
 
     async def read(
         self, timeout: float, doing: str, stall: float | None = None
     ) -> AsyncGenerator[Line, None]:
-        """Return the CLI's lines, but for what is answered here; never ends but by an error."""
+        """Yield the CLI's lines, except those that are handled here; this only ends with an error.
+
+        ``timeout`` bounds the wait for a line, in seconds; once the answer has begun, ``stall`` does.
+        ``doing`` says in the errors what the wait was for. Raises :class:`UpstreamTimeout` when a wait takes
+        too long and :class:`UpstreamFailed` when the process ends.
+        """
         while True:
             if not self._lines:
                 await self._fill(timeout, doing)
@@ -156,6 +174,7 @@ class Channel:
                 self.there = line.tools
             elif line.rate_limit_info is not None:
                 self.limit = line.rate_limit_info
+                self.hear(line.rate_limit_info)
             else:
                 yield line
 
@@ -166,7 +185,7 @@ class Channel:
         except TimeoutError as error:
             raise self._silent(timeout, doing) from error
         if batch is None:
-            self.process.inbox.put_nowait(None)  # whoever reads next must learn it too
+            self.process.inbox.put_nowait(None)  # the next reader must learn of the end too
             await self.process.exits_within(1)
             raise UpstreamFailed(f"the Claude Code CLI ended while {doing}: {self.process.last_words()}")
         self._lines.extend(batch)
@@ -191,5 +210,9 @@ class Channel:
             self.listed = self.listed or message.method == "tools/list"
 
 
-def _go_on(hook: str) -> tuple[bytes, dict[str, Any]]:  # noqa: ARG001  # all alike
+def _go_on(hook: str) -> tuple[bytes, dict[str, Any]]:  # noqa: ARG001  # the same for every hook
     return b"", {}
+
+
+def _ignore(_: RateLimitInfo) -> None:
+    pass

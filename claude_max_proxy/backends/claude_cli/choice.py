@@ -1,7 +1,7 @@
-"""Which process a request goes to: the one in which it goes on with the least work. Pure.
+"""Chooses the process for a request: the one in which it can go on with the least work. Pure.
 
-Work is counted in milliseconds, as they were measured, roughly: what is appended, what is taken back, and
-what whoever was there before has to have appended again when they come back.
+Work is counted in milliseconds, roughly as measured: for what has to be appended, for what has to be taken
+back, and for what has to be appended again when the conversation that was there before comes back.
 """
 
 from __future__ import annotations
@@ -11,45 +11,55 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from claude_max_proxy import Client, Message
-from claude_max_proxy.backends.claude_cli.kind import Kind
-from claude_max_proxy.backends.claude_cli.transcript import Entry, Plan, ends_of, plan
+from claude_max_proxy.backends.claude_cli.fingerprint import Bound
+from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
+from claude_max_proxy.backends.claude_cli.transcript import Entry, Plan, ends_of, marks_of, plan
 
 
-# What a fresh process costs: where one is ready, which another replaces; where one must be started; where
-# another must end first; and where that waits for the results of tools.
+# What a fresh process costs. READY: a warm one is there (and another must be warmed in its place). STARTED:
+# one must be started. CROWDED: another process must be ended first. FULL: all that could be ended wait for
+# the results of tools.
 READY = 60.0
 STARTED = 500.0
 CROWDED = 600.0
 FULL = 10_000.0
 _APPENDED = 4.0
-_TAKEN_BACK = 15.0  # with what the branch is worth that goes
+_TAKEN_BACK = 15.0  # including what the branch that is lost is worth
 _OPEN_CALL = 1000.0
-_ANOTHER_SESSION = 550.0  # it comes back, and what the model thought in it would be lost
-_FORGOTTEN_AFTER = 60.0  # seconds until what waits is half as likely to be asked for again
+_ANOTHER_SESSION = 550.0  # that session will come back, and what the model thought in it would be lost
+_FORGOTTEN_AFTER = 60.0  # seconds after which a waiting conversation is half as likely to be continued
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What a request needs of a process: its kind, what binds it (``root``), whose it is, and its messages.
+    """What a request needs from a process.
 
-    ``movable`` says that a transcript may be taken back for it. By ``ends`` its messages are compared.
+    ``kind`` is what the process was started as, and ``root`` the digest of what it was told at the beginning.
+    ``client`` sends the request. ``movable`` says that messages may be removed from a transcript for it.
+    ``bound`` is what ``root`` is made of, if that is known. ``marks`` and ``ends`` are the digests by which
+    ``messages`` are compared with a transcript.
     """
 
-    kind: Kind
+    kind: ProcessKind
     root: bytes
     client: Client
     messages: Sequence[Message] = ()
     movable: bool = True
+    bound: Bound = Bound()
+    marks: Sequence[tuple[int, bytes]] = ()
     ends: Sequence[tuple[int, bytes]] = ()
 
     def __post_init__(self) -> None:
-        """Digest the messages once, however often they are compared."""
-        msgspec.structs.force_setattr(self, "ends", ends_of(self.root, self.messages))
+        """Compute the digests of the messages once, since they are compared often."""
+        msgspec.structs.force_setattr(self, "marks", marks_of(self.messages))
+        msgspec.structs.force_setattr(self, "ends", ends_of(self.root, self.marks))
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What there is: a transcript, the calls that wait in it, whose it is, and how long it has been idle.
+    """One conversation that is kept in a process.
 
-    Only a ``movable`` transcript can be taken back. In a ``stale`` one nothing new begins.
+    ``pending`` are the tool calls that wait for results, ``owner`` is whose turn was the last one, and
+    ``idle`` is for how many seconds nobody has asked anything. Only a ``movable`` transcript can be taken
+    back. In a ``stale`` one, its conversation may go on, but no other may begin.
     """
 
     root: bytes
@@ -62,7 +72,7 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """The held transcript by its place, how to go on in it, and what that costs."""
+    """The chosen transcript, by its ``place`` among those held, how to go on in it, and what that costs."""
 
     place: int
     plan: Plan
@@ -70,13 +80,13 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 def choose(wanted: Wanted, held: Iterable[Held], fresh: float) -> Choice | None:
-    """Return the best of what is ``held``, or ``None`` where a fresh process, for what it costs, is better.
+    """Return the best of the ``held`` conversations, or ``None`` if a fresh process is better.
 
-    What served one API key never serves another.
+    ``fresh`` is what a fresh process costs. A process that has served one API key never serves another.
     """
     best: tuple[float, tuple[bool, float], Choice] | None = None
     for place, one in enumerate(held):
-        if one.root != wanted.root or one.owner.key != wanted.client.key:
+        if one.root != wanted.root or one.owner.owner != wanted.client.owner:
             continue
         found = plan(one.entries, wanted.ends, wanted.messages, one.pending)
         if found is None or not _allowed(wanted, one, found):
@@ -90,7 +100,7 @@ def choose(wanted: Wanted, held: Iterable[Held], fresh: float) -> Choice | None:
 
 
 def _allowed(wanted: Wanted, held: Held, found: Plan) -> bool:
-    """Tell whether the plan may be followed."""
+    """Return whether the plan may be followed."""
     if not found.lines and found.keep > 0:
         return True
 
@@ -102,7 +112,8 @@ def _cost(wanted: Wanted, held: Held, found: Plan) -> float:
     if not found.lines:
         return appended
 
-    branch = found.keep > 0  # of the same conversation, whose older branch hardly anybody asks for again
+    # A client that branches off its own conversation hardly ever comes back to the older branch.
+    branch = found.keep > 0
     loss = 0.0 if branch else _APPENDED * found.lost + (_OPEN_CALL if held.pending else 0.0)
     if held.owner.session and wanted.client.session not in {"", held.owner.session}:
         loss = max(loss, _ANOTHER_SESSION)

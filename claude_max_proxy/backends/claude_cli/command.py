@@ -1,6 +1,6 @@
-"""How the CLI is found, and the arguments and environment it is run with.
+"""How the CLI is found, and the arguments and the environment it is run with.
 
-Nothing that a client wrote stands in either, but for a model's name, which is checked.
+Neither contains anything that a client wrote, except a model's name, which is checked.
 """
 
 from __future__ import annotations
@@ -9,21 +9,24 @@ import importlib.util
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from claude_max_proxy import Agent, BackendUnavailable, NotFound
+from claude_max_proxy import Agent, NotFound, formats
+from claude_max_proxy.backends.claude_cli.advice import how_to_install
+from claude_max_proxy.backends.claude_cli.directory import private_directory
 from claude_max_proxy.backends.claude_cli.fence import NO_FENCE
-from claude_max_proxy.backends.claude_cli.kind import Kind
+from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
+from claude_max_proxy.errors import BackendUnavailable
 
 
-# The CLI asks for the tools of a server that it does not know, so they take turns.
+# The CLI only asks for the tools of a server that is new to it, so these two names take turns.
 MCP_SERVERS = ("c", "d")
 
 _OURS = tuple(f"mcp__{server}" for server in MCP_SERVERS)
 
-# Each flag keeps something of the machine, or of the CLI's own, out of the conversation.
+# Besides setting the format, these flags keep what belongs to the machine or to the CLI out of the
+# conversation.
 ARGUMENTS = (
     "-p",
     *("--input-format", "stream-json"),
@@ -35,17 +38,17 @@ ARGUMENTS = (
     "--disable-slash-commands",
 )
 
-# Newer CLIs would let other sessions of the user's speak to ours.
+# Newer CLIs would let the user's other sessions send messages to ours.
 _APART = '{"crossSessionInbound":"refuse"}'
-# With a tool named Bash, even the client's own, newer CLIs would tell the model how to sign commits.
+# If a tool is named Bash, even a client's, newer CLIs would tell the model how to sign commits.
 _OWN_SETTINGS = (
     '{"attribution":{"commit":"","pr":""},"includeCoAuthoredBy":false,"crossSessionInbound":"refuse"}'
 )
 
-# Set in every child, above anything inherited.
+# Set in every child; these override what is inherited.
 SEALED = {
-    "BUN_GC_TIMER_DISABLE": "1",  # an idle process need not collect what it does not make
-    # With a tool named Agent, even the client's own, the CLI would tell the model of its own agents.
+    "BUN_GC_TIMER_DISABLE": "1",  # an idle process makes no garbage, so it needs no timer to collect it
+    # If a tool is named Agent, even a client's, the CLI would tell the model about its own agents.
     "CLAUDE_AGENT_SDK_DISABLE_BUILTIN_AGENTS": "1",
     "CLAUDE_AGENT_SDK_MCP_NO_PREFIX": "1",
     "CLAUDE_CODE_DISABLE_ATTACHMENTS": "1",
@@ -53,8 +56,8 @@ SEALED = {
     "CLAUDE_CODE_DISABLE_CLAUDE_MDS": "1",
     "CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1",
     "CLAUDE_CODE_DISABLE_NONSTREAMING_FALLBACK": "1",
-    "CLAUDE_CODE_MAX_RETRIES": "0",  # with the line above: what was streamed is never said twice
-    # A refusal is the model's answer: not asked again, and never of another model.
+    "CLAUDE_CODE_MAX_RETRIES": "0",  # together with the line above: nothing is ever streamed twice
+    # A refusal is the model's answer: the CLI must not ask again, nor ask another model.
     "CLAUDE_CODE_DISABLE_REFUSAL_FALLBACK": "1",
     "CLAUDE_CODE_DISABLE_REFUSAL_RETRY": "1",
     "CLAUDE_CODE_NO_MODEL_FALLBACK": "1",
@@ -63,11 +66,11 @@ SEALED = {
     **NO_FENCE,
     "DISABLE_AUTO_COMPACT": "1",
     "ENABLE_TOOL_SEARCH": "false",
-    # Beyond it, the CLI lets the provider count a result that holds images, and cuts it off.
+    # Above this limit, the CLI lets the provider count the tokens of a result with images, and cuts it off.
     "MAX_MCP_OUTPUT_TOKENS": "1000000000",
 }
 
-# What an agent is not sealed from, and what only one that may read its own settings is not.
+# Variables of SEALED that are not set for an agent, and those not set for an agent that may read settings.
 _AGENTS_NEED = frozenset({"CLAUDE_AGENT_SDK_DISABLE_BUILTIN_AGENTS"})
 _SETTINGS_NEED = frozenset({"CLAUDE_CODE_DISABLE_CLAUDE_MDS"})
 _SEALED_AGENT = Agent((), "")
@@ -113,16 +116,14 @@ _INHERITED = frozenset(
 )
 _INHERITED_PREFIXES = ("ANTHROPIC_", "LC_")
 _MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@/\[\]-]{0,127}")
-_INSTALL = (
-    "install it with `npm install -g @anthropic-ai/claude-code` or "
-    "`pip install 'claude-max-proxy[cli]'`, or name it in [backends.claude] command"
-)
 
 
 def find_command(command: str | list[str]) -> list[str]:
-    """Find the CLI: as configured, on ``PATH``, or in the ``claude-agent-sdk`` package.
+    """Return the command with the program's full path.
 
-    Raises :class:`BackendUnavailable` that says how to install it.
+    The program is looked for as configured, on ``PATH`` and, for the default ``claude``, in the
+    ``claude-agent-sdk`` package. Raises :class:`BackendUnavailable`, which says how to install it, if it is
+    in none of these places.
     """
     words = [command] if isinstance(command, str) else command
     if not words:
@@ -132,15 +133,20 @@ def find_command(command: str | list[str]) -> list[str]:
     if program is None and words == ["claude"]:
         program = _bundled()
     if program is None:
-        raise BackendUnavailable(f"the Claude Code CLI {words[0]!r} was not found; {_INSTALL}")
+        raise BackendUnavailable(f"the Claude Code CLI {words[0]!r} was not found; {how_to_install()}")
 
     return [program, *words[1:]]
 
 
-def arguments(command: list[str], kind: Kind) -> list[str]:
-    """Return the whole argument list for a process of this kind."""
+def arguments(command: list[str], kind: ProcessKind) -> list[str]:
+    """Return the whole argument list for a process of this kind.
+
+    Raises :class:`NotFound` for text that cannot be a model's name.
+    """
     if not _MODEL.fullmatch(kind.model):
-        raise NotFound(f"{kind.model!r} cannot be a model's name", param="model", code="model_not_found")
+        raise NotFound(
+            f"{formats.shown(kind.model)} cannot be a model's name", param="model", code="model_not_found"
+        )
 
     agent = kind.agent or _SEALED_AGENT
     return [
@@ -158,7 +164,11 @@ def arguments(command: list[str], kind: Kind) -> list[str]:
 def environment(
     inherited: Mapping[str, str], own: Mapping[str, str], agent: Agent | None = None
 ) -> dict[str, str]:
-    """Return the child's environment: an allow-list of ours, what seals it, and ``own`` last."""
+    """Return the child's environment.
+
+    It consists of the ``inherited`` variables that are on our allow-list, of those in ``SEALED``, and of
+    ``own``; later ones override earlier ones.
+    """
     allowed = {
         name: value
         for name, value in inherited.items()
@@ -169,10 +179,10 @@ def environment(
     return {**allowed, **sealed, **own}
 
 
-def working_directory(kind: Kind) -> Path:
+def working_directory(kind: ProcessKind) -> Path:
     """Return the directory that a process of this kind works in.
 
-    Raises :class:`BackendUnavailable` for an agent's directory that does not exist.
+    Raises :class:`BackendUnavailable` for an agent's directory that does not exist, or if none can be made.
     """
     if kind.agent is None:
         return private_directory()
@@ -183,27 +193,15 @@ def working_directory(kind: Kind) -> Path:
     return directory
 
 
-def private_directory() -> Path:
-    """Make an empty directory that only we can use, for the CLI to run in, if it is not there already.
-
-    Its path is the same for every start, since the CLI may tell it to the model, and a prompt that changes
-    misses the provider's cache. If somebody else holds that path, a random one is made instead.
-    """
-    owner = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
-    path = Path(tempfile.gettempdir()) / f"claude-max-proxy-{owner}"
-    try:
-        path.mkdir(mode=0o700, exist_ok=True)
-        status = path.lstat()
-        ours = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
-        if ours and (os.name != "posix" or (status.st_uid == owner and not status.st_mode & 0o077)):
-            return path
-    except OSError:  # not ours to use
-        pass
-    return Path(tempfile.mkdtemp(prefix="claude-max-proxy-"))
+def with_temporary(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environment`` with a ``TMPDIR`` that exists, if its own does not: the CLI needs one."""
+    own = environment.get("TMPDIR", "")
+    usable = os.access(own, os.W_OK | os.X_OK) and Path(own).is_dir() if own else True
+    return {**environment} if usable else {**environment, "TMPDIR": str(private_directory().parent)}
 
 
 def _bundled() -> str | None:
-    """Find the native binary that the ``claude-agent-sdk`` package carries."""
+    """Return the path of the native binary inside the ``claude-agent-sdk`` package, if it is installed."""
     spec = importlib.util.find_spec("claude_agent_sdk")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         name = "claude.exe" if os.name == "nt" else "claude"

@@ -1,23 +1,24 @@
-"""One process and the conversation in it: bound, taken back, appended to, asked, and asked again."""
+"""One process and the conversation in it: binds it, takes it back, appends to it, and asks in it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import uuid
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from claude_max_proxy import Events, Finished, Message, ProxyError, Request, distinct_ids
+from claude_max_proxy import Events, Message, ProxyError, Request, formats
+from claude_max_proxy.anthropic_messages import ToolNames, is_blank
 from claude_max_proxy.backends.claude_cli import protocol
 from claude_max_proxy.backends.claude_cli.accepted_schema import accepted
-from claude_max_proxy.backends.claude_cli.answering import Answer
-from claude_max_proxy.backends.claude_cli.channel import Channel, Learn
+from claude_max_proxy.backends.claude_cli.channel import Channel, Hear, Learn
 from claude_max_proxy.backends.claude_cli.command import MCP_SERVERS
 from claude_max_proxy.backends.claude_cli.fence import HOOKS, Fence
-from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
+from claude_max_proxy.backends.claude_cli.fingerprint import Bound
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.protocol import Initialized
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
@@ -26,21 +27,26 @@ from claude_max_proxy.backends.claude_cli.transcript import Entry, Plan, entry
 from claude_max_proxy.backends.claude_cli.translation import beginning, history_lines, user_line
 from claude_max_proxy.backends.claude_cli.tuning import Tuning
 from claude_max_proxy.backends.claude_cli.turn import Turn
+from claude_max_proxy.backends.claude_cli.turn_reader import TurnReader
 from claude_max_proxy.backends.claude_cli.wear import Wear
-from claude_max_proxy.messages_api import ToolNames, is_blank
 
 
 logger = logging.getLogger(__name__)
 
 _SETTLE_TIMEOUT = 10.0
+_ESSENTIAL_ONLY = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC"  # with it, the CLI does not ask about the plan
 
 
 class Conversation:
-    """Speaks with one process, whose transcript is ``entries``, on top of what binds it, ``root``.
+    """Speaks with one process.
 
-    ``reusable`` says that its newest answer is what the client knows, and ``settled`` that its turn is over,
-    also for the CLI. ``pending`` maps the tool calls that wait for results, by the ids that the client knows,
-    to the upstream's. Only a ``movable`` one can be taken back. What is said of models goes to ``learn``.
+    - ``root``: the digest of what binds the process, such as its instructions; ``bound`` has its parts.
+    - ``entries``: the process's transcript, message by message.
+    - ``reusable``: the newest answer is in the transcript as the client knows it.
+    - ``settled``: the newest turn is over, also for the CLI.
+    - ``pending``: maps the ids of the tool calls that wait for results, as the client knows them, to the
+      upstream's ids.
+    - ``movable``: the transcript can be taken back.
     """
 
     def __init__(
@@ -51,11 +57,13 @@ class Conversation:
         root: bytes = b"",
         *,
         movable: bool = False,
+        bound: Bound = Bound(),  # noqa: B008  # it never changes
     ) -> None:
-        """Take a process that nobody has spoken to."""
+        """Take a process that nobody has spoken to; ``learn`` is called with what it says about models."""
         self.process = process
         self.root = root
         self.movable = movable
+        self.bound = bound
         self.entries: list[Entry] = []
         self.wear = Wear(process.pid)
         self.reusable = False
@@ -72,12 +80,19 @@ class Conversation:
         self._asked: int | None = None
         self._ending = False
 
+    def report_limits(self, hear: Hear) -> None:
+        """Call ``hear`` with whatever the CLI says about the plan's usage limit from now on."""
+        self._channel.hear = hear
+
     async def bind(self, request: Request) -> Initialized:
-        """Tell the process who it is: instructions, schema, the first tools. Once per process."""
+        """Tell the process its instructions, its answer schema and the first tools. Once per process.
+
+        Returns what the CLI says about its models and its login.
+        """
         await self._channel.rehearsed()
         self._serve(request)
         system = [] if is_blank(request.system) else [request.system]
-        # An agent keeps the CLI's own instructions, and the client's come after them.
+        # An agent keeps the CLI's own instructions; the client's come after them.
         field = "appendSystemPrompt" if request.agent else "systemPrompt"
         fields: dict[str, Any] = {field: request.system if request.agent else system}
         if request.tools:
@@ -92,10 +107,20 @@ class Conversation:
             await self.process.send(beginning())
         return protocol.decode_initialized(response.response)
 
-    async def follow(self, plan: Plan, request: Request, model: str) -> Message:
-        """Go to where the request goes on, append what is missing, and return its last message, to be asked.
+    async def plan_usage(self) -> protocol.PlanUsage:
+        """Return what the provider says about the plan, which the CLI asks it for.
 
-        ``model`` is the full name of the process's.
+        The process must not be used for anything else afterwards: it may now send what is not essential.
+        """
+        await self._channel.control("apply_flag_settings", settings={"env": {_ESSENTIAL_ONLY: ""}})
+        response = await self._channel.control("get_usage", skip_behaviors=True)
+        return protocol.decode_usage(response.response)
+
+    async def follow(self, plan: Plan, request: Request, model: str) -> Message:
+        """Bring the transcript to where the request goes on, and return the message that is to be asked.
+
+        What is not part of the request is taken back, and what is missing is appended. The message that is
+        returned is the request's last one. ``model`` is the full name of the process's model.
         """
         self._asked = None
         if plan.lines:
@@ -103,12 +128,15 @@ class Conversation:
         self._serve(request)
         if not self._known.issuperset(self._names.client):
             await self._add_tools()
-        messages = distinct_ids(request.messages, normal_id)
+        messages = formats.tool_ids.distinct(request.messages, formats.tool_ids.plain)
         await self.replay(messages[plan.start : -1], model)
         return messages[-1]
 
     async def replay(self, messages: Sequence[Message], model: str) -> None:
-        """Append history without asking ``model``. The CLI queues user lines, so each is waited for."""
+        """Append messages to the transcript without asking the model, whose full name is ``model``.
+
+        The CLI queues user messages, so each of them is waited for.
+        """
         for message in messages:
             name = str(uuid.uuid4())
             line = history_lines(message, self._names, model, name)
@@ -119,8 +147,14 @@ class Conversation:
                 await self._channel.appended()
             self._append(message, name if message.role == "user" else "")
 
-    async def ask(self, message: Message, turn: Turn, tuning: Tuning, limit: int | None = None) -> Events:
-        """Ask, and return the answer's events; the model can answer with ``limit`` tokens at most."""
+    def ask(self, message: Message, turn: Turn, tuning: Tuning, limit: int | None = None) -> Events:
+        """Return the events of the answer to ``message``, which is sent when the first event is awaited.
+
+        ``limit`` is the largest number of tokens that the model can answer with, if that is known.
+        """
+        return self._events(partial(self._ask, message, tuning), turn, tuning.max_tokens or limit)
+
+    async def _ask(self, message: Message, tuning: Tuning) -> None:
         settings = self._tune(tuning)
         self._began_with = tuning
         self.wear.use()
@@ -130,13 +164,12 @@ class Conversation:
         name = str(uuid.uuid4())
         self._append(message, name)
         await self.process.send(settings + user_line(message, self._names, ask=True, name=name))
-        async for event in self._answer(turn, tuning.max_tokens or limit):
-            yield event
+        self._begin()
 
     async def waits_for_results(self, request: Request, tuning: Tuning) -> bool:
-        """Tell whether every open call can be answered, and the turn can go on as it is asked now.
+        """Return whether the CLI waits for the result of every open call, and can go on as the request asks.
 
-        In the middle of a turn the CLI learns of no further tools.
+        It cannot if the request has new tools, or settings that the CLI only accepts between turns.
         """
         if not (tuning.may_follow(self._began_with) and self._known.issuperset(names_of(request).client)):
             return False
@@ -146,27 +179,33 @@ class Conversation:
         except ProxyError:
             return False
 
-    async def resume(
+    def resume(
         self, plan: Plan, request: Request, turn: Turn, tuning: Tuning, limit: int | None = None
     ) -> Events:
-        """Hand over the results that the open calls wait for, by the upstream's ids, and go on."""
-        results = plan.results or {}
+        """Return the events of what follows the results that the open calls wait for.
+
+        ``plan.results`` are the results by the upstream's ids of the calls; they are sent when the first
+        event is awaited. ``limit`` is as in :meth:`ask`.
+        """
         self._serve(request)
+        return self._events(partial(self._resume, plan, request, tuning), turn, tuning.max_tokens or limit)
+
+    async def _resume(self, plan: Plan, request: Request, tuning: Tuning) -> None:
+        results = plan.results or {}
         settings = self._tune(tuning, self._began_with)
         self.pending, self._channel.over, self._ending = {}, False, False
         for message in request.messages[plan.start :]:
             self._append(message)
         answers = [self._channel.returned(tool_use_id, result) for tool_use_id, result in results.items()]
         await self.process.send(settings + b"".join(answers))
-        async for event in self._answer(turn, tuning.max_tokens or limit):
-            yield event
+        self._begin()
 
     def answered(self, message: Message) -> None:
-        """Take the answer, as the client heard it, into the transcript."""
+        """Append the answer, as the client received it, to our record of the transcript."""
         self._append(message)
 
     async def settle(self) -> bool:
-        """After an ordinary answer, wait until the CLI is ready for the next; say whether it is."""
+        """Wait, after an ordinary answer, until the CLI is ready for the next one; return whether it is."""
         try:
             async for line in self._channel.read(_SETTLE_TIMEOUT, "waiting for the end of the turn"):
                 if line.type == "result":
@@ -182,9 +221,10 @@ class Conversation:
         return self._asked is not None and self.movable and self.process.alive and not self.process.killed
 
     def recover(self) -> Coroutine[Any, Any, bool]:
-        """Take back the newest question with all that came of it, wherever the CLI is with it.
+        """Take back the newest question and all that came after it, however far the CLI is with its answer.
 
-        The transcript is at once what it will be; what this returns says later whether that came true.
+        ``entries`` changes at once. The coroutine that this returns does the work, and returns whether it
+        succeeded.
         """
         assert self._asked is not None
         return self._recover(self._cut(self._asked))
@@ -196,7 +236,7 @@ class Conversation:
         self.entries.append(entry(before, message, name))
 
     def _serve(self, request: Request) -> None:
-        """Take the request's tools as those that the CLI may be told of, and that it needs."""
+        """Make the request's tools the ones that the CLI is told when it asks, and that it must have."""
         self._names = names_of(request)
         self._channel.tools = listed(request, self._names)
         self._needed = dict(self._names.client)
@@ -204,7 +244,7 @@ class Conversation:
             self._needed[STRUCTURED_OUTPUT] = STRUCTURED_OUTPUT
 
     async def _add_tools(self) -> None:
-        """Let the CLI ask for this request's tools, as it does only of a server that it does not know."""
+        """Make the CLI ask for this request's tools, which it only does for a server that is new to it."""
         self._servers += 1
         server = MCP_SERVERS[self._servers % len(MCP_SERVERS)]
         self._channel.listed = False
@@ -213,14 +253,14 @@ class Conversation:
         self._known = set(self._names.client)
 
     def _cut(self, keep: int) -> list[str]:
-        """Leave the first ``keep`` entries, and return the lines to take back for that, the newest first."""
+        """Drop all entries but the first ``keep``; return the lines to take back for that, newest first."""
         lines = [entry.line for entry in reversed(self.entries[keep:]) if entry.line]
         del self.entries[keep:]
         self.pending = {}
         return lines
 
     async def _take_back(self, lines: Sequence[str]) -> None:
-        """Take back the ``lines``; raise if that did not work."""
+        """Take back the ``lines``. Raises a ``ProxyError`` if that did not work."""
         await self._channel.rewind(lines)
         self.settled = True
 
@@ -228,26 +268,27 @@ class Conversation:
         try:
             async with asyncio.timeout(_SETTLE_TIMEOUT):
                 if self._ending and not self._channel.over:
-                    await self.settle()  # interrupted at its end, a CLI was seen to crash
+                    await self.settle()  # a CLI that was interrupted at the end of a turn was seen to crash
                 await self._take_back(lines)
         except (ProxyError, TimeoutError) as error:
-            logger.info("a used process is not used again: %s", error)
+            logger.info("a used process is not used again: %s", getattr(error, "logged", error))
             return False
         return True
 
-    async def _answer(self, turn: Turn, limit: int | None) -> Events:
+    def _events(self, ask: Callable[[], Awaitable[None]], turn: Turn, limit: int | None) -> Events:
+        reader = TurnReader(self._channel, turn, self._needed, self._settings)
+        self.process.overrun.meant = turn.goes_on
+        if self.movable:
+            reader.guard(Fence(limit, closes=not turn.goes_on))
+        return reader.events(ask, partial(self._finish, turn))
+
+    def _begin(self) -> None:
+        """Note that an answer is on its way."""
         self.reusable = self.settled = False
         self.process.fenced = False
-        answer = Answer(self._channel, turn, self._needed, self._settings)
-        if self.movable:
-            answer.guard(Fence(limit, closes=not turn.goes_on))
-        async for event in answer.events():
-            if isinstance(event, Finished):
-                self._finish(turn)
-            yield event
 
     def _finish(self, turn: Turn) -> None:
-        """Note what is known before whoever hears of the end asks for more."""
+        """Record how the turn ended; this comes before the client learns of the end and can ask again."""
         self._ending = True
         self.settled = self._channel.over
         self.reusable = turn.reason in {"stop", "tool_calls"} and not (turn.stray or turn.silent)
@@ -255,8 +296,12 @@ class Conversation:
             self.pending, self.settled = dict(turn.ids), True
 
     def _tune(self, tuning: Tuning, before: Tuning | None = None) -> bytes:
-        """Write the change of settings, nothing if there is none. The CLI takes it before what follows."""
-        if self.movable and self._known and "tools" not in tuning.body:  # those of a request before
+        """Return the line that changes the settings, or nothing if they stay the same.
+
+        The CLI applies it before it reads the lines after it.
+        """
+        # Without this, a request without tools would be sent with those of the request before.
+        if self.movable and self._known and "tools" not in tuning.body:
             tuning = msgspec.structs.replace(tuning, body={**tuning.body, "tools": []})
         if tuning == self._tuning and not self._channel.fenced:
             return b""

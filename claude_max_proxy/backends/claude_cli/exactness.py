@@ -1,7 +1,8 @@
-"""What the CLI cannot hand on as it is, since it reads JSON as JavaScript does. Pure.
+"""Finds what the CLI cannot pass on unchanged because it reads JSON as JavaScript does. Pure.
 
-There every number is a double, so that whole ones beyond 2^53 are rounded, and members of an object that are
-named by whole numbers come first, in their order. Nothing can be done about it, but the client is told.
+In JavaScript every number is a double, so whole numbers beyond 2^53 are rounded. And the members of an object
+whose names are whole numbers come before all others, in numerical order. The proxy cannot prevent this, but
+it tells the client.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from claude_max_proxy import Request, ToolCall
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-# Most JSON holds neither, which is seen faster than by looking at each value.
+# Most JSON contains neither; this finds that out faster than looking at each value does.
 _SUSPECT = re.compile(rb'[:,\[\s-]\d{16}|"\d+"\s*:|^\d')
 _LARGEST_INDEX = 2**32 - 2
+_LONGEST_INDEX = len(str(_LARGEST_INDEX))
 
 
 def inexact(request: Request) -> list[str]:
-    """Name what of a request's tools, schema and tool calls reaches the model changed."""
+    """Return what changes in the request's tools, schema and tool calls on the way to the model, by name."""
     found: dict[str, None] = {}
     for index, tool in enumerate(request.tools):
         found |= _named(tool.path or f"tools[{index}]", [tool.parameters, tool.fields])
@@ -60,15 +62,14 @@ def _changes(value: Any) -> Iterator[str]:
 
 
 def _rank(name: str) -> tuple[int, int]:
-    """Return a member's place: those that are named like an index of an array come first, by number."""
-    index = (
-        name.isascii() and name.isdigit() and (name == "0" or name[0] != "0") and int(name) <= _LARGEST_INDEX
-    )
+    """Return a key to sort members by: those named like an index of an array come first, by number."""
+    digits = len(name) <= _LONGEST_INDEX and name.isascii() and name.isdigit()
+    index = digits and (name == "0" or name[0] != "0") and int(name) <= _LARGEST_INDEX
     return (0, int(name)) if index else (1, 0)
 
 
 def _rounded(number: int) -> bool:
-    """Tell whether the shortest digits of the nearest double, which JavaScript writes, say another number."""
+    """Return whether JavaScript, which writes the nearest double's shortest digits, changes the number."""
     try:
         return Decimal(repr(float(number))) != number
     except OverflowError:

@@ -1,38 +1,51 @@
-"""What the CLI reports as failed, as an error of whose fault it is. Pure.
+"""Turns a failure that the CLI reports into an error that says whose fault it is. Pure.
 
-The CLI reports every failure as a ``result`` of subtype "success" with ``is_error``, the upstream's status
-where there was one, and prose. Served as content it would be an answer with an error message in it.
+The CLI reports every failure as a ``result`` of subtype "success" with ``is_error`` set, the upstream's
+status if there was one, and a sentence for humans. If that were passed on as content, the client would take
+the error message for the model's answer.
 """
 
 from __future__ import annotations
 
 import math
 
-from claude_max_proxy import (
+from claude_max_proxy import NotFound, ProxyError, RateLimited, UsageLimitReached
+from claude_max_proxy.backends.claude_cli.protocol import Line, RateLimitInfo
+from claude_max_proxy.errors import (
     ContextLengthExceeded,
-    NotFound,
     NotLoggedIn,
     Overloaded,
-    ProxyError,
-    RateLimited,
     UpstreamFailed,
     UpstreamRefused,
-    UsageLimitReached,
 )
-from claude_max_proxy.backends.claude_cli.protocol import Line, RateLimitInfo
 
 
-LOGIN = "run `claude auth login` as the user who runs the proxy, or set CLAUDE_CODE_OAUTH_TOKEN"
+_LONGEST = 1000  # characters
 _OVERLOADED = frozenset({503, 529})
 _AUTHENTICATION = frozenset({401, 403})
 
 
 def failure(result: Line, limit: RateLimitInfo | None, now: float) -> ProxyError:
-    """Classify a failed result; ``limit`` is the newest rate limit event, ``now`` seconds since the epoch."""
-    status, text = result.api_error_status, result.result.strip() or "no reason was given"
+    """Return the error for a failed result.
+
+    ``limit`` is the newest rate limit event, if there was one; ``now`` is the time in seconds since the
+    epoch. The message contains the provider's words, which may repeat the question. Only the client is shown
+    them; the log gets another text.
+    """
+    status = result.api_error_status
+    if status is None and "not logged in" in result.result.lower():
+        return NotLoggedIn("Not logged in")
+
+    error = _classified(result, limit, now)
+    error.logged = f"the provider answered {status or 'with an error of no status'}"
+    return error
+
+
+def _classified(result: Line, limit: RateLimitInfo | None, now: float) -> ProxyError:
+    status, text = result.api_error_status, result.result.strip()[:_LONGEST] or "no reason was given"
     lower = text.lower()
-    if status in _AUTHENTICATION or (status is None and "not logged in" in lower):
-        return NotLoggedIn(f"Claude Code is not logged in, or its login was refused ({text}); {LOGIN}")
+    if status in _AUTHENTICATION:
+        return NotLoggedIn(f"the provider refused the login of Claude Code ({text})")
     if "prompt is too long" in lower:
         return ContextLengthExceeded(_too_long(text), param="messages")
     if status == 429:
@@ -58,6 +71,6 @@ def _limited(text: str, limit: RateLimitInfo | None, now: float) -> ProxyError:
 
 
 def _too_long(text: str) -> str:
-    """Say it in the provider's own words, which clients look for; the CLI leaves the numbers out."""
+    """Return the message in the provider's own words, which clients look for; the CLI omits the numbers."""
     detail = text.lower().partition("prompt is too long")[2].strip(" .:·")
     return f"prompt is too long: {detail or 'the input does not fit the context window of the model'}"

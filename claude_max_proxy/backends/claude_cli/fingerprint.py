@@ -1,15 +1,15 @@
-"""What a conversation is, as a short value: equal exactly when everything that shaped it is equal. Pure.
+"""Digests of conversations: two are equal exactly when everything that shaped the conversations is. Pure.
 
-It is made of meaning, not of bytes, because clients hand answers back in their own way: they re-serialise
-arguments, strip tool ids to letters and digits, drop reasoning, join texts, and leave out white space that
-stood alone. What never reaches the model counts for nothing, and messages marked ephemeral are left out.
-Each message's digest includes all before it, so a prefix of a history has a value of its own.
+A digest is made of the meaning, not of the bytes, because clients send earlier answers back in their own way:
+they serialise arguments again, reduce tool ids to letters and digits, drop reasoning, join texts, and leave
+out texts of white space alone. What never reaches the model does not count, and neither do messages that are
+marked ephemeral. The digest of a message includes all messages before it, so every prefix of a history has
+its own digest.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,43 +26,71 @@ from claude_max_proxy import (
     Text,
     ToolCall,
     ToolResult,
+    formats,
 )
-from claude_max_proxy.backends.claude_cli.kind import Kind
-from claude_max_proxy.messages_api import is_blank
+from claude_max_proxy.anthropic_messages import is_blank
+from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
 
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-_NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]")
 
 
-def root(request: Request, kind: Kind) -> bytes:
-    """Digest what binds a process: what it is told before the first message, and cannot be told again.
+class Bound(msgspec.Struct, frozen=True):
+    """What a process is told before the first message and cannot be told again, as digests."""
 
-    The API gets tools in its body with each request, so they bind only an agent, which the CLI tells of them.
+    model: str = ""
+    agent: bytes = b""
+    instructions: bytes = b""
+    schema: bytes = b""
+    tools: bytes = b""
+
+
+def bound(request: Request, kind: ProcessKind) -> Bound:
+    """Digest what binds a process.
+
+    The body of each request to the API contains the tools, so they do not bind a process. Only an agent is
+    told of them by the CLI, at the beginning.
     """
-    bound = [kind, request.system, request.response_schema]
-    if request.agent is not None:
-        tools = [msgspec.structs.replace(tool, fields=_lasting(tool.fields)) for tool in request.tools]
-        bound += [tools, request.response_format]
-    return _digest(b"", bound)
+    schema = b"" if request.response_schema is None else _digest(b"", request.response_schema)
+    if request.agent is None:
+        return Bound(kind.model, b"", _digest(b"", request.system), schema)
+
+    tools = [msgspec.structs.replace(tool, fields=_lasting(tool.fields)) for tool in request.tools]
+    told = _digest(b"", [tools, request.response_format])
+    return Bound(kind.model, _digest(b"", kind.agent), _digest(b"", request.system), schema, told)
+
+
+def root(request: Request, kind: ProcessKind) -> bytes:
+    """Return the digest of all that binds a process."""
+    return root_of(bound(request, kind))
+
+
+def root_of(bound: Bound) -> bytes:
+    """Return the digest of all that binds a process, from its parts."""
+    return _digest(b"", [bound.model, bound.agent, bound.instructions, bound.schema, bound.tools])
 
 
 def extend(digest: bytes, messages: Sequence[Message]) -> bytes:
     """Digest ``messages`` on top of everything before them."""
     for message in messages:
         if lasts(message):
-            digest = _digest(digest, [message.role, _content(message)])
+            digest = follow(digest, mark(message))
     return digest
 
 
+def mark(message: Message) -> bytes:
+    """Digest one message alone."""
+    return _digest(b"", [message.role, _content(message)])
+
+
+def follow(digest: bytes, mark: bytes) -> bytes:
+    """Return the digest of a message, given its mark, on top of everything before it."""
+    return hashlib.blake2b(digest + mark, digest_size=32).digest()
+
+
 def lasts(message: Message) -> bool:
-    """Tell whether a message is part of what a conversation is."""
+    """Return whether a message counts: it says something to the model and is not marked ephemeral."""
     return any(_content(message)) and not message.ephemeral
-
-
-def normal_id(call_id: str) -> str:
-    """A tool call's id as every client keeps it and every upstream takes it: its letters and digits."""
-    return _NOT_ALPHANUMERIC.sub("", call_id) or hashlib.blake2b(call_id.encode(), digest_size=8).hexdigest()
 
 
 def _digest(before: bytes, value: Any) -> bytes:
@@ -70,7 +98,7 @@ def _digest(before: bytes, value: Any) -> bytes:
 
 
 def _lasting(fields: dict[str, Any]) -> dict[str, Any]:
-    """Leave out marks of the prompt cache, which may move and mean nothing."""
+    """Return the fields without marks for the prompt cache, which clients move and which mean nothing."""
     return {name: value for name, value in fields.items() if name != "cache_control"}
 
 
@@ -103,10 +131,10 @@ def _meaning(part: Part) -> list[Any]:
         case File():
             return ["file", part.media_type, part.data, part.name, part.url]
         case ToolCall():
-            return ["call", normal_id(part.id), part.name, _arguments(part.arguments)]
+            return ["call", formats.tool_ids.plain(part.id), part.name, _arguments(part.arguments)]
         case ToolResult():
             inner = [_meaning(piece) for piece in part.parts if not _is_blank(piece)]
-            return ["result", normal_id(part.id), inner, part.is_error]
+            return ["result", formats.tool_ids.plain(part.id), inner, part.is_error]
         case Reasoning():
             return ["reasoning"]
 

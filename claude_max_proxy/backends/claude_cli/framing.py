@@ -1,12 +1,12 @@
-"""Lines out of bytes, bounded. Pure."""
+"""Splits a stream of bytes into lines of a bounded length. Pure."""
 
 from __future__ import annotations
 
 
 class LineFramer:
-    """Collects bytes, cut anywhere, into whole lines.
+    """Joins chunks of bytes, which may be cut anywhere, into whole lines.
 
-    A line longer than ``limit`` bytes raises :class:`ValueError`: nothing bounded can be made of it.
+    The rest of a line that is not complete may have ``limit`` bytes.
     """
 
     def __init__(self, limit: int) -> None:
@@ -16,7 +16,10 @@ class LineFramer:
         self._size = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Take more bytes; give the lines they complete, without their ends."""
+        """Take more bytes; return the lines that they complete, without line ends and without empty lines.
+
+        Raises :class:`ValueError` when an incomplete line is longer than the limit.
+        """
         *whole, rest = chunk.split(b"\n")
         if whole and self._pieces:
             whole[0] = b"".join((*self._pieces, whole[0]))

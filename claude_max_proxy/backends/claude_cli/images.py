@@ -1,13 +1,13 @@
-"""Whether the CLI passes an image of a tool's result on as it is, by its size. Pure.
+"""Predicts from its size whether the CLI passes an image in a tool's result on unchanged. Pure.
 
-The CLI makes larger ones smaller, and other bytes of them. What it lets pass was measured with 2.1.197 and
-2.1.331; the newer counts squares of 28 pixels, as the provider does.
+The CLI scales larger images down, and encodes them again. The limits were measured with versions 2.1.197 and
+2.1.331; the newer version counts squares of 28 by 28 pixels, as the provider does.
 """
 
 from __future__ import annotations
 
 import binascii
-from struct import error as StructError  # noqa: N812  # which it is
+from struct import error as StructError  # noqa: N812  # it is a class
 from struct import unpack_from
 
 from claude_max_proxy import Image
@@ -17,25 +17,25 @@ _MAX_BYTES = 500_000
 _MAX_SIDE = 2000
 _SQUARE = 28
 _MAX_SQUARES = 4750
-# The frames of a JPEG that say how large it is: all of SOF0 to SOF15 but those that are something else.
+# The markers of a JPEG's frames, which say how large it is: SOF0 to SOF15, except three with other meanings.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 def passes_unchanged(image: Image) -> bool:
-    """Tell whether the CLI leaves an inline image alone."""
+    """Return whether the CLI leaves an image unchanged; ``False`` for one that is only linked to."""
     if image.url or len(image.data) > _MAX_BYTES * 4 // 3:
         return False
 
     try:
         width, height = _size(binascii.a2b_base64(image.data))
-    except ValueError:  # also of what is cut off
+    except ValueError:  # also raised for an image that is cut off
         return False
     squares = -(-width // _SQUARE) * -(-height // _SQUARE)
     return 0 < width <= _MAX_SIDE and 0 < height <= _MAX_SIDE and squares <= _MAX_SQUARES
 
 
 def _size(image: bytes) -> tuple[int, int]:
-    """Read width and height in pixels; raise :class:`ValueError` for what is none of the four kinds."""
+    """Return width and height in pixels. Raises :class:`ValueError` unless it is PNG, GIF, JPEG or WebP."""
     if image.startswith(b"\x89PNG"):
         return _pair(">II", image, 16)
     if image.startswith(b"GIF8"):

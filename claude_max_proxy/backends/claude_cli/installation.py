@@ -1,4 +1,4 @@
-"""What is known of the installed CLI: where it is, its version, its login, and what its models can do."""
+"""What is known about the installed CLI: where it is, its version, its login, and what its models can do."""
 
 from __future__ import annotations
 
@@ -7,49 +7,70 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import BackendUnavailable, ModelInfo
+from claude_max_proxy.anthropic_messages import Abilities, abilities_of
+from claude_max_proxy.backend import ModelInfo
 from claude_max_proxy.backends.claude_cli.protocol import (
     Account,
     Initialized,
     ModelUsage,
     OfferedModel,
 )
-from claude_max_proxy.messages_api import Abilities, abilities_of
+from claude_max_proxy.errors import BackendUnavailable, NotLoggedIn
 
 
-# The oldest version that this proxy was seen to work with.
+# The oldest version with which this proxy was seen to work.
 OLDEST = (2, 1, 100)
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _CLAUDE_INPUT = ("text", "image")
-# What is asked of a model that nobody knows reaches it as it is; its provider can still refuse.
+# For a model that we do not know, all parameters are passed on as they are; the provider can still refuse
+# them.
 _UNKNOWN = Abilities("one", known=False)
 
 
 class Installation(msgspec.Struct):
-    """Learned at the start and from every answer; ``problem`` says why nothing can be answered."""
+    """What was learned at the start and from every answer.
+
+    ``problem`` says why nothing can be answered, ``how_to_log_in`` which shell command logs the CLI in.
+    """
 
     command: str = ""
+    how_to_log_in: str = ""
     version: str = ""
     login: str = ""
+    subscription: str = ""
     logged_in: bool | None = None
     problem: str = ""
     offered: dict[str, OfferedModel] = msgspec.field(default_factory=dict)
     usages: dict[str, ModelUsage] = msgspec.field(default_factory=dict)
 
     def learn_models(self, initialized: Initialized) -> None:
-        """Keep what an answer to ``initialize`` says."""
+        """Remember what an answer to ``initialize`` says."""
         self.offered.update({model.value: model for model in initialized.models})
         self.logged_in, self.login = _login(initialized.account)
+        self.subscription = initialized.account.subscription
+
+    def not_logged_in(self, error: NotLoggedIn) -> NotLoggedIn:
+        """Return the error with what to run."""
+        return NotLoggedIn(self.advised(error.message), logged=self.advised(error.logged))
+
+    def advised(self, problem: str) -> str:
+        """Say how to log in, after a problem that this solves."""
+        return f"{problem}. Run: {self.how_to_log_in}"
+
+    def works(self) -> None:
+        """Note that the CLI answers; if it was not logged in before, it is now."""
+        if self.logged_in is False:
+            self.logged_in, self.login = True, "logged in"
 
     def learn_usages(self, usages: dict[str, ModelUsage]) -> None:
-        """Keep what a result says of the models it used."""
+        """Remember what a result says about the models that were used."""
         for name, usage in usages.items():
             known = self.usages.setdefault(name, ModelUsage())
             known.context_window = usage.context_window or known.context_window
             known.max_output_tokens = usage.max_output_tokens or known.max_output_tokens
 
     def describe(self, model: str) -> ModelInfo:
-        """Say what is known of ``model``, an alias or a full name."""
+        """Return what is known about ``model``, an alias or a full name."""
         offered = self._offer(model)
         name = offered.resolved if offered else model
         usage = self.usages.get(name) or self.usages.get(name.removesuffix("[1m]"))
@@ -64,7 +85,10 @@ class Installation(msgspec.Struct):
         )
 
     def abilities(self, model: str) -> Abilities:
-        """Say what ``model`` takes; of one that our table does not know, what the CLI says counts."""
+        """Return which parameters ``model`` accepts.
+
+        For a model that is not in our table, this is what the CLI says.
+        """
         offered = self._offer(model)
         found = abilities_of(offered.resolved if offered else model) or _UNKNOWN
         if found.known or offered is None:
@@ -76,7 +100,7 @@ class Installation(msgspec.Struct):
         return msgspec.structs.replace(found, **changes)
 
     def health(self) -> dict[str, Any]:
-        """The facts that are known."""
+        """Return the facts that are known, for ``/health``."""
         facts = {"command": self.command, "version": self.version, "login": self.login}
         return {name: value for name, value in facts.items() if value}
 
@@ -89,9 +113,9 @@ class Installation(msgspec.Struct):
 
 
 def check_version(text: str) -> str:
-    """Find the version in what ``claude --version`` prints.
+    """Return the version in what ``claude --version`` printed.
 
-    Raises :class:`BackendUnavailable` for one that is too old, or for another program.
+    Raises :class:`BackendUnavailable` if it is too old or if the program is not the Claude Code CLI.
     """
     match = _VERSION.search(text)
     if match is None:

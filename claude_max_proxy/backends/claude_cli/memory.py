@@ -1,4 +1,4 @@
-"""How much memory processes take, and how much they may."""
+"""How much memory processes use, and how much they may use together."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from claude_max_proxy.backends.claude_cli.offspring import tree
+
 
 SIZE = r"(\d+(\.\d+)? ?([KMGT]i?)?B)?"
 _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
-# What is expected of a process that was not measured yet.
+# The memory, in bytes, that a process is assumed to use until it is measured.
 _EXPECTED = 180 * 1024**2
 
 
 def read_size(text: str) -> int | None:
-    """Return the bytes that a text like "2GB" says, ``None`` if it says none; units are powers of 1,024."""
+    """Return the number of bytes that a text like "2GB" stands for, or ``None`` if it is no size.
+
+    Units are powers of 1,024.
+    """
     match = re.fullmatch(SIZE, text)
     if match is None or not text:
         return None
@@ -25,36 +30,42 @@ def read_size(text: str) -> int | None:
 
 
 class MemoryBudget:
-    """What all processes of a pool may take together; without a limit it allows everything."""
+    """The memory that all processes of a pool may use together; without a limit it allows everything."""
 
     def __init__(self, limit: int | None) -> None:
-        """Allow ``limit`` bytes."""
+        """Allow ``limit`` bytes; ``None`` means no limit."""
         self.limit = limit
         self._sizes: dict[int, int] = {}
 
     def measure(self, pids: Collection[int]) -> None:
-        """Look at these processes, and forget all others. It takes a millisecond or two for each."""
-        self._sizes = {pid: proportional_memory(pid) for pid in pids}
+        """Measure these processes, including what they have started, and forget all others.
+
+        This takes a millisecond or two for each process.
+        """
+        self._sizes = {pid: sum(map(proportional_memory, tree(pid))) for pid in pids}
 
     def size(self, pid: int) -> int:
-        """Return what a process takes, or may be expected to."""
+        """Return how many bytes a process uses, an assumed size if it was not measured yet."""
         return self._sizes.get(pid) or _EXPECTED
 
     def allows(self, pids: Collection[int], more: int) -> bool:
-        """Tell whether there is room for ``more`` processes beside these; for the first there always is."""
+        """Return whether there is room for ``more`` processes in addition to these.
+
+        For the first process there always is.
+        """
         if self.limit is None or not pids:
             return True
         return sum(map(self.size, pids)) + more * _EXPECTED <= self.limit
 
     def excess(self, pids: Collection[int]) -> int:
-        """Return by how many bytes these are over the limit."""
+        """Return by how many bytes these processes exceed the limit, 0 if they do not."""
         return 0 if self.limit is None else max(sum(map(self.size, pids)) - self.limit, 0)
 
 
 def proportional_memory(pid: int) -> int:
-    """Return what a process takes in bytes, its part of what it shares counted by how many share it.
+    """Return a process's memory in bytes; memory shared by several processes is divided between them.
 
-    0 where the system does not tell, as elsewhere than on Linux.
+    Returns the resident memory where the kernel does not provide this, and 0 on systems other than Linux.
     """
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
@@ -65,7 +76,7 @@ def proportional_memory(pid: int) -> int:
 
 
 def resident_memory(pid: int) -> int:
-    """Return a process's resident memory in bytes, 0 where the system does not tell it in ``/proc``."""
+    """Return a process's resident memory in bytes, or 0 where the system has no ``/proc``."""
     try:
         pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
     except (OSError, IndexError):

@@ -1,4 +1,4 @@
-"""Brings a request to a process: a used one that is taken to where the request goes on, or a fresh one."""
+"""Brings a request to a process: a used one, brought to where the request goes on, or a fresh one."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from typing import Any, TypeVar, cast
 
 import msgspec
 
-from claude_max_proxy import Events, Message, ProxyError, Request
+from claude_max_proxy import Events, Message, ProxyError, Request, Tasks
+from claude_max_proxy.backends.claude_cli.channel import Hear
 from claude_max_proxy.backends.claude_cli.choice import Wanted
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
 from claude_max_proxy.backends.claude_cli.installation import Installation
 from claude_max_proxy.backends.claude_cli.pool import Pool
 from claude_max_proxy.backends.claude_cli.process import CliProcess
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.backends.claude_cli.traces import FAILED, OPEN_CALLS, REWIND_REFUSED
 from claude_max_proxy.backends.claude_cli.transcript import Plan
 from claude_max_proxy.backends.claude_cli.tuning import Tuning
 from claude_max_proxy.backends.claude_cli.turn import Turn
-from claude_max_proxy.tasks import Tasks
 
 
 logger = logging.getLogger(__name__)
@@ -29,7 +30,10 @@ _Made = TypeVar("_Made")
 
 
 class Opening:
-    """One backend's. What it does with a process it does to the end, also if the client leaves meanwhile."""
+    """Opens conversations for one backend.
+
+    Once it has begun to prepare a process, it finishes doing so, even if the client leaves meanwhile.
+    """
 
     def __init__(
         self,
@@ -38,37 +42,55 @@ class Opening:
         tasks: Tasks,
         installation: Installation,
         tune: Callable[[Request, str], Tuning],
+        hear: Hear,
     ) -> None:
-        """Take processes from ``pool``; ``tune`` says what a request asks of a model beyond its words."""
+        """Take processes from ``pool``; ``tune`` returns the settings that a request asks a model for.
+
+        ``hear`` is called with what the CLI says about the plan's usage limit.
+        """
         self._settings = settings
         self._pool = pool
         self._tasks = tasks
         self._installation = installation
         self._tune = tune
+        self._hear = hear
 
     async def open(self, request: Request, wanted: Wanted) -> tuple[Conversation, Events]:
-        """Return a conversation where the request is, and its answer; try the next where a process fails."""
-        began = time.monotonic()
+        """Return a conversation that is ready for the request, and the events of the answer.
+
+        If a used process fails while it is prepared, another one is tried.
+        """
+        began, refused = time.monotonic(), ""
         while True:
             obtained = await self._pool.obtain(wanted)
             queued = time.monotonic() - began
             if isinstance(obtained, CliProcess):
-                return await self._begin(obtained, wanted, request, queued)
+                why = refused or self._pool.traces.reason(wanted)
+                return await self._begin(obtained, wanted, request, queued, why)
             conversation, plan = obtained
-            if events := await self._go_on(conversation, plan, request, queued):
+            live = not plan.lines and plan.keep > 0
+            why = "" if live else refused or self._pool.traces.reason(wanted)
+            self._pool.traces.take(conversation.process.pid, goes_on=live)
+            if events := await self._go_on(conversation, plan, request, queued, why):
                 return conversation, events
+            refused = _why_not(plan)
 
     async def _go_on(
-        self, conversation: Conversation, plan: Plan, request: Request, queued: float
+        self, conversation: Conversation, plan: Plan, request: Request, queued: float, why: str
     ) -> Events | None:
-        """Go on in a process that was used before; end it and return ``None`` when that is not possible."""
+        """Go on in a process that was used before, and return the answer's events.
+
+        ``why`` says why that is not in place, and is empty if it is. If it is not possible, the process is
+        ended and ``None`` is returned.
+        """
         model = conversation.process.kind.model
         try:
             tuning = self._tune(request, model)
-        except ProxyError:  # the request's fault
+        except ProxyError:  # this is the request's fault, so the conversation stays as it is
             self._pool.park(conversation, request.client)
             raise
-        turn = Turn(request, live=not plan.lines and plan.keep > 0, queued=queued)
+        turn = Turn(request, live=not plan.lines and plan.keep > 0, queued=queued, replayed=why)
+        conversation.process.give(request.client.session)
         try:
             if plan.results is None:
                 following = conversation.follow(plan, request, self._full_name(model))
@@ -77,19 +99,25 @@ class Opening:
             waiting = conversation.waits_for_results(request, tuning)
             if await self._undisturbed(conversation, request, waiting):
                 return conversation.resume(plan, request, turn, tuning, self._longest(model))
-        except ProxyError as error:  # it died, or did not do as it was told
-            logger.info("a used process is not used again: %s", error.message)
+        except ProxyError as error:  # the process died, or did not do as it was told
+            logger.info("a used process is not used again: %s", error.logged)
         self._pool.discard(conversation.process)
         return None
 
     async def _begin(
-        self, process: CliProcess, wanted: Wanted, request: Request, queued: float
+        self, process: CliProcess, wanted: Wanted, request: Request, queued: float, why: str
     ) -> tuple[Conversation, Events]:
-        """Bind a process that nobody has spoken to, and bring it to where the request is."""
+        """Bind a process that nobody has spoken to, and replay the request's history in it."""
         model = wanted.kind.model
         conversation = Conversation(
-            process, self._settings, self._installation.learn_usages, wanted.root, movable=wanted.movable
+            process,
+            self._settings,
+            self._installation.learn_usages,
+            wanted.root,
+            movable=wanted.movable,
+            bound=wanted.bound,
         )
+        conversation.report_limits(self._hear)
         binding = self._bind(conversation, request)
         try:
             asked = await self._undisturbed(conversation, request, binding)
@@ -97,7 +125,8 @@ class Opening:
         except ProxyError:
             self._pool.discard(process)
             raise
-        turn = Turn(request, live=False, queued=queued)
+        turn = Turn(request, live=False, queued=queued, replayed=why)
+        process.give(request.client.session)
         return conversation, conversation.ask(asked, turn, tuning, self._longest(model))
 
     async def _bind(self, conversation: Conversation, request: Request) -> Message:
@@ -107,7 +136,10 @@ class Opening:
     async def _undisturbed(
         self, conversation: Conversation, request: Request, work: Coroutine[Any, Any, _Made]
     ) -> _Made:
-        """Do the work to its end, also if the client leaves; then the conversation is kept as it is."""
+        """Finish the work even if the client leaves, and return its result.
+
+        If the client has left, the conversation is kept once the work has succeeded.
+        """
         task = self._tasks.start(_told(work), "claude-open")
         try:
             made = await asyncio.shield(task)
@@ -125,13 +157,20 @@ class Opening:
         return self._installation.describe(model).max_output_tokens
 
 
+def _why_not(plan: Plan) -> str:
+    """Return why a request that was to go on by a plan has to be replayed."""
+    if plan.results is not None:
+        return OPEN_CALLS
+    return REWIND_REFUSED if plan.lines else FAILED
+
+
 class _Outcome(msgspec.Struct, frozen=True):
     value: Any = None
     failure: ProxyError | None = None
 
 
 async def _told(work: Coroutine[Any, Any, Any]) -> _Outcome:
-    """Return what became of the work, its failure as a value: nobody may be there to hear of it."""
+    """Return the work's result, or its failure as a value, since there may be nobody left to catch it."""
     try:
         return _Outcome(await work)
     except ProxyError as error:
@@ -139,6 +178,6 @@ async def _told(work: Coroutine[Any, Any, Any]) -> _Outcome:
 
 
 async def _succeeds(task: asyncio.Task[_Outcome]) -> bool:
-    """Wait for the end of a task, and say whether it went well."""
+    """Wait for the end of a task, and return whether it succeeded."""
     await asyncio.wait({task})
     return not task.cancelled() and task.exception() is None and task.result().failure is None

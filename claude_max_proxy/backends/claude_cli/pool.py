@@ -1,106 +1,141 @@
-"""The processes of one backend: a bound on all, and a fair queue for what is over it.
+"""The processes of one backend: their number is bounded, and requests beyond it wait in a fair queue.
 
-A process is *warm* (spawned, spoken to by nobody), *busy* (answering), *parked* (holding a conversation that
-nobody asks anything now) or *ending*. All four count against the bound until the process is gone. A request
-goes to the process in which it goes on best. Parked and warm ones give way to whoever needs the place: the
-longest parked first, then a warm one of another kind.
+A process is *warm* (started, but nobody has spoken to it), *busy* (answering), *parked* (holding a
+conversation in which nobody asks anything now) or *ending*. All four count until the process is gone. A
+request goes to the process in which it can go on with the least work. If a request needs the place of another
+process, a parked or warm one is ended: the one parked for longest first, then a warm one of another kind.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+import math
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any
 
-from claude_max_proxy import BackendUnavailable, Busy, Client
-from claude_max_proxy.backends.claude_cli import choice
+from claude_max_proxy import Client, ProcessFacts, Tasks
+from claude_max_proxy.backends.claude_cli import census, choice
 from claude_max_proxy.backends.claude_cli.choice import Wanted
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
-from claude_max_proxy.backends.claude_cli.fair_queue import FairQueue, Wait
+from claude_max_proxy.backends.claude_cli.fair_queue import FairQueue, GaveWay, Wait
+from claude_max_proxy.backends.claude_cli.housekeeping import Housekeeping
 from claude_max_proxy.backends.claude_cli.keeping import Keeping, Kept
-from claude_max_proxy.backends.claude_cli.kind import Kind
-from claude_max_proxy.backends.claude_cli.memory import MemoryBudget, read_size
+from claude_max_proxy.backends.claude_cli.places import Places
 from claude_max_proxy.backends.claude_cli.process import CliProcess
+from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
 from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.backends.claude_cli.traces import Traces
 from claude_max_proxy.backends.claude_cli.transcript import Plan
 from claude_max_proxy.backends.claude_cli.used_models import UsedModels
 from claude_max_proxy.backends.claude_cli.warm import Warm
 from claude_max_proxy.backends.claude_cli.warming import Warming
-from claude_max_proxy.tasks import Tasks
+from claude_max_proxy.errors import BackendUnavailable, Busy
 
 
 logger = logging.getLogger(__name__)
 
-# What a request gets: a conversation, a process that nobody has spoken to, or else room for a new one.
+# What a request gets: a conversation, a process that nobody has spoken to, or (None) room for a new process.
 Given = Kept | CliProcess | None
-Launch = Callable[[Kind, Callable[[CliProcess], None]], Awaitable[CliProcess]]
+Launch = Callable[[ProcessKind, Callable[[CliProcess], None]], Awaitable[CliProcess]]
 _RETRY_AFTER = 10
-_MAINTENANCE = 5.0
-_PAUSED_AFTER = 2.0
 _MANY, _LEFT_ALONE, _GONE_WITHIN = 4, 10.0, 5.0
 
 
 class Pool:
-    """Owns every process of a backend, from spawn to exit."""
+    """Owns every process of a backend, from its start to its exit."""
 
     def __init__(
         self,
         settings: ClaudeCliSettings,
         launch: Launch,
-        rehearsal: Callable[[Kind], Rehearsal],
+        rehearsal: Callable[[ProcessKind], Rehearsal],
         memory: UsedModels,
     ) -> None:
-        """Use ``launch(kind, on_exit)`` to start processes, and ``rehearsal(kind)`` to warm them."""
+        """Use ``launch(kind, on_exit)`` to start processes, and ``rehearsal(kind)`` to prepare warm ones."""
         self.crashes = 0
-        self._settings = settings
+        self.settings = settings
+        self.reserved = 0
+        self.processes: set[CliProcess] = set()
+        self.ending: set[CliProcess] = set()
+        self.places = Places()
         self._launch = launch
         self._tasks = Tasks()
-        self._all: set[CliProcess] = set()
-        self._ending: set[CliProcess] = set()
         self._keeping = Keeping()
+        self.traces = Traces()
         self._warm = Warm()
-        self._warming = Warming(settings, self._warm, memory, rehearsal, self.spare, self._serve_queue)
+        self._warming = Warming(settings, self._warm, memory, rehearsal, self.spare, self.serve)
+        self._housekeeping = Housekeeping(self, self._keeping, self._warm, self._warming)
         self._queue: FairQueue[Wanted, Given] = FairQueue(settings.queue_size)
-        self._budget = MemoryBudget(read_size(settings.max_memory))
-        self._reserved = 0
         self._stopping = False
+        self._owners: Collection[str] | None = None
 
     def start(self) -> None:
-        """Warm the configured models, or the one used last, and keep house, in the background."""
+        """Begin to warm processes and to clean up in the background."""
+        self.places.join(self)
         self._warming.start()
-        self._tasks.start(self._keep_house(), "claude-pool")
+        self._tasks.keep(self._housekeeping.run, "claude-pool")
 
     async def stop(self) -> None:
-        """End every process, at once and together."""
+        """End every process, all at the same time; requests that wait fail."""
         self._stopping = True
         await self._tasks.close()
         for wait in list(self._queue):
             self._queue.remove(wait)
             wait.given.set_exception(_stopping())
-        await asyncio.gather(*(process.end() for process in list(self._all)))
+        await asyncio.gather(*(process.end() for process in list(self.processes)))
+        self.places.leave(self)
+
+    def take_over(self, before: Pool) -> None:
+        """Share the places of the previous pool, which may still have processes; call this before a start."""
+        self.places = before.places
+
+    def renew(self, before: float = math.inf) -> bool:
+        """End the warm processes that were started ``before`` this time; return whether there were any.
+
+        ``before`` is on the monotonic clock, in seconds. The background task warms others in their place.
+        """
+        old = [process for process in self._warm.processes if process.born < before]
+        for process in old:
+            self._warm.lose(process)
+            self.discard(process, idle=True)
+        return bool(old)
+
+    def retire(self) -> None:
+        """End all idle processes, since no more requests come to this pool."""
+        for kept in self._keeping:
+            self._keeping.take_process(kept.conversation.process)
+            self.end_kept(kept, "reload")
+        while process := self._warm.take_any():
+            self.discard(process, idle=True)
 
     @property
     def counts(self) -> dict[str, int]:
         """How many processes there are of each kind, and how many requests wait."""
-        waiting = self._warm.processes
-        warm = sum(process.rehearsed.is_set() for process in waiting)
-        busy = len(self._all) - len(waiting) - len(self._keeping) - len(self._ending)
+        warm, kept = self._warm.processes, len(self._keeping)
         return {
-            "starting": len(waiting) - warm,
-            "warm": warm,
-            "busy": busy,
-            "parked": len(self._keeping),
-            "ending": len(self._ending),
+            **census.counts(self.processes, warm, kept, len(self.ending)),
             "queued": len(self._queue),
         }
 
-    async def obtain(self, wanted: Wanted) -> tuple[Conversation, Plan] | CliProcess:
-        """Return the conversation in which the request goes on best, or a process that nobody has spoken to.
+    @property
+    def facts(self) -> list[ProcessFacts]:
+        """What can be told of each process; this reads ``/proc``."""
+        return census.facts(self.processes, self._warm.processes, self._keeping, self.ending)
 
-        Raises :class:`Busy` when the queue is full or the wait too long.
+    @property
+    def task_problems(self) -> dict[str, str]:
+        """What is wrong with the pool's background tasks, by their names."""
+        return self._tasks.problems
+
+    async def obtain(self, wanted: Wanted) -> tuple[Conversation, Plan] | CliProcess:
+        """Return the best conversation for a request, or a process that nobody has spoken to.
+
+        Raises :class:`Busy` when the queue is full or the wait takes longer than ``queue_timeout``, and
+        :class:`BackendUnavailable` when no process can be started.
         """
+        self.places.join(self)
         self._warming.asked()
         while True:
             found: Given = self._find(wanted, self._price(wanted.kind))
@@ -112,47 +147,74 @@ class Pool:
                 return found
             if not await self._is_ready(found):
                 continue
-            if (plan := found.plan(wanted)) is None:  # it has become another since it was chosen
+            if (plan := found.plan(wanted)) is None:  # it has changed since it was chosen
                 self._keeping.put_back(found)
                 continue
             self._warming.use(wanted.kind)
             found.conversation.process.wake()
             return found.conversation, plan
 
-    async def spare(self, kind: Kind) -> CliProcess | None:
-        """Return a process that nobody has spoken to, unless that takes it, or its place, from somebody.
+    async def spare(self, kind: ProcessKind) -> CliProcess | None:
+        """Start a process for later, unless a request needs the place; return ``None`` if there is no room.
 
-        Of many conversations, one that nobody has gone on with for a while gives way.
+        If there are many conversations, one in which nobody has asked anything for a while is ended for it.
         """
-        if not self._has_room() and len(self._keeping) >= _MANY and not len(self._queue):
+        self.places.join(self)
+        if not self.places.has_room() and len(self._keeping) >= _MANY and not len(self._queue):
             oldest = self._keeping.oldest_idle(_LEFT_ALONE)
             if oldest is not None:
-                self._end_kept(oldest)
+                self.end_kept(oldest, "crowded out")
                 await oldest.conversation.process.exits_within(_GONE_WITHIN)
-        if self._stopping or len(self._queue) or not self._has_room():
+        if len(self._queue) or not self._may_warm or not self.places.has_room():
             return None
-        self._reserved += 1
+        self.reserved += 1
         return await self._spawn(kind)
 
-    def refill(self, kind: Kind) -> None:
-        """Warm a successor of a process that has begun to answer, in the background."""
-        if not self._stopping:
-            self._tasks.start(self._warming.refill(kind), f"claude-warm-{kind.model}")
+    @property
+    def _may_warm(self) -> bool:
+        return not self._stopping and self.places.is_newest(self)
+
+    def refill(self, kind: ProcessKind) -> None:
+        """Warm a successor for a process that has begun to answer, in the background."""
+        if self._may_warm:
+            self._tasks.start(self._warming.refill(kind), f"claude-warm-{kind.model}", lasting=True)
 
     def park(
         self, conversation: Conversation, owner: Client, becoming: Coroutine[Any, Any, bool] | None = None
     ) -> None:
-        """Keep a conversation that is ready once ``becoming`` says so; it is ended if that says otherwise."""
+        """Keep a conversation, which is ready when ``becoming`` has returned true; if that fails, end it.
+
+        A conversation that belongs to a revoked key is ended at once.
+        """
+        if owner.owner and self._owners is not None and owner.owner not in self._owners:
+            if becoming is not None:
+                becoming.close()
+            self.discard(conversation.process)
+            return
+
         ready = self._tasks.start(becoming, "claude-settle") if becoming is not None else None
         kept = self._keeping.keep(conversation, owner, ready)
+        self.traces.keep(conversation.process.pid, kept.trace)
         if ready is not None:
             ready.add_done_callback(lambda done: self._settled(kept, done))
-        self._serve_queue()
+        self.serve()
+        if not self.places.is_newest(self):
+            self.retire()
 
-    def discard(self, process: CliProcess, *, idle: bool = False) -> None:
-        """End a process in the background: at once, or by an orderly exit when it has nothing to do."""
-        if process in self._all and process not in self._ending and not self._stopping:
-            self._ending.add(process)
+    def keep_only(self, owners: Collection[str]) -> None:
+        """End the conversations of all other owners, now or when their turn is over."""
+        self._owners = owners
+        for kept in self._keeping.take_others(owners):
+            self.end_kept(kept, "revoked key")
+
+    def discard(self, process: CliProcess, why: str = "it failed", *, idle: bool = False) -> None:
+        """End a process in the background: by a signal, or if it is ``idle`` by closing its input.
+
+        ``why`` is told to requests that would have gone on in it.
+        """
+        self.traces.end(process.pid, why)
+        if process in self.processes and process not in self.ending and not self._stopping:
+            self.ending.add(process)
             self._tasks.start(process.end(idle=idle), f"claude-end-{process.pid}")
 
     # --- what is kept
@@ -160,21 +222,21 @@ class Pool:
     def _find(self, wanted: Wanted, fresh: float) -> Kept | None:
         return self._keeping.take(wanted, fresh)
 
-    def _price(self, kind: Kind) -> float:
+    def _price(self, kind: ProcessKind) -> float:
         """Return what a fresh process costs now."""
         if self._warm.count(kind):
             return choice.READY
-        if self._has_room() and not len(self._queue):
+        if self.places.has_room() and not len(self._queue):
             return choice.STARTED
         return self._price_of_room()
 
     def _price_of_room(self) -> float:
-        """Return what a fresh process costs where another must end: too much if that is in a tool loop."""
+        """Return what a fresh process costs if another must be ended; one in a tool loop is too valuable."""
         spare = self._warm.processes or self._keeping.without_open_calls
         return choice.CROWDED if spare else choice.FULL
 
     async def _is_ready(self, kept: Kept) -> bool:
-        """Wait for the end of what a conversation was doing; say whether it can go on, or end its process."""
+        """Wait until a conversation is ready, and return whether it can go on; if not, end its process."""
         process = kept.conversation.process
         try:
             ready = kept.ready is None or await asyncio.shield(kept.ready)
@@ -183,7 +245,7 @@ class Pool:
                 self.discard(process)
             else:
                 self._keeping.put_back(kept)
-                self._serve_queue()
+                self.serve()
             raise
         if ready and process.alive:
             return True
@@ -192,99 +254,96 @@ class Pool:
         return False
 
     def _settled(self, kept: Kept, done: asyncio.Task[bool]) -> None:
-        """End at once what will never be ready, if it still waits."""
+        """End a conversation that failed to become ready, if it is still kept."""
         if not self._stopping and kept in self._keeping and (done.cancelled() or not done.result()):
             self._keeping.take_process(kept.conversation.process)
             self.discard(kept.conversation.process)
 
     # --- places
 
-    def _has_room(self) -> bool:
-        there = [process.pid for process in self._all]
-        return len(there) + self._reserved < self._settings.max_processes and self._budget.allows(
-            there, self._reserved + 1
-        )
-
     async def _place(self, wanted: Wanted) -> Given:
-        """Reserve a place for a new process, at once or after a wait, which may end with something better."""
-        if not len(self._queue) and self._has_room():
-            self._reserved += 1
+        """Wait for a place for a new process, or for a process or conversation that becomes free before."""
+        if not len(self._queue) and self.places.has_room():
+            self.reserved += 1
             return None
-        if self._queue.full:
-            raise Busy(
-                f"all {self._settings.max_processes} processes are busy and the queue is full",
-                retry_after=_RETRY_AFTER,
-            )
-        wait = self._queue.add(wanted.client.key or wanted.client.address, wanted)
-        self._serve_queue()
+        wait = self._queue.add(wanted.client.owner or wanted.client.address, wanted)
+        if wait is None:
+            raise self._busy("the queue is full")
+        self.serve()
         try:
-            async with asyncio.timeout(self._settings.queue_timeout):
+            async with asyncio.timeout(self.settings.queue_timeout):
                 return await asyncio.shield(wait.given)
+        except GaveWay as error:
+            raise self._busy("the queue is full, and others wait with fewer requests") from error
         except BaseException as error:
             self._leave(wait)
             if not isinstance(error, TimeoutError):
                 raise
-            raise Busy(
-                f"no process was free within {self._settings.queue_timeout:g} s",
-                retry_after=_RETRY_AFTER,
-            ) from error
+            raise self._busy(f"none was free within {self.settings.queue_timeout:g} s") from error
+
+    def _busy(self, why: str) -> Busy:
+        return Busy(f"all {self.places.limit} processes are busy, and {why}", retry_after=_RETRY_AFTER)
 
     def _leave(self, wait: Wait[Wanted, Given]) -> None:
-        """End a wait, and give back what came in the same instant."""
+        """End a wait; if it has received something in the same instant, make that available again."""
         self._queue.remove(wait)
         if not wait.given.done():
             wait.given.cancel()
         elif not wait.given.cancelled() and not wait.given.exception():
             found = wait.given.result()
             if found is None:
-                self._reserved -= 1
+                self.reserved -= 1
             elif isinstance(found, Kept):
                 self._keeping.put_back(found)
             else:
                 self._warm.add(found)
-            self._serve_queue()
+            self.serve()
 
-    def _serve_queue(self) -> None:
-        """Give what is there to those who wait: what goes on best, else room, for which idle ones must go."""
-        leaving = len(self._ending)
+    def serve(self) -> None:
+        """Serve the requests that wait: the best conversation, else a warm process, else room.
+
+        For each request that gets nothing, an idle process is ended to make room.
+        """
+        leaving = self.places.leaving
         for wait in list(self._queue):
             found = self._find(wait.asked, self._price_of_room()) or self._warm.take(wait.asked.kind)
             if found is not None:
                 self._queue.give(wait, found)
-            elif self._has_room():
-                self._reserved += 1
+            elif self.places.has_room():
+                self.reserved += 1
                 self._queue.give(wait, None)
             elif leaving:
                 leaving -= 1
-            else:
-                self._evict()
+            elif self.evict() is None:
+                self.places.evict_elsewhere(self)
 
-    def _evict(self) -> CliProcess | None:
-        """End the process that is the least loss, and return it."""
+    def evict(self) -> CliProcess | None:
+        """End the idle process that is the least loss and return it; return ``None`` if there is none."""
         if kept := self._keeping.take_oldest():
-            self._end_kept(kept)
+            self.end_kept(kept, "crowded out")
             return kept.conversation.process
         if process := self._warm.take_any():
             self.discard(process, idle=True)
         return process
 
-    def _end_kept(self, kept: Kept) -> None:
+    def end_kept(self, kept: Kept, why: str) -> None:
+        """End the process of a conversation that was taken out of the kept ones."""
         idle = kept.is_settled and not kept.conversation.pending
         if kept.ready is not None:
             kept.ready.cancel()
-        self.discard(kept.conversation.process, idle=idle)
+        self.discard(kept.conversation.process, why, idle=idle)
 
     def _release(self) -> None:
-        self._reserved -= 1
-        self._serve_queue()
+        self.reserved -= 1
+        self.places.freed()
 
     # --- processes
 
-    async def _spawn(self, kind: Kind) -> CliProcess:
-        """Start a process in the place that is reserved for it."""
+    async def _spawn(self, kind: ProcessKind) -> CliProcess:
+        """Start a process in the place that was reserved for it."""
         try:
             process = await self._launch(kind, self._exited)
-            self._all.add(process)
+            self.processes.add(process)
         finally:
             self._release()
         if self._stopping:
@@ -293,56 +352,19 @@ class Pool:
         return process
 
     def _exited(self, process: CliProcess) -> None:
-        expected = process in self._ending or process.killed
-        self._all.discard(process)
-        self._ending.discard(process)
+        expected = process in self.ending or process.killed
+        self.processes.discard(process)
+        self.ending.discard(process)
         if self._warm.lose(process):
             self._warm.back_off(process.kind)
         self._keeping.take_process(process)
+        self.traces.end(process.pid, "by itself")
         if not self._stopping:
             self._tasks.start(process.end(), f"claude-reap-{process.pid}")
         if not (expected or self._stopping):
             self.crashes += 1
             logger.warning("a Claude Code process ended by itself: %s", process.last_words())
-        self._serve_queue()
-
-    async def _keep_house(self) -> None:
-        """Warm what was used lately, renew what is old, end what nobody needs, and stop what is idle."""
-        while True:
-            for kept in self._keeping.take_older_than(self._settings.idle_timeout):
-                self._end_kept(kept)
-            for process in self._warm.take_older_than(self._settings.warm_timeout):
-                self.discard(process, idle=True)
-            if self._warming.resting:
-                self._shrink()
-            await self._warming.keep_up(empty=not self._all)
-            if self._budget.limit is not None:
-                await self._mind_memory()
-            for process in [*self._keeping.idle(_PAUSED_AFTER), *self._warm.idle(_PAUSED_AFTER)]:
-                process.pause()
-            await asyncio.sleep(_MAINTENANCE)
-
-    async def _mind_memory(self) -> None:
-        """Measure all processes, and let idle ones go until the rest is within what it may take."""
-        there = [process.pid for process in self._all if process not in self._ending]
-        await asyncio.to_thread(self._budget.measure, there)
-        excess = self._budget.excess(there)
-        while excess > 0 and (process := self._evict()):
-            excess -= self._budget.size(process.pid)
-        self._serve_queue()
-
-    def _shrink(self) -> None:
-        """Leave one process, the one used last, and those that are always to be warm."""
-        newest = next(reversed(list(self._keeping)), None)
-        for kept in self._keeping:
-            if kept is not newest:
-                self._keeping.take_process(kept.conversation.process)
-                self._end_kept(kept)
-        spare = None if newest else self._warming.last
-        for process in self._warm.processes:
-            if process.kind != spare and process.kind not in self._warming.always:
-                self._warm.lose(process)
-                self.discard(process, idle=True)
+        self.places.freed()
 
 
 def _stopping() -> BackendUnavailable:

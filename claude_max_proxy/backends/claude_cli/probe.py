@@ -1,9 +1,9 @@
-"""What a CLI of an unknown version does with tools and used processes, tried on a listener of our own.
+"""Tries out a CLI of an unknown version: what it does with tools, and whether a process can be used again.
 
-What the proxy builds on, the CLI promises nobody. So a version that the tests have not seen is asked one
-question with unusual tools before it is trusted with a client's, and others in the same process. What it
-sends is compared with what it was given. It talks to a port of this machine then, with a key that is none,
-and cannot see the user's login.
+The proxy relies on behaviour that the CLI does not promise. So a version that the project's tests have not
+seen is tried out before it is trusted with a client's tools: it is asked a question with unusual tools, and
+then more questions in the same process, and what it sends is compared with what it was given. During the
+trial it talks to a port on this machine, with a made-up key, and cannot see the user's login.
 """
 
 from __future__ import annotations
@@ -12,33 +12,35 @@ import asyncio
 import contextlib
 import logging
 import os
-import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import msgspec
 
-from claude_max_proxy import Message, ModelInfo, ProxyError, Request, Text, Tool, UpstreamError
-from claude_max_proxy.backends.claude_cli.command import arguments, environment, private_directory
+from claude_max_proxy import Message, ProxyError, Request, Tasks, Text, Tool
+from claude_max_proxy.anthropic_messages import Abilities
+from claude_max_proxy.backend import ModelInfo
+from claude_max_proxy.backends.claude_cli.command import arguments, environment
 from claude_max_proxy.backends.claude_cli.conversation import Conversation
-from claude_max_proxy.backends.claude_cli.kind import Kind
+from claude_max_proxy.backends.claude_cli.directory import private_directory, temporary_directory
 from claude_max_proxy.backends.claude_cli.process import CliProcess
+from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.tools import definitions, names_of
 from claude_max_proxy.backends.claude_cli.transcript import Plan
 from claude_max_proxy.backends.claude_cli.tuning import tune
 from claude_max_proxy.backends.claude_cli.turn import Turn
-from claude_max_proxy.messages_api import Abilities
-from claude_max_proxy.tasks import Tasks
+from claude_max_proxy.errors import UpstreamError
 
 
 logger = logging.getLogger(__name__)
 
-# The versions that the tests run with.
+# The versions that the project's tests run with.
 SEEN = frozenset({"2.1.197", "2.1.331", "2.1.332"})
 _MODEL = "claude-sonnet-4-5"
 _TIMEOUT = 30.0
+_AGAIN = 10.0
 _LARGEST = 1_000_000
 _CREDENTIALS = ("ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_CUSTOM_HEADERS")
 _PROXIES = frozenset({"ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"})
@@ -80,30 +82,36 @@ _EVENTS: tuple[dict[str, Any], ...] = (
 
 
 class Trust:
-    """Whether the installed CLI may be told of clients' tools; tried in the background where nobody knows."""
+    """Knows whether the installed CLI can be trusted; an unknown version is tried out in the background.
+
+    ``problem`` says why the CLI cannot be trusted with tools; it is empty if it can.
+    """
 
     def __init__(self, settings: ClaudeCliSettings) -> None:
-        """Know nothing yet."""
+        """Prepare; :meth:`begin` says which version is installed."""
         self.problem = ""
         self._settings = settings
         self._rewinds = False
-        self._begun = asyncio.Event()
         self._trial: asyncio.Task[None] | None = None
 
     async def rewinds(self) -> bool:
-        """Tell whether a used process may take another conversation: where the tests, or a trial, saw it."""
+        """Return whether a used process may take another conversation.
+
+        It may where the project's tests, or the trial of this version, have seen that this works.
+        """
         await self._tried()
         return self._rewinds
 
     def begin(self, version: str, command: list[str], tasks: Tasks) -> None:
-        """Take the installed version, and try it if it is not one of those seen; empty if there is none."""
-        self._rewinds = self._rewinds or version in SEEN
-        if version and version not in SEEN and self._trial is None:
+        """Note which version is installed now, and begin to try it out if the tests have not seen it."""
+        if self._trial is not None:
+            self._trial.cancel()
+        self.problem, self._rewinds, self._trial = "", version in SEEN, None
+        if version and version not in SEEN:
             self._trial = tasks.start(self._try(version, command), f"claude-probe-{version}")
-        self._begun.set()
 
     async def check(self, request: Request) -> None:
-        """Raise :class:`UpstreamError` for a request whose tools, or schema, would not reach the model."""
+        """Raise :class:`UpstreamError` if the request's tools or schema would not arrive unchanged."""
         if request.agent is not None or not (request.tools or request.response_schema is not None):
             return
 
@@ -112,15 +120,18 @@ class Trust:
             raise UpstreamError(self.problem, code="tools_changed")
 
     async def _tried(self) -> None:
-        """Wait for what is being found out, which takes a second or two after the start."""
+        """Wait for a trial that is under way; it takes a second or two."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._settings.start_timeout):
-                await self._begun.wait()
                 if self._trial is not None:
-                    await asyncio.shield(self._trial)
+                    await asyncio.wait({self._trial})
 
     async def _try(self, version: str, command: list[str]) -> None:
-        found = await try_out(command, self._settings)
+        """Try out the CLI; if the system does not allow a trial now, try again until it does."""
+        found = await _tried_out(command, self._settings)
+        while found is None:  # no event says when there is room again, so we ask every few seconds
+            await asyncio.sleep(_AGAIN)
+            found = await _tried_out(command, self._settings)
         self._rewinds = found.rewinds
         if found.tools_arrive is False:
             seen = ", ".join(sorted(SEEN))
@@ -134,24 +145,38 @@ class Trust:
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """What a CLI did in its trial: ``None`` where it did not even ask."""
+    """What a CLI did in its trial.
+
+    ``tools_arrive`` says whether it passed the tools on unchanged, ``None`` if it never sent a question.
+    ``rewinds`` says whether a used process can take another conversation.
+    """
 
     tools_arrive: bool | None = None
     rewinds: bool = False
 
 
-async def try_out(command: list[str], settings: ClaudeCliSettings) -> Findings:
-    """Ask a CLI, take that back, ask something else, take that back, and ask the first again.
+async def _tried_out(command: list[str], settings: ClaudeCliSettings) -> Findings | None:
+    """Return what a trial found, or ``None`` if the system prevented it, as when the disk is full."""
+    try:
+        return await try_out(command, settings)
+    except OSError as error:
+        logger.warning("the Claude Code CLI cannot be tried out now: %s", error.strerror or error)
+        return None
 
-    Tools arrive if the API is told of them as they are. Processes may be used again if the last question
-    arrives just as the first, and nothing of it in between.
+
+async def try_out(command: list[str], settings: ClaudeCliSettings) -> Findings:
+    """Ask a CLI a question, take it back, ask another, take that back, and ask the first one again.
+
+    Tools arrive if the API gets their definitions unchanged. Processes may be used again if the last request
+    arrives exactly as the first one did, and the one in between contains nothing of it. Raises
+    :class:`OSError` if the system does not allow the trial.
     """
     first = _asking(_CANARY, _TOOLS)
     requests = [first, _asking("something else", _OTHER_TOOLS), first]
     seen: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(prefix="claude-max-probe-", ignore_cleanup_errors=True) as home:
+    with temporary_directory() as home:
         async with _listener(seen) as url:
-            own = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "none", "CLAUDE_CONFIG_DIR": home}
+            own = {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "none", "CLAUDE_CONFIG_DIR": str(home)}
             given = {**environment(os.environ, settings.env), **own}
             await _ask(command, settings, requests, _without_secrets(given))
     if not seen:
@@ -173,7 +198,7 @@ async def _ask(
     requests: list[Request],
     environment: Mapping[str, str],
 ) -> None:
-    kind = Kind(_MODEL)
+    kind = ProcessKind(_MODEL)
     process = None
     try:
         async with asyncio.timeout(_TIMEOUT):
@@ -185,14 +210,14 @@ async def _ask(
             for request in requests:
                 await _ask_once(conversation, request)
     except (ProxyError, TimeoutError):
-        pass  # what it sent before is what counts
+        pass  # only what it has sent by now counts
     finally:
         if process is not None:
             await process.end()
 
 
 async def _ask_once(conversation: Conversation, request: Request) -> None:
-    """Ask in an empty transcript, and wait for the end of the turn."""
+    """Empty the transcript, ask, and wait for the end of the turn."""
     lines = tuple(entry.line for entry in reversed(conversation.entries) if entry.line)
     asked = await conversation.follow(Plan(0, lines), request, _MODEL)
     turn = Turn(request, live=False, queued=0.0)
@@ -213,7 +238,10 @@ def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
 
 @asynccontextmanager
 async def _listener(seen: list[dict[str, Any]]) -> AsyncIterator[str]:
-    """Serve as much of the Messages API as one question needs; keep the bodies of questions in ``seen``."""
+    """Serve what one question needs of the Messages API, and yield the URL.
+
+    The bodies of questions are appended to ``seen``.
+    """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -225,7 +253,7 @@ async def _listener(seen: list[dict[str, Any]]) -> AsyncIterator[str]:
             writer.write(_ANSWER)
             await writer.drain()
         except (OSError, EOFError, TimeoutError, ValueError, asyncio.LimitOverrunError):
-            pass  # whoever it was did not ask a question
+            pass  # this was no question
         finally:
             writer.close()
 

@@ -1,7 +1,7 @@
-"""The CLI's stream-json protocol: lines in, lines out. Pure.
+"""The CLI's stream-json protocol: decodes its lines, and encodes ours. Pure.
 
-Seen with 2.1.197 and 2.1.330. What the CLI says that we do not know is passed over: newer versions say
-more. Fields of one line stand in any order, and kinds of lines come and go.
+As seen with 2.1.197 and 2.1.330. Lines and fields that we do not know are ignored, because newer versions
+send more of them. The fields of a line come in any order, and kinds of lines come and go with versions.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy.messages_api import StreamEvent
+from claude_max_proxy.anthropic_messages import StreamEvent
 
 
 _encode = msgspec.json.encode
 
 
 class RpcParams(msgspec.Struct):
-    """Parameters of a JSON-RPC request that we look at."""
+    """The parameters of a JSON-RPC request that we use."""
 
     name: str = ""
     arguments: dict[str, Any] | None = None
@@ -32,7 +32,7 @@ class RpcParams(msgspec.Struct):
 
 
 class RpcMessage(msgspec.Struct):
-    """One JSON-RPC message of the in-band MCP channel."""
+    """One JSON-RPC message of the MCP channel, which runs over the same standard input and output."""
 
     method: str = ""
     id: int | str | None = None
@@ -40,7 +40,7 @@ class RpcMessage(msgspec.Struct):
 
 
 class ControlRequest(msgspec.Struct):
-    """What the CLI asks of us."""
+    """A request from the CLI to us."""
 
     subtype: str = ""
     server_name: str = ""
@@ -49,7 +49,7 @@ class ControlRequest(msgspec.Struct):
 
 
 class ControlResponse(msgspec.Struct):
-    """What the CLI answers to a request of ours."""
+    """The CLI's response to one of our requests."""
 
     subtype: str = ""
     request_id: str = ""
@@ -58,22 +58,29 @@ class ControlResponse(msgspec.Struct):
 
 
 class RateLimitInfo(msgspec.Struct):
-    """How the plan's window stands; ``resets_at`` is in seconds since the epoch."""
+    """The state of the plan's usage limit; ``resets_at`` is in seconds since the epoch.
+
+    ``utilization`` is a share, from 0 to 1 and sometimes above. Newer CLIs send ``unified_windows``: how each
+    window stands, by its name.
+    """
 
     status: str = ""
     resets_at: float | None = msgspec.field(default=None, name="resetsAt")
     rate_limit_type: str = msgspec.field(default="", name="rateLimitType")
+    # Whatever these are, the status must be understood.
+    utilization: Any = None
+    unified_windows: Any = msgspec.field(default=None, name="unifiedWindows")
 
 
 class ModelUsage(msgspec.Struct):
-    """What the CLI knows of a model it used."""
+    """What the CLI knows about a model that it has used; both numbers are in tokens."""
 
     context_window: int | None = msgspec.field(default=None, name="contextWindow")
     max_output_tokens: int | None = msgspec.field(default=None, name="maxOutputTokens")
 
 
 class Line(msgspec.Struct):
-    """One line from the CLI, with the fields of every kind that we look at."""
+    """One line from the CLI, of any kind; these are all the fields that we use."""
 
     type: str = ""
     subtype: str = ""
@@ -100,34 +107,31 @@ class Rewound(msgspec.Struct):
 
 
 class ContextUsage(msgspec.Struct):
-    """The answer to ``get_context_usage``: the model, and how large its window is."""
+    """The answer to ``get_context_usage``: the model, and the size of its context window in tokens."""
 
     model: str = ""
     window: int | None = msgspec.field(default=None, name="rawMaxTokens")
 
 
-# The id of the request that a new process is asked before anybody needs it.
+class PlanUsage(msgspec.Struct):
+    """The answer to ``get_usage``; ``rate_limits`` is null if the login has no plan, or may not ask."""
+
+    rate_limits: Any = None
+
+
+# The id of the request that a new process gets before a client needs it.
 REHEARSAL = "proxy-rehearsal"
-# After these the CLI would ask, and bill, again.
+# The stop reasons after which the CLI would ask the model again, which would be billed again.
 FINAL = frozenset({"max_tokens", "refusal", "model_context_window_exceeded"})
 
 
-def is_final(line: Line) -> bool:
-    """Tell whether an answer ends with this line for good, though the CLI would go on by itself."""
-    event = line.event
-    if event is None or event.type != "message_delta" or event.delta is None or line.parent_tool_use_id:
-        return False
-
-    return event.delta.stop_reason in FINAL
-
-
 def is_rehearsed(line: Line) -> bool:
-    """Tell whether a line answers the rehearsal."""
+    """Return whether a line answers the rehearsal."""
     return line.response is not None and line.response.request_id == REHEARSAL
 
 
 class OfferedModel(msgspec.Struct):
-    """One row of what the CLI offers, from its answer to ``initialize``."""
+    """One model that the CLI offers, from its answer to ``initialize``."""
 
     value: str = ""
     resolved: str = msgspec.field(default="", name="resolvedModel")
@@ -139,7 +143,7 @@ class OfferedModel(msgspec.Struct):
 
 
 class Account(msgspec.Struct):
-    """Where the login comes from; "none" and empty mean that there is none."""
+    """Where the login comes from; "none" and an empty text mean that there is none."""
 
     token_source: str = msgspec.field(default="", name="tokenSource")
     api_key_source: str = msgspec.field(default="", name="apiKeySource")
@@ -157,19 +161,20 @@ _line_decoder = msgspec.json.Decoder(Line)
 _head_decoder = msgspec.json.Decoder(dict[str, Any])
 _rewound_decoder = msgspec.json.Decoder(Rewound)
 _context_decoder = msgspec.json.Decoder(ContextUsage)
+_usage_decoder = msgspec.json.Decoder(PlanUsage)
 _initialized_decoder = msgspec.json.Decoder(Initialized)
 _known = frozenset({"stream_event", "control_request", "control_response", "result", "assistant"})
 _ids = itertools.count(1)
 
 
 class Garbage(ValueError):
-    """A line that is not of this protocol."""
+    """A line that does not belong to this protocol."""
 
 
 def decode(line: bytes) -> Line | None:
-    """Decode one line; ``None`` for a kind that we do not know.
+    """Decode one line; return ``None`` for a kind of line that we do not know.
 
-    Raises :class:`Garbage` for a line that is no JSON object, or of a kind we know but another shape.
+    Raises :class:`Garbage` if the line is not a JSON object, or if we know its kind but not its shape.
     """
     try:
         return _line_decoder.decode(line)
@@ -183,7 +188,7 @@ def decode(line: bytes) -> Line | None:
 
 
 def decode_initialized(response: msgspec.Raw) -> Initialized:
-    """Decode the answer to ``initialize``; what cannot be read is left out."""
+    """Decode the answer to ``initialize``; return an empty one if it cannot be decoded."""
     try:
         return _initialized_decoder.decode(response)
     except msgspec.MsgspecError:
@@ -191,22 +196,33 @@ def decode_initialized(response: msgspec.Raw) -> Initialized:
 
 
 def decode_context(response: msgspec.Raw) -> ContextUsage:
-    """Decode the answer to a rehearsal; what cannot be read is left out."""
+    """Decode the answer to a rehearsal; return an empty one if it cannot be decoded."""
     try:
         return _context_decoder.decode(response)
     except msgspec.MsgspecError:
         return ContextUsage()
 
 
+def decode_usage(response: msgspec.Raw) -> PlanUsage:
+    """Decode the answer to ``get_usage``; return an empty one if it cannot be decoded."""
+    try:
+        return _usage_decoder.decode(response)
+    except msgspec.MsgspecError:
+        return PlanUsage()
+
+
 def control_request(subtype: str, **fields: Any) -> tuple[str, bytes]:
-    """Write a request of ours; give its id and its line."""
+    """Make a request of ours; return its id and its line."""
     request_id = f"proxy-{next(_ids)}"
     body = {"subtype": subtype, **fields}
     return request_id, line("control_request", request_id=request_id, request=body)
 
 
 def rewind(target: str, newest: str) -> tuple[str, bytes]:
-    """Write the request to take back all from the user's line ``target`` on; ``newest`` is the last one."""
+    """Make the request to take back everything from the user's line ``target`` on.
+
+    ``newest`` names the user's last line. Returns the request's id and its line.
+    """
     return control_request(
         "rewind_conversation",
         target_message_uuid=target,
@@ -216,7 +232,7 @@ def rewind(target: str, newest: str) -> tuple[str, bytes]:
 
 
 def is_rewound(response: ControlResponse) -> bool:
-    """Tell whether it did: only what it says in so many words counts."""
+    """Return whether the CLI explicitly says that it has taken the lines back."""
     try:
         return response.subtype == "success" and _rewound_decoder.decode(response.response).rewound
     except msgspec.MsgspecError:
@@ -224,14 +240,14 @@ def is_rewound(response: ControlResponse) -> bool:
 
 
 def hook_response(request_id: str, answer: dict[str, Any]) -> bytes:
-    """Write the answer to a hook."""
+    """Return the line that answers a hook."""
     return line(
         "control_response", response={"subtype": "success", "request_id": request_id, "response": answer}
     )
 
 
 def mcp_response(request_id: str, rpc_id: int | str | None, result: dict[str, Any]) -> bytes:
-    """Write the answer to a JSON-RPC request of the in-band MCP channel."""
+    """Return the line that answers a JSON-RPC request of the MCP channel."""
     message = {"jsonrpc": "2.0", "id": 0 if rpc_id is None else rpc_id, "result": result}
     body = {"mcp_response": message}
     return line(
@@ -241,7 +257,7 @@ def mcp_response(request_id: str, rpc_id: int | str | None, result: dict[str, An
 
 
 def refusal(request_id: str, reason: str) -> bytes:
-    """Write a refusal of a request that we do not serve."""
+    """Return the line that refuses a request which we do not serve."""
     return line(
         "control_response",
         response={"subtype": "error", "request_id": request_id, "error": reason},
@@ -249,7 +265,7 @@ def refusal(request_id: str, reason: str) -> bytes:
 
 
 def line(type_: str, **fields: Any) -> bytes:
-    """Write one line."""
+    """Return one line of the protocol, encoded."""
     return _encode({"type": type_, **fields}) + b"\n"
 
 

@@ -1,8 +1,9 @@
-"""What a new process is asked before anybody needs it, so that it loads what its first answer needs. Pure.
+"""The request that makes a new process load what its first answer needs, before a client waits for it. Pure.
 
-``get_context_usage`` does that. Newer CLIs answer it by themselves when a summary is enough. Older ones let
-the provider count tokens for it, a dozen times, which nobody asked for; so they are led nowhere until they
-have answered. What goes to the provider afterwards is the same as without it, as was measured.
+The request is ``get_context_usage``. Newer CLIs answer it by themselves if a summary is enough. Older ones
+ask the provider to count tokens for it, a dozen times, which no client has asked for; so until they have
+answered, their requests are sent to an address where nobody listens. Measurements have shown that the process
+later sends the provider the same as without a rehearsal.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from claude_max_proxy import Agent
 from claude_max_proxy.backends.claude_cli.protocol import REHEARSAL, control_request, line
 
 
-# A port that nobody can listen on. By https, so that a proxy on the way is told no more than that.
+# A port that nobody can listen on. With https, an HTTP proxy in between learns no more than this address.
 NOWHERE = "https://127.0.0.1:0"
-# With what is no URL the CLI fails at once, and tries nothing again.
+# This is no URL, so the CLI fails at once and does not try again.
 _NO_URL = "nowhere"
 _SUMMARY_SINCE = (2, 1, 331)
 _BASE_URL = "ANTHROPIC_BASE_URL"
@@ -25,7 +26,7 @@ _OTHER_PROVIDERS = "CLAUDE_CODE_USE_"
 
 
 class Rehearsal(msgspec.Struct, frozen=True):
-    """Lines for a process: ``begin`` to send at once, ``end`` when the answer to it has come."""
+    """Lines for a new process: ``begin`` is sent at once, ``end`` when the answer to it has come."""
 
     begin: bytes = b""
     end: bytes = b""
@@ -36,8 +37,8 @@ def rehearsal(
 ) -> Rehearsal:
     """Return the rehearsal for a CLI of this version that runs in ``environment``.
 
-    There is none for an older CLI that cannot be led nowhere: another provider's addresses are in other
-    settings, and an agent's own settings may say where the provider is.
+    It is empty for an older CLI whose requests cannot be diverted: another provider has its address in other
+    settings, and an agent may have a provider's address in its own settings.
     """
     if version >= _SUMMARY_SINCE:
         return Rehearsal(_context_usage(detail="summary"))
@@ -48,7 +49,7 @@ def rehearsal(
 
 
 def lead_nowhere() -> bytes:
-    """Lead what a CLI asks next nowhere."""
+    """Return the line after which a CLI sends its requests to an address where nobody listens."""
     return _lead(NOWHERE)
 
 

@@ -1,4 +1,4 @@
-"""The client's tools: their definitions for the API's body, their names for the CLI's MCP channel. Pure."""
+"""The client's tools: their definitions for the API's body, and their names for the MCP channel. Pure."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ from typing import Any
 import msgspec
 
 from claude_max_proxy import File, Image, Request, Text, Tool, ToolResult
+from claude_max_proxy.anthropic_messages import Block, ToolNames, is_blank, write_tool
 from claude_max_proxy.backends.claude_cli.images import passes_unchanged
 from claude_max_proxy.backends.claude_cli.protocol import RpcMessage
-from claude_max_proxy.messages_api import Block, ToolNames, is_blank, write_tool
 
 
-# The most that the CLI grants; beyond a tool's limit it would hand the model a stub instead of the result.
+# The highest limit that the CLI accepts. It replaces a result that exceeds its tool's limit by a stub.
 MAX_RESULT_CHARACTERS = 500_000
 STRUCTURED_OUTPUT = "StructuredOutput"
 _MAX_ERROR_CHARACTERS = 10_000
 _OUTER_SPACE = re.compile(r"\A[\s\ufeff]|[\s\ufeff]\Z")
-# The CLI tells of its tools by their older names.
+# The CLI still lists this tool under its older name.
 _TOLD = {"Agent": "Task"}
-# The CLI means tools of its own by these, and leaves out a client's.
-TAKEN = frozenset({STRUCTURED_OUTPUT, "ToolSearch"})
+# Every JavaScript object has these members, so 2.1.197 takes their names for tools that it knows.
+_PROTOTYPE = "__proto__"
+_EVERY_OBJECT_HAS = frozenset(
+    {
+        _PROTOTYPE,
+        *("__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__"),
+        *("constructor", "hasOwnProperty", "isPrototypeOf", "propertyIsEnumerable"),
+        *("toLocaleString", "toString", "valueOf"),
+    }
+)
+# The CLI has its own tools with these names, and leaves out a client's.
+TAKEN = frozenset({STRUCTURED_OUTPUT, "ToolSearch"}) | _EVERY_OBJECT_HAS
 _ANSWER = (
     "Give the answer to the user by calling this tool once, when everything is known that it needs. Its "
     "input is the whole answer; what is said beside it is not seen."
@@ -30,15 +40,16 @@ _ANSWER = (
 
 
 def names_of(request: Request) -> ToolNames:
-    """Map the names of the request's tools to what the upstream and the CLI take."""
+    """Map the names of the request's tools to names that the upstream and the CLI accept."""
     return ToolNames((tool.name for tool in request.tools), TAKEN)
 
 
 def definitions(request: Request, names: ToolNames) -> list[Block]:
-    """Write what the model is told of its tools: the client's definitions, as they were written.
+    """Return the client's tool definitions for the model, exactly as the client wrote them.
 
-    They reach the API in its body. The CLI itself only learns the names, in :func:`serve`: it would cut long
-    descriptions, change letters, drop fields, sort the tools, and leave out what it does not understand.
+    They are put directly into the body of the request to the API. The CLI itself is only told the names, by
+    :func:`serve`: it would cut long descriptions, change letters, drop fields, sort the tools, and leave out
+    what it does not understand.
     """
     written = [write_tool(tool, names.upstream) for tool in request.tools]
     if request.response_schema is not None:
@@ -47,7 +58,10 @@ def definitions(request: Request, names: ToolNames) -> list[Block]:
 
 
 def serve(message: RpcMessage, tools: Sequence[Block]) -> dict[str, Any]:
-    """Answer any request of the MCP channel but a tool's call; ``tools`` are those of :func:`listed`."""
+    """Return the result for a request of the MCP channel that is no tool call.
+
+    ``tools`` are those that :func:`listed` returns.
+    """
     match message.method:
         case "initialize":
             version = message.params.protocol_version if message.params else ""
@@ -63,22 +77,22 @@ def serve(message: RpcMessage, tools: Sequence[Block]) -> dict[str, Any]:
 
 
 def call_result(result: ToolResult) -> dict[str, Any]:
-    """Write a tool's result as MCP has it."""
+    """Return a tool's result in the form that MCP defines."""
     content: list[dict[str, Any]] = [
         {"type": "image", "data": part.data, "mimeType": part.media_type}
         if isinstance(part, Image)
         else {"type": "text", "text": part.text}
         for part in _shown(result)
-        if not isinstance(part, File)  # which does not fit in band
+        if not isinstance(part, File)  # a result with a file does not fit in band
     ]
     return {"content": content, "isError": result.is_error}
 
 
 def fits_in_band(result: ToolResult) -> bool:
-    """Tell whether the CLI passes this result on as it is.
+    """Return whether the CLI passes this result on unchanged.
 
-    It puts words of its own in the place of an empty one, of a long one, and of a failure's that is long. It
-    trims the text of a failure, joins its parts, and leaves its images out. It makes large images smaller.
+    It replaces an empty or a long result by its own words, and cuts a long error. It trims the text of an
+    error, joins its parts, and leaves out its images. And it scales large images down.
     """
     parts = _shown(result)
     texts = [part.text for part in parts if isinstance(part, Text)]
@@ -101,27 +115,38 @@ def _stays_in_an_error(text: str) -> bool:
 
 
 def _units(text: str) -> int:
-    """Count characters as the CLI does, in units of UTF-16."""
+    """Count characters as the CLI does, in UTF-16 code units."""
     return len(text.encode("utf-16-le")) // 2
 
 
 def is_sound(arguments: str) -> bool:
-    """Tell whether the CLI passes a call with these arguments on; one with others it answers by itself."""
+    """Return whether the CLI passes on a call with these arguments, and keeps the arguments unchanged.
+
+    It answers a call by itself if the arguments are no object, and it loses a member called ``__proto__``.
+    """
     try:
-        return isinstance(msgspec.json.decode(arguments or "{}"), dict)
+        value = msgspec.json.decode(arguments or "{}")
+        return isinstance(value, dict) and not _names_the_prototype(value)
     except (msgspec.DecodeError, RecursionError):
         return False
 
 
+def _names_the_prototype(value: Any) -> bool:
+    if isinstance(value, dict):
+        return _PROTOTYPE in value or any(map(_names_the_prototype, value.values()))
+    return isinstance(value, list) and any(map(_names_the_prototype, value))
+
+
 def told_name(name: str) -> str:
-    """Return the name under which the CLI tells that it has a tool."""
+    """Return the name under which the CLI lists a tool."""
     return _TOLD.get(name, name)
 
 
 def listed(request: Request, names: ToolNames) -> list[Block]:
-    """Write the tools that the CLI lists: by name alone, so that it passes every call on.
+    """Return the tools that the CLI is told of on the MCP channel.
 
-    An agent's requests say to the API what the CLI makes of them, so there the definitions go this way.
+    Usually only their names are given, so that the CLI passes on every call. For an agent, the CLI writes the
+    tools into the API's body itself, so it gets the whole definitions.
     """
     return [
         _listed(tool, names.upstream(tool.name), whole=request.agent is not None) for tool in request.tools
@@ -133,7 +158,8 @@ def _listed(tool: Tool, name: str, *, whole: bool) -> Block:
         "name": name,
         "description": (tool.description or "") if whole else "",
         "inputSchema": (whole and tool.parameters) or {"type": "object"},
-        # Only tools that change nothing are called at once; the client decides what really runs.
+        # The CLI calls several tools at the same time only if they change nothing. What really runs is up to
+        # the client.
         "annotations": {"readOnlyHint": True},
         "_meta": {"anthropic/maxResultSizeChars": MAX_RESULT_CHARACTERS},
     }

@@ -1,7 +1,8 @@
-"""What a process's conversation holds, message by message, and how a request may go on in it. Pure.
+"""The transcript of a process, message by message, and how a request can go on in it. Pure.
 
-A process can be taken back to before any line of a user's that we named. So a request goes on where its own
-history and the transcript part: what comes after is taken back, and what is missing is appended.
+A process can be taken back to before any user line that we have given a name. So a request goes on at the
+point where its own history and the transcript begin to differ: what comes after that in the transcript is
+taken back, and what is missing is appended.
 """
 
 from __future__ import annotations
@@ -12,28 +13,32 @@ import msgspec
 
 from claude_max_proxy import Message, ToolResult
 from claude_max_proxy.backends.claude_cli.continuation import results_for
-from claude_max_proxy.backends.claude_cli.fingerprint import extend, lasts
+from claude_max_proxy.backends.claude_cli.fingerprint import follow, lasts, mark
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One message of a transcript; ``digest`` is of all that lasts up to it.
+    """One message of a transcript.
 
-    ``line`` names the user's line that brought it, empty for what cannot be named. A line that ``answers``
-    calls cannot be the first to go: the CLI does not part a call from its result. What does not last, since
-    it is ephemeral or says nothing that a client hands back, is passed over when histories are compared.
+    ``digest`` covers all lasting messages up to this one, ``mark`` this one alone. ``line`` is the name of
+    the user line that it came with, empty for a message that cannot have one. A message that ``answers`` tool
+    calls cannot be the first one to be taken back, since the CLI does not separate a call from its result. A
+    message that is not ``lasting``, because it is ephemeral or says nothing that a client sends back, is
+    skipped when histories are compared.
     """
 
     digest: bytes
     line: str = ""
     answers: bool = False
     lasting: bool = True
+    mark: bytes = b""
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """How a request goes on: ``keep`` entries stay, ``lines`` are taken back, the newest first.
+    """How a request goes on in a transcript.
 
-    Then its messages from ``start`` on are what is new, ``results`` if they answer the calls that wait.
-    ``lost`` counts the entries that go.
+    The first ``keep`` entries stay and the rest, ``lost`` entries, is taken back, by the names of their user
+    ``lines``, newest first. The request's messages from the index ``start`` on are new. If they answer the
+    tool calls that wait, ``results`` are the results by the upstream's ids.
     """
 
     keep: int
@@ -44,21 +49,32 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 def entry(before: bytes, message: Message, line: str = "") -> Entry:
-    """Return the entry of a message that comes after what ``before`` digests."""
+    """Return the entry for a message; ``before`` is the digest of what precedes it."""
     answers = any(isinstance(part, ToolResult) for part in message.parts)
-    return Entry(extend(before, [message]), line, answers, lasts(message))
+    if not lasts(message):
+        return Entry(before, line, answers, lasting=False)
+    own = mark(message)
+    return Entry(follow(before, own), line, answers, mark=own)
 
 
-def ends_of(root: bytes, messages: Sequence[Message]) -> list[tuple[int, bytes]]:
-    """Return each lasting message's end and its digest, but for the last message, which is to be asked.
+def marks_of(messages: Sequence[Message]) -> list[tuple[int, bytes]]:
+    """Return the index after each lasting message, and the digest of that message alone.
 
-    ``root`` digests what is before the first message.
+    The last message is left out, since it is the one to be asked.
+    """
+    return [(index + 1, mark(message)) for index, message in enumerate(messages[:-1]) if lasts(message)]
+
+
+def ends_of(root: bytes, marks: Sequence[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Return the index after each lasting message, and the digest up to there.
+
+    ``marks`` are what :func:`marks_of` returns for the messages. ``root`` is the digest of what precedes the
+    first message.
     """
     digest, ends = root, []
-    for index, message in enumerate(messages[:-1]):
-        if lasts(message):
-            digest = extend(digest, [message])
-            ends.append((index + 1, digest))
+    for index, own in marks:
+        digest = follow(digest, own)
+        ends.append((index, digest))
     return ends
 
 
@@ -68,10 +84,11 @@ def plan(
     messages: Sequence[Message],
     pending: Mapping[str, str],
 ) -> Plan | None:
-    """Say how a request with these ``messages`` goes on in a transcript with these ``entries``.
+    """Return how a request with these ``messages`` goes on in a transcript with these ``entries``.
 
-    ``ends`` are those of :func:`ends_of`, and ``pending`` maps the calls that wait for results. ``None``
-    means that it cannot: what would have to go cannot be taken back.
+    ``ends`` are what :func:`ends_of` returns for the messages. ``pending`` maps the ids of the calls that
+    wait for results, as the client knows them, to the upstream's. Returns ``None`` if the request cannot go
+    on there, because something would have to be taken back that cannot be.
     """
     matched, position, parting = _common(entries, ends)
     if position == len(entries):
@@ -89,7 +106,7 @@ def plan(
 
 
 def _common(entries: Sequence[Entry], ends: Sequence[tuple[int, bytes]]) -> tuple[int, int, int]:
-    """Return how many lasting messages are the same, where they end, and where the first other one is."""
+    """Return how many lasting messages are equal, the index after them, and that of the first other one."""
     matched = position = 0
     for index, known in enumerate(entries):
         if not known.lasting:
@@ -101,7 +118,10 @@ def _common(entries: Sequence[Entry], ends: Sequence[tuple[int, bytes]]) -> tupl
 
 
 def _cut(entries: Sequence[Entry], position: int, parting: int) -> int | None:
-    """Return the place to cut at: behind all that is the same if possible, else as late before as can be."""
+    """Return the index to cut the transcript at, or ``None`` if it cannot be cut.
+
+    This is after everything that is equal if possible, otherwise as late as possible before that.
+    """
     after = range(position, min(parting + 1, len(entries)))
     places = [*after, *range(position - 1, -1, -1)]
     return next((place for place in places if entries[place].line and not entries[place].answers), None)

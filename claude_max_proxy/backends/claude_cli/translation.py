@@ -1,8 +1,8 @@
-"""Messages of a Request as the CLI takes them, so that they reach the model byte for byte. Pure.
+"""Writes the messages of a request for the CLI so that they reach the model byte for byte. Pure.
 
-The CLI looks for slash commands and file mentions in the last text block of a user message only, and drops
-empty text blocks. So every user message is an array that ends with an empty text block: whatever the client
-wrote is never the last one.
+The CLI looks for slash commands and file mentions only in the last text block of a user message, and it drops
+empty text blocks. So every user message is a list of blocks that ends with an empty text block: what the
+client wrote is never in the last one.
 """
 
 from __future__ import annotations
@@ -11,31 +11,31 @@ import secrets
 import uuid
 from typing import Any
 
-from claude_max_proxy import Message
-from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
+from claude_max_proxy import Message, formats
+from claude_max_proxy.anthropic_messages import Block, ToolNames, write_content
 from claude_max_proxy.backends.claude_cli.protocol import line
-from claude_max_proxy.messages_api import Block, ToolNames, write_content
 
 
 GUARD: Block = {"type": "text", "text": ""}
-# What the CLI leaves out of what it sends.
+# The CLI never sends an assistant's message with this text.
 _NO_CONTENT = "(no content)"
 
 
 def beginning() -> bytes:
-    """Write what a transcript begins with, so that all that follows can be taken back; it goes nowhere.
+    """Return the first line of every transcript: a message that the CLI does not send to the model.
 
-    Older CLIs take nothing back that no message of the assistant's is before.
+    Without it, older CLIs could not take everything back: they need an assistant's message to go back to.
     """
     return _assistant_line([{"type": "text", "text": _NO_CONTENT}], "")
 
 
 def history_lines(message: Message, names: ToolNames, model: str = "", name: str = "") -> bytes | None:
-    """Write one message of the history; a user's, whose line gets the ``name``, without asking the model.
+    """Return the line that appends one message of the history without asking the model.
 
-    ``names`` maps the names of the client's tools to the upstream's. A message of white space alone says
-    nothing, and the upstream refuses it: ``None``; it takes the messages around it as one. The CLI drops the
-    thoughts of any model but the process's own, so ``model`` is its full name.
+    A user message's line gets the ``name``. ``names`` maps the names of the client's tools to the upstream's.
+    Returns ``None`` for a message of white space alone: it says nothing, the upstream would refuse it, and
+    the upstream treats the messages around it as one. ``model`` is the full name of the process's model: the
+    CLI drops the thoughts of any other model.
     """
     content = blocks(message, names)
     if not content:
@@ -47,7 +47,10 @@ def history_lines(message: Message, names: ToolNames, model: str = "", name: str
 
 
 def user_line(message: Message, names: ToolNames, *, ask: bool, name: str = "") -> bytes:
-    """Write a user's message; ``ask`` makes the model answer it, and by its ``name`` it can be taken back."""
+    """Return the line of a user message; ``ask`` makes the model answer it.
+
+    By its ``name`` the line can be taken back later.
+    """
     content = [*blocks(message, names), GUARD]
     fields: dict[str, Any] = {} if ask else {"shouldQuery": False}
     if name:
@@ -56,13 +59,13 @@ def user_line(message: Message, names: ToolNames, *, ask: bool, name: str = "") 
 
 
 def blocks(message: Message, names: ToolNames) -> list[Block]:
-    """Write a message's parts as content blocks; what the API takes nothing of is left out."""
-    return write_content(message.parts, normal_id, names.upstream)
+    """Return a message's parts as content blocks, without those that the API has no form for."""
+    return write_content(message.parts, formats.tool_ids.plain, names.upstream)
 
 
 def _assistant_line(content: list[Block], model: str) -> bytes:
     body: dict[str, Any] = {
-        "id": "msg_" + secrets.token_hex(12),  # without unique ids, neighbours merge
+        "id": "msg_" + secrets.token_hex(12),  # without unique ids, the CLI would merge neighbouring messages
         "type": "message",
         "role": "assistant",
         "content": content,

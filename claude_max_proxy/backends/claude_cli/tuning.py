@@ -1,10 +1,11 @@
-"""Per-request settings: what a request asks of the model beyond its words, as the CLI takes it. Pure.
+"""Per-request settings: what a request asks of the model beyond its messages, in the CLI's form. Pure.
 
-The CLI merges settings, so every one is always sent, those that are not wanted as its word for the default.
-Thinking is switched off where the API demands it: with a forced tool, and with a limit that thinking alone
-would use up. Sampling parameters go along only then, since the API takes none together with thinking. What a
-model takes of all this is in :mod:`claude_max_proxy.messages_api.abilities`, and what it was seen to refuse
-in :mod:`claude_max_proxy.refusals`.
+The CLI merges new settings into the old ones, so we always send all of them; a setting that is not wanted
+gets the CLI's value for "default". Thinking is switched off where the API demands it: with a forced tool, and
+with an output limit that thinking alone would use up. Sampling parameters are only sent when thinking is off,
+since the API does not accept both. Which of these a model accepts is known by
+:mod:`claude_max_proxy.anthropic_messages.abilities`, and what it was seen to refuse by
+:mod:`claude_max_proxy.capabilities.refusals`.
 """
 
 from __future__ import annotations
@@ -14,25 +15,27 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import BeyondModel, ModelInfo, Request, ToolChoice, refusals
+from claude_max_proxy import Request
+from claude_max_proxy.anthropic_messages import Abilities, Block, cannot_be_forced, write_tool_choice
+from claude_max_proxy.backend import ModelInfo
 from claude_max_proxy.backends.claude_cli.exactness import inexact
 from claude_max_proxy.backends.claude_cli.fence import NO_FENCE
 from claude_max_proxy.backends.claude_cli.tools import definitions, names_of
-from claude_max_proxy.messages_api import Abilities, Block, ToolNames
+from claude_max_proxy.capabilities import refusals
 
 
 # A thinking budget has at least this many tokens, and the answer comes after it.
 SMALLEST_THINKING_LIMIT = 1024
 _LEVELS = ("low", "medium", "high", "xhigh", "max")
-_CHOICES = {"none": "none", "required": "any", "named": "tool"}
+_USUAL_CHOICE: Block = {"type": "auto"}
 _NOTHING: frozenset[str] = frozenset()
 
 
 class Tuning(msgspec.Struct, frozen=True):
-    """What one request asks; the defaults ask nothing.
+    """What one request asks for; the defaults ask for nothing.
 
-    ``thinking`` says whether the CLI configures thinking as it does by itself; without, what the body says of
-    it is all that the API hears.
+    ``thinking`` says whether the CLI configures thinking as it usually does; if not, the API only gets what
+    ``body`` says about it. ``body`` are fields that are added to the body of the request to the API.
     """
 
     effort: str | None = None
@@ -41,21 +44,25 @@ class Tuning(msgspec.Struct, frozen=True):
     body: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def may_follow(self, before: Tuning) -> bool:
-        """Tell whether it can take over in the middle of a turn: newer CLIs fix these when a turn begins.
+        """Return whether these settings can replace ``before`` in the middle of a turn.
 
-        A limit can be changed there, but not be taken away.
+        Newer CLIs read effort and thinking only when a turn begins. An output limit can be changed later, but
+        not be removed.
         """
         limited = self.max_tokens is not None or before.max_tokens is None
         return limited and self.effort == before.effort and self.thinking == before.thinking
 
     @property
     def sent(self) -> dict[str, Any]:
-        """What of the API's body is there because of it."""
+        """The fields of the API's body that come from these settings."""
         effort = {} if self.effort is None else {"output_config": {"effort": self.effort}}
         return {**self.body, **effort}
 
     def settings(self, before: Tuning | None = None) -> dict[str, Any]:
-        """Write it for ``apply_flag_settings``; ``before`` is what a turn that runs began with."""
+        """Return the settings for ``apply_flag_settings``.
+
+        ``before`` are the settings that the turn began with, if one is under way.
+        """
         body = dict(self.body)
         if before is not None and self.max_tokens is not None and self.max_tokens != before.max_tokens:
             body["max_tokens"] = self.max_tokens
@@ -71,14 +78,15 @@ class Tuning(msgspec.Struct, frozen=True):
 def tune(
     request: Request, info: ModelInfo, abilities: Abilities, refused: Collection[str] = _NOTHING
 ) -> Tuning:
-    """Read what ``request`` asks of a model with these ``abilities``; the rest is noted as ignored.
+    """Return the settings for what ``request`` asks of a model with these ``abilities``.
 
-    ``refused`` are the parameters that the model was seen to refuse. Raises :class:`BeyondModel` where
-    leaving one out would change the meaning.
+    What the model does not accept is left out, and noted in the request as ignored. ``refused`` are the
+    parameters that the model was seen to refuse. Raises :class:`BeyondModel` if the request forces a tool
+    call and the model does not allow that.
     """
     forced = bool(request.tools) and request.tool_choice.mode in {"required", "named"}
     if forced and not abilities.forced:
-        raise _cannot_be_forced(info)
+        raise cannot_be_forced(info.name or "this model")
 
     small = request.max_tokens is not None and request.max_tokens <= SMALLEST_THINKING_LIMIT
     off = forced or small or _asked_off(request)
@@ -91,8 +99,9 @@ def tune(
         body["tools"] = definitions(request, names)
         if _drop_marks(body["tools"]):
             request.ignore("tools.cache_control")
-    if request.tools:
-        body.update(_tool_choice(request.tool_choice, names))
+    choice = write_tool_choice(request.tool_choice, names.upstream)
+    if request.tools and choice != _USUAL_CHOICE:
+        body["tool_choice"] = choice
     if off and abilities.thinking != "none":
         body.update(_thinking_off(request, abilities))
     body.update(_sampling(request, abilities, thinking=thinking))
@@ -102,15 +111,15 @@ def tune(
 
 
 def _leave_out(body: dict[str, Any], effort: str | None, refused: Collection[str]) -> list[str]:
-    """Take what is refused out of ``body``; give its names."""
+    """Remove the refused parameters from ``body``, and return the names of those left out."""
     effort_refused = effort is not None and "effort" in refused
     return refusals.strip(body, refused) + (["effort"] if effort_refused else [])
 
 
 def _drop_marks(tools: list[Block]) -> bool:
-    """Leave one mark for the prompt cache, the last; say whether there were more.
+    """Remove all marks for the prompt cache but the last; return whether there was more than one.
 
-    The API takes four in a request, and the CLI sets three.
+    The API allows four in a request, and the CLI sets three.
     """
     marked = [tool for tool in tools if "cache_control" in tool]
     for tool in marked[:-1]:
@@ -118,30 +127,22 @@ def _drop_marks(tools: list[Block]) -> bool:
     return len(marked) > 1
 
 
-def _cannot_be_forced(info: ModelInfo) -> BeyondModel:
-    return BeyondModel(
-        f"tool_choice: {info.name or 'this model'} cannot be made to call a tool, as it always thinks; leave "
-        'tool_choice at "auto" and ask for the call in the instructions, or choose another model',
-        param="tool_choice",
-    )
-
-
 # --- thinking
 
 
 def _asked_off(request: Request) -> bool:
-    """Tell whether the client says that there shall be no thinking."""
+    """Return whether the client asks for no thinking."""
     own = request.extra.get("anthropic_thinking") or {}
     return request.effort == "none" or (own.get("type") == "disabled" and request.effort is None)
 
 
 def _unasked(request: Request) -> bool:
-    """Tell whether the client speaks the Messages API, and neither it nor we say anything of thinking."""
+    """Return whether the client uses the Messages API, and nothing was said about thinking."""
     return request.extra.get("anthropic_thinking") == {} and request.effort is None
 
 
 def _thinking_off(request: Request, abilities: Abilities) -> dict[str, Any]:
-    """Say that there shall be no thinking, or the nearest that the model takes."""
+    """Return the field that switches thinking off, or the nearest to that which the model accepts."""
     if abilities.off != "disabled" and _asked_off(request):
         refusals.tell(request, ["thinking"])
     return {"thinking": {"type": abilities.off}} if abilities.off else {}
@@ -159,7 +160,10 @@ def _effort(request: Request, info: ModelInfo) -> str | None:
 
 
 def _within(effort: str | None, abilities: Abilities, *, off: bool) -> str | None:
-    """Keep to the levels at which thinking can be off; a model that always thinks shall think little then."""
+    """Return an effort at which thinking can be off, if it is to be ``off``.
+
+    A model that always thinks is made to think little instead.
+    """
     if not off or not abilities.efforts:
         return effort
     if not abilities.off:
@@ -168,7 +172,7 @@ def _within(effort: str | None, abilities: Abilities, *, off: bool) -> str | Non
 
 
 def _nearest(wanted: str, allowed: list[str]) -> str:
-    """Return the level of ``allowed`` that is the nearest one below, or else the lowest."""
+    """Return the highest level in ``allowed`` that is not above ``wanted``, or else the lowest."""
     lower = [level for level in allowed if _LEVELS.index(level) <= _LEVELS.index(wanted)]
     return lower[-1] if lower else allowed[0]
 
@@ -176,21 +180,12 @@ def _nearest(wanted: str, allowed: list[str]) -> str:
 # --- the body
 
 
-def _tool_choice(choice: ToolChoice, names: ToolNames) -> dict[str, Any]:
-    written: dict[str, Any] = {"type": _CHOICES.get(choice.mode, "auto")}
-    if choice.mode == "named":
-        written["name"] = names.upstream(choice.name)
-    if not choice.parallel and choice.mode != "none":
-        written["disable_parallel_tool_use"] = True
-    return {"tool_choice": written} if written != {"type": "auto"} else {}
-
-
 def _sampling(request: Request, abilities: Abilities, *, thinking: bool) -> dict[str, Any]:
-    """Return the sampling that the model takes; the rest is named as ignored."""
+    """Return the sampling parameters that the model accepts; note the others as ignored."""
     given: dict[str, Any] = {
         name: value
         for name, value in (("temperature", request.temperature), ("top_p", request.top_p))
-        if value is not None and value != 1  # 1 is the upstream's own default, and where its range ends
+        if value is not None and value != 1  # 1 is the upstream's default, and the end of its range
     }
     taken = {name: value for name, value in given.items() if value < 1}
     if "top_k" in request.extra:

@@ -1,4 +1,4 @@
-"""Which models were used in the last days, kept in a small file: names and times, no word of anybody's."""
+"""Remembers in a small file which models were used lately: their names and times, nothing that was said."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _decode = msgspec.json.Decoder(dict[str, float]).decode
 
 
 class UsedModels:
-    """One backend's. A file that cannot be read or written is done without."""
+    """The models used with one backend. If the file cannot be read or written, nothing is remembered."""
 
     def __init__(self, backend: str, folder: Path | None = None) -> None:
-        """Use the user's folder for such files, or ``folder``; nothing is read yet."""
+        """Use a file in the user's folder for state, or in ``folder``; nothing is read yet."""
         self._path = (folder or Path(platformdirs.user_state_dir("claude-max-proxy"))) / backend / _NAME
         self._written: dict[str, float] = {}
 
     def last_used(self, otherwise: str) -> str | None:
-        """Return the model used last, ``None`` if that is too long ago; ``otherwise`` where none ever was."""
+        """Return the model used last, ``None`` if that is over three days ago, ``otherwise`` if never."""
         times = self._read()
         if not times:
             return otherwise
@@ -35,7 +35,7 @@ class UsedModels:
         return newest if times[newest] > time.time() - _DAYS else None
 
     def use(self, model: str) -> None:
-        """Note that a model is used, on disk once in a while."""
+        """Note that a model is used; the file is written at most every ten minutes for the same model."""
         now = time.time()
         newest = max(self._written, key=lambda name: self._written[name], default="")
         if newest == model and self._written[model] > now - _WRITTEN_EVERY:
@@ -46,9 +46,9 @@ class UsedModels:
         kept = dict(sorted(times.items(), key=lambda item: -item[1])[:_MOST])
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            beside = self._path.with_suffix(".new")
-            beside.write_bytes(msgspec.json.encode(kept))
-            beside.replace(self._path)
+            new = self._path.with_suffix(".new")
+            new.write_bytes(msgspec.json.encode(kept))
+            new.replace(self._path)
 
     def _read(self) -> dict[str, float]:
         try:

@@ -1,25 +1,16 @@
-"""What the upstream would refuse, or the CLI cannot ask, said before anything is started. Pure."""
+"""Refuses what the upstream would refuse, or what the CLI cannot ask, before a process is used. Pure."""
 
 from __future__ import annotations
 
-from claude_max_proxy import (
-    InvalidRequest,
-    Message,
-    Request,
-    Text,
-    ToolCall,
-    ToolResult,
-)
-from claude_max_proxy.backends.claude_cli.fingerprint import normal_id
-from claude_max_proxy.messages_api import check_response_schema, check_tools, is_blank
+from claude_max_proxy import InvalidRequest, Message, Request, Text, ToolCall, ToolResult, formats
+from claude_max_proxy.anthropic_messages import check_response_schema, check_tools, is_blank
 
 
 def check(request: Request) -> None:
-    """Raise :class:`InvalidRequest` for a conversation that cannot be asked."""
+    """Raise :class:`InvalidRequest` for a request that cannot be answered."""
     if not any(message.role == "user" for message in request.messages):
-        raise InvalidRequest(
-            "messages: there is no user message to answer; the model needs at least one",
-            param="messages",
+        raise InvalidRequest.at(
+            "messages", "there is no user message to answer; the model needs at least one"
         )
     last = request.messages[-1]
     if last.role == "assistant":
@@ -29,7 +20,7 @@ def check(request: Request) -> None:
             param=f"messages[{len(request.messages) - 1}]",
         )
     if not _says_something(last):
-        raise InvalidRequest("messages: the last message is empty", param="messages")
+        raise InvalidRequest.at("messages", "the last message is empty")
     _check_calls(request.messages)
     check_tools(request.tools)
     check_response_schema(request)
@@ -40,30 +31,28 @@ def _says_something(message: Message) -> bool:
 
 
 def _check_calls(messages: list[Message]) -> None:
-    """Every call must be answered by the next user message, once, and every result must have a call."""
+    """Check that the next user message answers every call once, and that every result belongs to a call."""
     open_calls: dict[str, str] = {}
     for message in messages:
         results = [part for part in message.parts if isinstance(part, ToolResult)]
         for result in results:
-            if open_calls.pop(normal_id(result.id), None) is None:
-                raise InvalidRequest(
-                    f"messages: the tool result {result.id!r} answers no tool call of the message before it",
-                    param="messages",
+            if open_calls.pop(formats.tool_ids.plain(result.id), None) is None:
+                raise InvalidRequest.at(
+                    "messages",
+                    f"the tool result {formats.shown(result.id)} answers no tool call of the "
+                    "message before it",
                 )
         if open_calls and message.role == "assistant":
             raise _unanswered(open_calls)
         for part in message.parts:
             if isinstance(part, ToolCall):
-                if normal_id(part.id) in open_calls:
-                    raise InvalidRequest(
-                        f"messages: two tool calls of one message have the id {part.id!r}; each needs one",
-                        param="messages",
-                    )
-                open_calls[normal_id(part.id)] = part.id
+                if formats.tool_ids.plain(part.id) in open_calls:
+                    raise formats.tool_ids.used_twice(part.id)
+                open_calls[formats.tool_ids.plain(part.id)] = part.id
     if open_calls:
         raise _unanswered(open_calls)
 
 
 def _unanswered(open_calls: dict[str, str]) -> InvalidRequest:
-    names = ", ".join(repr(call) for call in open_calls.values())
-    return InvalidRequest(f"messages: no tool result answers the tool calls {names}", param="messages")
+    names = formats.listed(list(open_calls.values()))
+    return InvalidRequest.at("messages", f"no tool result answers the tool calls {names}")

@@ -1,4 +1,4 @@
-"""The processes that nobody has spoken to, by kind, and which kinds are worth having them."""
+"""The warm processes, to which nobody has spoken yet, and the kinds of which processes should be warm."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Iterable
 
-from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.process import CliProcess
+from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
 
 
 _LONGEST_BACKOFF = 60.0
@@ -17,33 +17,33 @@ _Entry = tuple[CliProcess, float, int]
 
 
 class Warm:
-    """Warm processes, each with the time and the day of its start.
+    """The warm processes, each with the time and the day of its start.
 
-    The CLI may keep the date of its start, so none is used on another day. Kinds that could not be started
-    wait for a while.
+    The CLI may remember the date of its start, so processes are not used on another day. A kind that could
+    not be started is not tried again for a while.
     """
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._ready: dict[Kind, deque[_Entry]] = defaultdict(deque)
-        self._used: dict[Kind, float] = {}
-        self._backoff: dict[Kind, tuple[float, float]] = {}
+        self._ready: dict[ProcessKind, deque[_Entry]] = defaultdict(deque)
+        self._used: dict[ProcessKind, float] = {}
+        self._backoff: dict[ProcessKind, tuple[float, float]] = {}
 
     @property
     def processes(self) -> list[CliProcess]:
-        """All of them."""
+        """All warm processes."""
         return [process for ready in self._ready.values() for process, *_ in ready]
 
-    def count(self, kind: Kind) -> int:
-        """Count those of a kind."""
+    def count(self, kind: ProcessKind) -> int:
+        """Return how many warm processes there are of a kind."""
         return len(self._ready[kind])
 
     def add(self, process: CliProcess) -> None:
-        """Keep a process that was just started."""
+        """Add a process that was just started."""
         self._ready[process.kind].append((process, time.monotonic(), _today()))
 
-    def take(self, kind: Kind) -> CliProcess | None:
-        """Take the oldest of a kind that still lives."""
+    def take(self, kind: ProcessKind) -> CliProcess | None:
+        """Remove and return the oldest process of a kind that still runs, or ``None``."""
         while self._ready[kind]:
             process, *_ = self._ready[kind].popleft()
             if process.alive:
@@ -51,11 +51,11 @@ class Warm:
         return None
 
     def take_any(self) -> CliProcess | None:
-        """Take one of whatever kind."""
+        """Remove and return a process of any kind, or ``None``."""
         return next((ready.popleft()[0] for ready in self._ready.values() if ready), None)
 
     def take_older_than(self, age: float) -> list[CliProcess]:
-        """Take all that were started longer than ``age`` seconds ago, or on another day."""
+        """Remove and return all processes started more than ``age`` seconds ago, or on another day."""
         limit, old = time.monotonic() - age, []
         for ready in self._ready.values():
             while ready and (ready[0][1] < limit or ready[0][2] != _today()):
@@ -63,13 +63,13 @@ class Warm:
         return old
 
     def idle(self, seconds: float) -> list[CliProcess]:
-        """Return those that were started longer ago, and have rehearsed."""
+        """Return the processes started more than ``seconds`` ago that have finished their rehearsal."""
         limit = time.monotonic() - seconds
         every = (entry for ready in self._ready.values() for entry in ready)
         return [process for process, since, _ in every if since < limit and process.rehearsed.is_set()]
 
     def lose(self, process: CliProcess) -> bool:
-        """Forget a process that has ended, and say whether it was one of these."""
+        """Remove a process; return whether it was one of the warm ones."""
         ready = self._ready[process.kind]
         for one in [one for one in ready if one[0] is process]:
             ready.remove(one)
@@ -78,12 +78,15 @@ class Warm:
 
     # --- kinds
 
-    def use(self, kinds: Iterable[Kind]) -> None:
-        """Note that these are used now."""
+    def use(self, kinds: Iterable[ProcessKind]) -> None:
+        """Note that these kinds are used now."""
         self._used.update(dict.fromkeys(kinds, time.monotonic()))
 
-    def used_within(self, seconds: float) -> list[Kind]:
-        """Return the kinds used lately, and forget all others: their names are the clients' choice."""
+    def used_within(self, seconds: float) -> list[ProcessKind]:
+        """Return the kinds used within ``seconds``.
+
+        All others are forgotten: clients choose the models, so the number of kinds must be bounded.
+        """
         limit = time.monotonic() - seconds
         self._used = {kind: used for kind, used in self._used.items() if used > limit}
         for known in (self._ready, self._backoff):
@@ -91,17 +94,20 @@ class Warm:
                 del known[kind]
         return list(self._used)
 
-    def may_start(self, kind: Kind) -> bool:
-        """Tell whether a kind may be tried now."""
+    def may_start(self, kind: ProcessKind) -> bool:
+        """Return whether a process of this kind may be started now."""
         until, _ = self._backoff.get(kind, (0.0, 0.0))
         return until <= time.monotonic()
 
-    def works(self, kind: Kind) -> None:
-        """Note that one of a kind has answered."""
+    def works(self, kind: ProcessKind) -> None:
+        """Note that a process of this kind has answered."""
         self._backoff.pop(kind, None)
 
-    def back_off(self, kind: Kind) -> None:
-        """Note that a kind could not be started, or ended by itself: the next try waits twice as long."""
+    def back_off(self, kind: ProcessKind) -> None:
+        """Note that a process of this kind could not be started, or ended by itself.
+
+        The pause until the next try doubles each time, up to a minute.
+        """
         _, last = self._backoff.get(kind, (0.0, _SHORTEST_BACKOFF / 2))
         pause = min(last * 2, _LONGEST_BACKOFF)
         self._backoff[kind] = (time.monotonic() + pause, pause)

@@ -1,4 +1,4 @@
-"""Starts processes before anybody needs them: for which models, how many, and when."""
+"""Starts processes before they are needed: decides for which models, how many, and when."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from claude_max_proxy import ProxyError
-from claude_max_proxy.backends.claude_cli.kind import Kind
 from claude_max_proxy.backends.claude_cli.process import CliProcess
+from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
 from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.used_models import UsedModels
@@ -24,20 +24,27 @@ _FORGOTTEN_AFTER = 3 * 24 * 3600.0
 
 
 class Warming:
-    """One pool's. ``always`` are the kinds to be ready for at any time, ``last`` is the one used last."""
+    """Warms the processes of one pool.
+
+    ``always`` are the kinds for which processes are kept warm at all times, ``last`` is the kind used last.
+    """
 
     def __init__(
         self,
         settings: ClaudeCliSettings,
         warm: Warm,
         memory: UsedModels,
-        rehearsal: Callable[[Kind], Rehearsal],
-        spare: Callable[[Kind], Awaitable[CliProcess | None]],
+        rehearsal: Callable[[ProcessKind], Rehearsal],
+        spare: Callable[[ProcessKind], Awaitable[CliProcess | None]],
         on_warm: Callable[[], None],
     ) -> None:
-        """Put processes into ``warm``, as long as there are ``spare`` ones, and say so to ``on_warm``."""
-        self.always = [Kind(model) for model in settings.warm_models]
-        self.last: Kind | None = None
+        """Put processes into ``warm``, and call ``on_warm`` for each.
+
+        ``spare`` starts a process, or returns ``None`` if there is no room. ``memory`` remembers the models
+        used lately over a restart.
+        """
+        self.always = [ProcessKind(model) for model in settings.warm_models]
+        self.last: ProcessKind | None = None
         self._asked_at = time.monotonic()
         self._settings = settings
         self._warm = warm
@@ -45,7 +52,7 @@ class Warming:
         self._rehearsal = rehearsal
         self._spare = spare
         self._on_warm = on_warm
-        self._busy: set[Kind] = set()
+        self._busy: set[ProcessKind] = set()
 
     @property
     def resting(self) -> bool:
@@ -53,25 +60,25 @@ class Warming:
         return time.monotonic() - self._asked_at > self._settings.rest_timeout
 
     def start(self) -> None:
-        """Begin with the kinds that are always to be ready, or else with the one that was used last."""
+        """Begin with the kinds that are always warm or, if there are none, with the one used last."""
         if not self.always and (model := self._memory.last_used(_FIRST_MODEL)):
-            self.last = Kind(model)
+            self.last = ProcessKind(model)
         self._warm.use([self.last] if self.last else [])
 
     def asked(self) -> None:
-        """Note that somebody asks."""
+        """Note that a request has come."""
         self._asked_at = time.monotonic()
 
-    def use(self, kind: Kind) -> None:
+    def use(self, kind: ProcessKind) -> None:
         """Note that a request has gone to a process of this kind."""
         self._warm.use([kind])
         self.last = kind
 
-    async def refill(self, kind: Kind) -> None:
-        """Warm a successor of a process that has begun to answer: its kind is one that works.
+    async def refill(self, kind: ProcessKind) -> None:
+        """Warm a successor for a process of this kind that has begun to answer.
 
-        Not at once: starting a process takes a core, which the answer needs, most of all one that comes in a
-        single burst.
+        This waits for a moment: starting a process keeps a core busy, which the answer needs, especially if
+        it comes in a single burst.
         """
         self.use(kind)
         self._warm.works(kind)
@@ -81,7 +88,7 @@ class Warming:
         await self._warm_up(kind)
 
     async def keep_up(self, *, empty: bool) -> None:
-        """Warm what is to be warm now; ``empty`` says that there is no process at all."""
+        """Warm all kinds that should be warm now; ``empty`` says that there is no process at all."""
         used = self._warm.used_within(self._settings.rest_timeout)
         if self.resting:
             forgotten = time.monotonic() - self._asked_at > _FORGOTTEN_AFTER
@@ -89,7 +96,7 @@ class Warming:
         for kind in dict.fromkeys([*self.always, *used]):
             await self._warm_up(kind)
 
-    async def _warm_up(self, kind: Kind) -> None:
+    async def _warm_up(self, kind: ProcessKind) -> None:
         if kind in self._busy or not self._warm.may_start(kind):
             return
 

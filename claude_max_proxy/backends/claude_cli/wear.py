@@ -1,4 +1,4 @@
-"""How worn a process is: one is not used for ever, since what it does with age nobody has seen."""
+"""Decides when a process has been used enough: nobody has seen how a CLI behaves after very long use."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from claude_max_proxy.backends.claude_cli.memory import resident_memory
 _MOST_USES = 500
 _LONGEST = 8 * 3600.0
 _GROWTH = 1.5
-_SETTLED_AFTER = 20  # turns, in which it takes what it needs
+_SETTLED_AFTER = 20  # turns after which its memory should no longer grow
 
 
 class Wear:
-    """One process's. The CLI may keep the date of its start, so a new day makes it unfit for what is new."""
+    """The wear of one process.
+
+    The CLI may remember the date of its start, so no new conversation begins in it on another day.
+    """
 
     def __init__(self, pid: int) -> None:
-        """Begin with a process that was just started."""
+        """Take the id of a process that was just started."""
         self.uses = 0
         self._pid = pid
         self._born = time.monotonic()
@@ -35,7 +38,7 @@ class Wear:
 
     @property
     def is_out(self) -> bool:
-        """Whether it has done enough: by its turns, its age, or the memory that it has come to take."""
+        """Whether it has been used enough: too many turns, too old, or its memory has grown too much."""
         if self.uses >= _MOST_USES or time.monotonic() - self._born > _LONGEST:
             return True
 

@@ -16,7 +16,7 @@ def register_backends(register: RegisterBackend) -> None:
 
 @hookimpl
 def register_checks(register: RegisterCheck, backends: Mapping[str, Backend]) -> None:
-    """Look whether each API is there and takes its key."""
+    """Add a check for each API: whether it answers and accepts the key."""
     from claude_max_proxy.backends.openai_api.backend import OpenAIApi
 
     for backend in backends.values():
@@ -25,6 +25,7 @@ def register_checks(register: RegisterCheck, backends: Mapping[str, Backend]) ->
 
 
 def _build(name: str, settings: OpenAIApiSettings) -> Backend:
-    from claude_max_proxy.backends.openai_api.backend import OpenAIApi  # only who uses it pays for it
+    # Imported here because it takes time, which only those who use it should spend.
+    from claude_max_proxy.backends.openai_api.backend import OpenAIApi
 
     return OpenAIApi(name, settings)

@@ -1,53 +1,42 @@
-"""Puts an answer's fragments in order: they come in any mixture, and our parts may not overlap. Pure.
+"""Puts an answer's fragments in order: they come in any mixture, but our parts must not overlap. Pure.
 
-Every stretch of text or reasoning and every call is a lane. The first lane that is not complete is told as it
-grows; whatever comes for another waits its turn. Text may end at any fragment of something else; a call only
-with complete arguments, as a server may still go on with it.
+Every stretch of text or reasoning and every call is a lane. The first lane that is not complete is passed on
+while it grows; what arrives for other lanes waits until it is complete. A lane of text is complete as soon as
+a fragment of something else arrives. A call is only complete with its arguments, since the server may still
+go on with it.
 """
 
 from __future__ import annotations
 
-import secrets
-import string
 from collections import deque
 
 import msgspec
 
-from claude_max_proxy import Event, PartDelta, PartEnded, PartKind, PartStarted
-
-
-_ALPHABET = string.ascii_letters + string.digits
+from claude_max_proxy import Event, PartDelta, PartEnded, PartKind, PartStarted, formats
+from claude_max_proxy.backends.openai_api.arguments import Arguments
 
 
 class Lane(msgspec.Struct, eq=False):
-    """One part to be: what was heard of it and, past ``told``, not told yet."""
+    """A part of the answer: its fragments, of which the first ``told`` have been passed on."""
 
     kind: PartKind
     id: str = ""
     name: str = ""
     texts: list[str] = msgspec.field(default_factory=list)
     told: int = 0
+    arguments: Arguments = msgspec.field(default_factory=Arguments)
 
     @property
     def complete(self) -> bool:
-        """Whether nothing can follow."""
-        if self.kind != "tool_call":
-            return True
-        if not (self.texts and self.texts[-1].rstrip().endswith("}")):
-            return False
-
-        try:
-            msgspec.json.decode("".join(self.texts))
-        except msgspec.DecodeError:
-            return False
-        return True
+        """Whether nothing more can follow."""
+        return self.kind != "tool_call" or self.arguments.complete(self.texts)
 
 
 class Lanes:
     """The lanes of one answer. ``calls`` says how many calls there are."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without lanes."""
         self.calls = 0
         self._index = 0
         self._open: Lane | None = None
@@ -56,7 +45,7 @@ class Lanes:
         self._newest: Lane | None = None
 
     def text(self, kind: PartKind, text: str) -> list[Event]:
-        """Take a fragment of text or reasoning."""
+        """Take a fragment of text or reasoning; return the events that can be passed on now."""
         lane = self._open
         if lane is not None and lane.kind == kind and not self._waiting:
             return [PartDelta(self._index, text)]
@@ -69,12 +58,15 @@ class Lanes:
         return self._proceed()
 
     def call(self, index: int | None, call_id: str, name: str, arguments: str) -> list[Event]:
-        """Take a fragment of a call; only the first of each carries its name, and often its id."""
+        """Take a fragment of a call; return the events that can be passed on now.
+
+        Only the first fragment of a call has its name, and usually its id.
+        """
         lane = self._newest if index is None else self._by_index.get(index)
         if lane is None or _is_another(lane, index, call_id, name):
             if not (name or call_id):
-                return []  # arguments of a call that nobody made
-            lane = Lane("tool_call", call_id or _new_id(), name)
+                return []  # these are arguments without a call
+            lane = Lane("tool_call", call_id or formats.tool_ids.new(), name)
             self.calls += 1
             self._waiting.append(lane)
         self._newest = lane
@@ -85,11 +77,11 @@ class Lanes:
         return self._proceed()
 
     def finish(self) -> list[Event]:
-        """End everything, as nothing more will come."""
+        """End all lanes, since nothing more will come; return the remaining events."""
         return self._proceed(final=True)
 
     def _proceed(self, *, final: bool = False) -> list[Event]:
-        """Tell what can be told: the open lane, and the next ones as far as each before is complete."""
+        """Return the events of the open lane and, as long as each lane is complete, of the next ones."""
         events: list[Event] = []
         while True:
             if self._open is not None:
@@ -113,13 +105,11 @@ class Lanes:
 
 
 def _is_another(lane: Lane, index: int | None, call_id: str, name: str) -> bool:
-    """Whether a fragment begins another call: some servers count every call as 0, or none at all."""
+    """Return whether a fragment begins another call.
+
+    The index alone does not tell: some servers give every call the index 0, others give none.
+    """
     if not name:
         return False
 
     return call_id != lane.id if call_id else index is None or lane.complete
-
-
-def _new_id() -> str:
-    """Make an id in the form that every client takes: some drop all but letters and digits, beyond 40."""
-    return "call" + "".join(secrets.choice(_ALPHABET) for _ in range(24))

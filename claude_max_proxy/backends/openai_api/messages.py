@@ -1,7 +1,7 @@
-"""Messages of a Request as the chat completions API takes them. Pure.
+"""Writes the messages of a Request for the chat completions API. Pure.
 
-There a tool's result is a message of its own, of text alone, and must follow its call at once: so results
-come first, their images and documents after all of them in a user's message, and then what the user says.
+In this API a tool's result is a separate message, which contains only text and must directly follow its call.
+So the results come first, then a user message with their images and documents, and then what the user says.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from claude_max_proxy import (
     ToolCall,
     ToolResult,
 )
-from claude_max_proxy.messages_api import ToolNames
+from claude_max_proxy.anthropic_messages import ToolNames
 
 
 Wire = dict[str, Any]
@@ -31,9 +31,10 @@ _MORE_FOLLOWS = "(the result is in the images and documents that follow)"
 
 
 def write_messages(request: Request, names: ToolNames, *, reasoning: bool = False) -> list[Wire]:
-    """Write the system prompt and every message, in their true roles; ``reasoning`` hands thoughts back.
+    """Return the system prompt and all messages, in their true roles.
 
-    ``names`` maps the names of the client's tools.
+    ``names`` maps the names of the client's tools to the upstream's. ``reasoning`` says whether the thoughts
+    of earlier answers are sent back. Raises :class:`InvalidRequest` for a document that is only linked to.
     """
     written: list[Wire] = []
     if request.system:
@@ -47,7 +48,7 @@ def write_messages(request: Request, names: ToolNames, *, reasoning: bool = Fals
 
 
 def _assistant(message: Message, names: ToolNames, *, reasoning: bool) -> list[Wire]:
-    """Write what the model said; what it thought has a place only in some servers' form of the API."""
+    """Write what the model said; only some servers' form of the API has a field for what it thought."""
     text = "".join(part.text for part in message.parts if isinstance(part, Text))
     calls = [_call(part, names) for part in message.parts if isinstance(part, ToolCall)]
     if not (text or calls):
@@ -91,7 +92,7 @@ def _result(result: ToolResult) -> Wire:
 
 
 def _content(parts: Sequence[Part]) -> str | list[Wire]:
-    """Write content; text alone is a string, which every server understands."""
+    """Return parts as content; a single text becomes a string, which every server understands."""
     match parts:
         case []:
             return ""
@@ -112,17 +113,15 @@ def _block(part: Part) -> Wire | None:
             return {"type": "input_audio", "input_audio": {"data": part.data, "format": part.format}}
         case File():
             return _file(part)
-        case _:  # calls and reasoning are the assistant's
+        case _:  # calls and reasoning only occur in the assistant's messages
             return None
 
 
 def _file(file: File) -> Wire:
-    """Write a document; the API takes files only as PDF, and text as what it is."""
+    """Return a document as a block: a PDF as a file, plain text as text, since files can only be PDFs."""
     if file.url:
-        raise InvalidRequest(
-            "messages: this model takes documents inline only, not by URL",
-            code="unsupported_content",
-            param="messages",
+        raise InvalidRequest.at(
+            "messages", "this model takes documents inline only, not by URL", code="unsupported_content"
         )
     if file.media_type == "text/plain":
         text = base64.b64decode(file.data).decode()

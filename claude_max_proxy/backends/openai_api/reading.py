@@ -1,7 +1,7 @@
-"""Reads the answer to a chat completion into events. Pure: bytes in, events out, cut anywhere.
+"""Reads the answer to a chat completion into events. Pure: it takes bytes, cut anywhere, and returns events.
 
-A stream is server-sent events of chunks up to ``[DONE]``, which some servers leave out. A server that answers
-with one JSON document although asked for a stream is understood too.
+A stream consists of server-sent events with chunks, and ends with ``[DONE]``, which some servers leave out.
+If a server answers with one JSON document although it was asked for a stream, that is also understood.
 """
 
 from __future__ import annotations
@@ -10,21 +10,13 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import (
-    Event,
-    Failed,
-    Finished,
-    FinishReason,
-    ProxyError,
-    SseDecoder,
-    Started,
-    UpstreamFailed,
-    Usage,
-    upstream_error,
-)
+from claude_max_proxy import Event, Failed, Finished, FinishReason, ProxyError, Started, Usage
+from claude_max_proxy.anthropic_messages import ToolNames
 from claude_max_proxy.backends.openai_api.lanes import Lanes
 from claude_max_proxy.backends.openai_api.schemas import CallDelta, Choice, Chunk, Delta, WireUsage
-from claude_max_proxy.messages_api import ToolNames
+from claude_max_proxy.errors import UpstreamFailed
+from claude_max_proxy.formats import SseDecoder, SseOpening
+from claude_max_proxy.http_upstream import upstream_error
 
 
 _decoder = msgspec.json.Decoder(Chunk)
@@ -40,30 +32,29 @@ _REASONS: dict[str, FinishReason] = {
 
 
 class AnswerReader:
-    """Reads one answer of ``backend``. ``ended`` says that its last word was heard.
-
-    ``names`` maps the names of the client's tools.
-    """
+    """Reads one answer. ``ended`` says that its last event was read, ``error`` why it failed, if it did."""
 
     def __init__(self, backend: str, names: ToolNames | None = None) -> None:
-        """Begin with nothing heard."""
+        """Prepare to read an answer of ``backend``; ``names`` maps the names of the client's tools."""
         self.ended = False
         self.error: ProxyError | None = None
         self._backend = backend
         self._names = names or ToolNames()
         self._sse = SseDecoder()
         self._whole: bytearray | None = None
-        self._begun = self._started = False
+        self._opening = SseOpening()
+        self._started = False
         self._lanes = Lanes()
         self._reason = ""
         self._usage: WireUsage | None = None
 
     def feed(self, piece: bytes) -> list[Event]:
-        """Take more bytes. Raises :class:`ValueError` or ``msgspec.DecodeError`` for what is no answer."""
-        if not self._begun and piece.strip():
-            self._begun = True
-            if piece.lstrip()[:1] in {b"{", b"[", b"<"}:
-                self._whole = bytearray()
+        """Take more bytes, and return the events that they complete.
+
+        Raises :class:`ValueError` or ``msgspec.DecodeError`` for what is no answer of this API.
+        """
+        if self._opening.is_document(piece):
+            self._whole = bytearray()
         if self._whole is not None:
             self._whole += piece
             if len(self._whole) > _WHOLE_LIMIT:
@@ -83,7 +74,10 @@ class AnswerReader:
         return events
 
     def finish(self) -> list[Event]:
-        """Take the end of the bytes: an answer that gave a reason to stop is complete without [DONE]."""
+        """Take note of the end of the bytes, and return the remaining events.
+
+        An answer with a reason to stop is complete, even without ``[DONE]``.
+        """
         events: list[Event] = []
         if self._whole is not None and not self.ended:
             try:
@@ -98,7 +92,7 @@ class AnswerReader:
         return [*events, self._fail(UpstreamFailed("the provider's answer stopped before its end"))]
 
     def _chunk(self, chunk: Chunk, events: list[Event]) -> None:
-        """Take one chunk; what it means is added to ``events``."""
+        """Read one chunk, and append the events that it means to ``events``."""
         if chunk.error is not None or chunk.object == "error":
             bare = {"message": chunk.message, "code": chunk.code}
             value = bare if chunk.error is None else {"error": chunk.error}
@@ -135,7 +129,7 @@ class AnswerReader:
             self._call(call, events)
 
     def _content_parts(self, parts: list[Any], events: list[Event]) -> None:
-        """Take content in parts, as Mistral's reasoning models give it."""
+        """Read content in parts, which Mistral's reasoning models send."""
         for part in parts:
             match part:
                 case {"type": "text", "text": str(text)} if text:
@@ -157,7 +151,7 @@ class AnswerReader:
         events += self._lanes.call(call.index, call.id or "", name, arguments)
 
     def _end(self) -> list[Event]:
-        """Complete the answer."""
+        """Return the events that complete the answer."""
         self.ended = True
         if not self._started:
             return [self._fail(UpstreamFailed("the provider's answer is empty"))]
@@ -176,7 +170,7 @@ class AnswerReader:
 
 
 def usage(wire: WireUsage) -> Usage:
-    """Read usage: the cached tokens are taken out of the prompt's."""
+    """Convert the API's usage to ours: in the API's, the prompt's tokens include the cached ones."""
     details = wire.prompt_tokens_details
     read = (details.cached_tokens or 0) if details else 0
     written = (details.cache_write_tokens or 0) if details else 0

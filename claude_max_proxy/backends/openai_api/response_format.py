@@ -1,4 +1,4 @@
-"""The form of a structured answer as the chat completions API takes it. Pure."""
+"""Writes the format of a structured answer for the chat completions API. Pure."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from typing import Any
 from claude_max_proxy import ResponseFormat
 
 
+# The keywords that contain schemas by names that the client chose, and those that contain no schemas but
+# values.
+_TABLES = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+_NO_SCHEMAS = frozenset({"const", "default", "enum", "examples", "required"})
 _ANY_OBJECT = ({"type": "object"}, {"type": "object", "additionalProperties": True})
 
 
 def response_format(schema: dict[str, Any], said: ResponseFormat = ResponseFormat()) -> dict[str, Any]:  # noqa: B008  # frozen
-    """Ask for JSON: any object, or one of a schema, with what the client ``said`` of it.
+    """Return the ``response_format`` that asks for any JSON object, or for one that follows ``schema``.
 
-    Where the client did not say whether the schema is to be enforced, it is where the API can enforce it.
+    ``said`` is what else the client has said about the format. If it has not said whether the schema is to be
+    enforced, this asks for it if the API can enforce the schema.
     """
     if schema in _ANY_OBJECT:
         return {"type": "json_object"}
@@ -26,15 +31,20 @@ def response_format(schema: dict[str, Any], said: ResponseFormat = ResponseForma
 
 
 def _is_closed(schema: Any) -> bool:
-    """Whether every object in a schema requires all that it names and allows no more: else "strict" fails."""
+    """Return whether every object in a schema requires all its properties and allows no others.
+
+    The API refuses to enforce any other schema.
+    """
     if isinstance(schema, list):
         return all(_is_closed(item) for item in schema)
     if not isinstance(schema, dict):
         return True
 
     properties = schema.get("properties", {})
-    if schema.get("type") == "object" or properties:
+    if isinstance(properties, dict) and (schema.get("type") == "object" or properties):
         required = schema.get("required", [])
         if schema.get("additionalProperties") is not False or set(required) != set(properties):
             return False
-    return all(_is_closed(value) for value in schema.values())
+    inside = {name: value for name, value in schema.items() if name not in _NO_SCHEMAS}
+    tables = [inside.pop(name) for name in _TABLES if isinstance(inside.get(name), dict)]
+    return all(_is_closed(value) for table in (*tables, inside) for value in table.values())

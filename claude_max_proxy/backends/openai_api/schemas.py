@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server answers: typed structs of what is read, everything else tolerated."""
+"""The answers of an OpenAI-compatible server, as typed structs of the fields we read; others are ignored."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import msgspec
 
 
 class Function(msgspec.Struct):
-    """A fragment of a call; some servers give the arguments as an object."""
+    """The function of a call, or a fragment of it; some servers send the arguments as an object."""
 
     name: str | None = None
     arguments: str | dict[str, Any] | None = None
 
 
 class CallDelta(msgspec.Struct):
-    """A fragment of one of the calls."""
+    """A fragment of one call."""
 
     index: int | None = None
     id: str | None = None
@@ -23,7 +23,7 @@ class CallDelta(msgspec.Struct):
 
 
 class Delta(msgspec.Struct):
-    """What a chunk adds to the answer, or a whole message; reasoning goes by two names."""
+    """What a chunk adds to the answer, or a whole message; servers use two names for reasoning."""
 
     content: str | list[Any] | None = None
     reasoning_content: str | None = None
@@ -33,7 +33,7 @@ class Delta(msgspec.Struct):
 
 
 class Choice(msgspec.Struct):
-    """The one answer, in part (``delta``) or whole (``message``)."""
+    """The answer, of which we ask for one: a part of it (``delta``), or all of it (``message``)."""
 
     delta: Delta | None = None
     message: Delta | None = None
@@ -41,20 +41,20 @@ class Choice(msgspec.Struct):
 
 
 class PromptDetails(msgspec.Struct):
-    """What became of the prompt's tokens."""
+    """How many of the prompt's tokens were read from the cache and written to it."""
 
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
 
 
 class CompletionDetails(msgspec.Struct):
-    """What became of the answer's tokens."""
+    """How many of the answer's tokens were used for reasoning."""
 
     reasoning_tokens: int | None = None
 
 
 class WireUsage(msgspec.Struct):
-    """Tokens; the prompt's include the cached ones."""
+    """The numbers of tokens; the prompt's include the cached ones."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -63,7 +63,7 @@ class WireUsage(msgspec.Struct):
 
 
 class Chunk(msgspec.Struct):
-    """One event of a stream, or a whole answer."""
+    """One event of a stream, a whole answer, or an error."""
 
     model: str | None = None
     choices: list[Choice] | None = None

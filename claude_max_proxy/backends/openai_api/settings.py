@@ -1,15 +1,16 @@
-"""``[backends.<name>]`` with ``type = "openai"``: every key of its own, its default and what it means."""
+"""The settings of ``[backends.<name>]`` with ``type = "openai"``, besides those of all HTTP backends."""
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
+from msgspec import Meta
 
-from claude_max_proxy import HttpSettings
+from claude_max_proxy.http_upstream import HttpSettings
 
 
-# What the chat completions API knows beyond what a Request has a place for.
+# The parameters of the chat completions API for which a Request has no field.
 Honoured = Literal[
     "frequency_penalty",
     "http_images",
@@ -32,23 +33,49 @@ CONTENT = frozenset({"http_images", "input_audio"})
 
 
 class OpenAIApiSettings(HttpSettings, frozen=True):
-    """How to ask an OpenAI-compatible server.
+    """Any server that speaks OpenAI's chat completions."""
 
-    ``include_usage`` asks for the tokens of a streamed answer; turn it off for a server that refuses
-    ``stream_options``. ``max_tokens_field`` is what the server calls the limit of an answer. ``lacks`` names
-    parameters that the server does not take: they are not sent. ``hand_back_reasoning`` sends the thoughts of
-    earlier answers, which some servers need in tool loops, and others refuse. ``extra_body`` is added to
-    every request as it is.
-    """
-
-    base_url: str = "https://api.openai.com/v1"
-    include_usage: bool = True
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    hand_back_reasoning: bool = False
-    lacks: tuple[Honoured, ...] = ()
-    extra_body: dict[str, Any] = msgspec.field(default_factory=dict)
+    base_url: Annotated[
+        str, Meta(description="The URL at which the API begins, with its `/v1` where the server has one.")
+    ] = "https://api.openai.com/v1"
+    include_usage: Annotated[
+        bool,
+        Meta(
+            description="Ask for token counts in streamed answers. Turn it off for a server that refuses "
+            "`stream_options`."
+        ),
+    ] = True
+    max_tokens_field: Annotated[
+        Literal["max_tokens", "max_completion_tokens"],
+        Meta(
+            description="What the server calls the limit of an answer: `max_tokens`, or "
+            "`max_completion_tokens` as OpenAI's newer models want it."
+        ),
+    ] = "max_tokens"
+    hand_back_reasoning: Annotated[
+        bool,
+        Meta(
+            description="Send the thoughts of the model's earlier answers back as `reasoning_content`. Some "
+            "servers need them in tool loops, others refuse them."
+        ),
+    ] = False
+    lacks: Annotated[
+        tuple[Honoured, ...],
+        Meta(
+            description='Parameters that the server refuses, as in `["seed"]`. They are not sent, and are '
+            "refused or ignored as for any backend that does not know them. Empty means that the server "
+            "knows them all."
+        ),
+    ] = ()
+    extra_body: Annotated[
+        dict[str, Any],
+        Meta(
+            description="Fields that are put into the body of every request. They replace fields of the same "
+            "name."
+        ),
+    ] = msgspec.field(default_factory=dict)
 
     @property
     def honoured(self) -> frozenset[str]:
-        """Name what the server makes use of in ``Request.extra``."""
+        """The names in ``Request.extra`` that the server honours."""
         return frozenset(get_args(Honoured)) - frozenset(self.lacks)

@@ -1,27 +1,28 @@
-"""The client's tools as the chat completions API takes them. Pure."""
+"""Writes the client's tools for the chat completions API. Pure."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from claude_max_proxy import Request, Tool
-from claude_max_proxy.messages_api import ToolNames
+from claude_max_proxy.anthropic_messages import ToolNames
 
 
-# As OpenAI's reference has it, in characters.
+# The limit in OpenAI's API reference, in characters.
 _LONGEST_NAME = 64
 _MODES = {"none": "none", "required": "required"}
 
 
 def names_of(request: Request) -> ToolNames:
-    """Map the names of the client's tools to what every server takes."""
+    """Map the names of the client's tools to names that every server accepts."""
     return ToolNames((tool.name for tool in request.tools), longest=_LONGEST_NAME)
 
 
 def add_tools(body: dict[str, Any], request: Request, names: ToolNames) -> None:
-    """Add the tools; what is the API's default is not said, as not every server knows it.
+    """Add the tools and the choice among them to ``body``.
 
-    What only the Messages API knows of a tool is named as ignored.
+    A field that has the API's default value is left out, since not every server knows it. Fields of a tool
+    that only the Messages API has are noted in the request as ignored.
     """
     body["tools"] = [_tool(tool, names) for tool in request.tools]
     for tool in request.tools:

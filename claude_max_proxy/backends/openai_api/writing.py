@@ -1,4 +1,4 @@
-"""Writes a Request as the body of ``POST /chat/completions``. Pure: values in, bytes out."""
+"""Writes a Request as the body of ``POST /chat/completions``. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import InvalidRequest, Request
+from claude_max_proxy import Request
 from claude_max_proxy.backends.openai_api.messages import write_messages
 from claude_max_proxy.backends.openai_api.response_format import response_format
 from claude_max_proxy.backends.openai_api.settings import CONTENT, OpenAIApiSettings
@@ -17,15 +17,15 @@ _encoder = msgspec.json.Encoder()
 
 
 def write(request: Request, model: str, settings: OpenAIApiSettings) -> bytes:
-    """Write the whole body, see :func:`compose`."""
+    """Return the whole body, encoded; see :func:`compose`."""
     return _encoder.encode(compose(request, model, settings))
 
 
 def compose(request: Request, model: str, settings: OpenAIApiSettings) -> dict[str, Any]:
-    """Make the whole body; what the request does not set is left to the server."""
-    if request.agent is not None:
-        raise InvalidRequest('only a backend of type "claude-cli" has an agent', param="model")
+    """Return the whole body; what the request does not set is left to the server.
 
+    Raises :class:`InvalidRequest` for a request that this API cannot answer.
+    """
     names = names_of(request)
     body: dict[str, Any] = {
         "model": model,
@@ -52,7 +52,10 @@ def compose(request: Request, model: str, settings: OpenAIApiSettings) -> dict[s
 
 
 def _limit(request: Request, model: str, settings: OpenAIApiSettings) -> int | None:
-    """Return the limit of the answer, within what the model can; clients of other models ask for more."""
+    """Return the limit on the answer's tokens, at most what the model can write.
+
+    Clients that were made for another model may ask for more.
+    """
     facts = settings.models.get(model)
     most = facts.max_output_tokens if facts else None
     return min(request.max_tokens, most) if request.max_tokens and most else request.max_tokens

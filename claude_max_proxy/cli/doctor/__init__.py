@@ -1,1 +1,1 @@
-"""``claude-max-proxy doctor``: what works here, what does not, and what to do about it."""
+"""``claude-max-proxy doctor``: finds out what works here, what does not, and what to do about it."""

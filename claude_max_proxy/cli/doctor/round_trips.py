@@ -1,16 +1,19 @@
-"""One small question to each of the default models, all the way to the provider and back."""
+"""Checks that ask each of the default models a small question, all the way to the provider and back."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Self
 
-from claude_max_proxy import Check, Config, Failed, Finding, Finished, Message, PartDelta, Request, Text
-from claude_max_proxy.cli.quiet import started
+from claude_max_proxy import Check, Failed, Finding, Finished, Message, PartDelta, Request, Text
+from claude_max_proxy.cli.doctor.surroundings import CONFIGURATION
+from claude_max_proxy.cli.inspecting import started
 from claude_max_proxy.config import DEFAULT_MODELS
-from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.gateway.model_map import meaning
+from claude_max_proxy.runtime.runtime import Runtime
 
 
 _QUESTION = "Answer with the one word: ok"
@@ -20,33 +23,48 @@ _SHOWN = 40
 
 
 class RoundTrips:
-    """The checks, and the proxy that they share, which runs from the first of them to the end of all."""
+    """The checks, and the proxy that they share, which runs from the first check until all have ended."""
 
-    def __init__(self, config: Config) -> None:
-        """Prepare; nothing is started before the first check."""
-        self._config = config
+    def __init__(self, built: Runtime) -> None:
+        """Prepare; the first check starts the proxy."""
+        self._built = built
         self._stack = AsyncExitStack()
         self._runtime: Runtime | None = None
 
     async def __aenter__(self) -> Self:
-        """Return them."""
+        """Return the round trips."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop what was started."""
         await self._stack.aclose()
 
-    def checks(self) -> list[Check]:
-        """Return one check for each meaning that the built-in names have."""
+    def checks(self, others: Collection[Check]) -> list[Check]:
+        """Return one check for each model that the built-in names stand for.
+
+        It needs the configuration, and those of the ``others`` that look at the only backend it can reach.
+        """
         names = {to: name for name, to in reversed(DEFAULT_MODELS.items()) if "*" not in name}
         return [
-            Check(f"{name}: round trip", partial(self._ask, name), _TIMEOUT, costs=True)
+            Check(
+                f"{name}: round trip",
+                partial(self._ask, name),
+                _TIMEOUT,
+                costs=True,
+                needs=self._needs(name, others),
+            )
             for name in reversed(names.values())
         ]
 
+    def _needs(self, name: str, others: Collection[Check]) -> tuple[str, ...]:
+        target = meaning(name, self._built.config)
+        backends = {target.backend, *(one.backend for one in target.fallback)}
+        own = [one.name for one in others if one.name.startswith(f"{target.backend}: ")]
+        return (CONFIGURATION, *(own if len(backends) == 1 else ()))
+
     async def _ask(self, name: str) -> Finding:
         if self._runtime is None:
-            self._runtime = await self._stack.enter_async_context(started(self._config, _START_TIMEOUT))
+            self._runtime = await self._stack.enter_async_context(started(self._built, _START_TIMEOUT))
         text, began, first = "", time.monotonic(), 0.0
         request = Request(name, messages=[Message("user", [Text(_QUESTION)])])
         async for event in self._runtime.gateway.answer(request, "doctor"):

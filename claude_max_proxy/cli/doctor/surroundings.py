@@ -1,4 +1,4 @@
-"""The checks of what is around the proxy: Python, the configuration, the port, the plugins."""
+"""The checks of the proxy's surroundings: Python, the configuration, the port and the plugins."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from pathlib import Path
 import httpx
 
 from claude_max_proxy import Check, ConfigError, Finding, __version__
-from claude_max_proxy.cli.listening import bind_tcp, local_url
+from claude_max_proxy.cli.sockets import bind_tcp, local_url
 from claude_max_proxy.config import ServerConfig
-from claude_max_proxy.runtime import Runtime
+from claude_max_proxy.runtime.runtime import Runtime
 
 
+CONFIGURATION = "configuration"
 _HTTP_TIMEOUT = 5.0
 _PLATFORMS = ("linux", "darwin")
 
 
 def surroundings(runtime: Runtime, path: Path | None, problem: str) -> list[Check]:
-    """Return the checks. ``problem`` is what is wrong with the configuration at ``path``, if anything is."""
+    """Return the checks; ``problem`` says what is wrong with the configuration at ``path``, if anything."""
 
     async def configuration() -> Finding:
         if problem:
-            return Finding("fail", problem, "mend it and check with `claude-max-proxy config check`")
+            return Finding("fail", problem, "fix it and check with `claude-max-proxy config check`")
         counts = f"models: {len(runtime.config.models)}, backends: {len(runtime.backends)}"
         return Finding("ok", f"{path or 'none: the defaults'}: {counts}")
 
@@ -35,15 +36,15 @@ def surroundings(runtime: Runtime, path: Path | None, problem: str) -> list[Chec
         broken = [plugin.problem for plugin in runtime.plugins.found if plugin.problem]
         if broken:
             return Finding(
-                "fail", "\n".join(broken), "mend or remove the file; `claude-max-proxy plugins` lists all"
+                "fail", "\n".join(broken), "fix or remove the file; `claude-max-proxy plugins` lists all"
             )
         return Finding("ok", f"{len(list(runtime.plugins))} in use")
 
     return [
         Check("Python", _python),
-        Check("configuration", configuration),
-        Check("port", port, 3 * _HTTP_TIMEOUT),
-        Check("plugins", plugins),
+        Check(CONFIGURATION, configuration),
+        Check("port", port, 3 * _HTTP_TIMEOUT, needs=(CONFIGURATION,)),
+        Check("plugins", plugins, needs=(CONFIGURATION,)),
     ]
 
 
@@ -52,12 +53,12 @@ async def _python() -> Finding:
         f"{platform.python_implementation()} {platform.python_version()} on {platform.platform(terse=True)}"
     )
     if sys.platform not in _PLATFORMS:
-        return Finding("warn", text, "the proxy is tested on Linux and macOS alone")
+        return Finding("warn", text, "the proxy is tested only on Linux and macOS")
     return Finding("ok", f"{text}, claude-max-proxy {__version__}")
 
 
 async def _port(server: ServerConfig) -> Finding:
-    """Ask whoever listens there; if nobody does, see whether we could."""
+    """Ask who listens on the proxy's port; if nobody does, find out whether we could."""
     if server.unix_socket:
         return _unix(server.unix_socket)
     if not server.port:
@@ -65,9 +66,11 @@ async def _port(server: ServerConfig) -> Finding:
 
     url = local_url(server)
     try:
-        # Whoever holds the port is only asked for a name; no key goes along, so no certificate is needed.
+        # We only ask who listens on the port and send no key, so the certificate need not be valid.
         async with httpx.AsyncClient(verify=False, timeout=_HTTP_TIMEOUT, trust_env=False) as client:  # noqa: S501
             health = (await client.get(f"{url}/health")).json()
+        if set(health) == {"status"}:  # a proxy says no more than that to other machines without a key
+            return Finding("ok", f"{url}: a proxy runs there, which tells its version only with a key")
         if health["provider"] == "claude-max-proxy":
             return _ours(url, str(health["version"]))
     except httpx.ConnectError:

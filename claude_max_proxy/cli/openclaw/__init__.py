@@ -1,1 +1,1 @@
-"""``claude-max-proxy openclaw``: OpenClaw's own configuration, told about this proxy."""
+"""``claude-max-proxy openclaw``: adds this proxy to OpenClaw's configuration."""

@@ -1,4 +1,4 @@
-"""What the models can do: asked of the proxy that runs, or of the backends themselves."""
+"""Asks what the models can do: the proxy that runs, or the backends themselves."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ from typing import Any
 
 import httpx
 
-from claude_max_proxy import ModelInfo
-from claude_max_proxy.cli.quiet import started
+from claude_max_proxy.backend import ModelInfo
+from claude_max_proxy.cli.inspecting import started
 from claude_max_proxy.config import DEFAULT_MODELS, Config
+from claude_max_proxy.runtime.runtime import Runtime
 
 
 _HTTP_TIMEOUT = 3.0
 _START_TIMEOUT = 30.0
 
 
-async def models(config: Config, url: str, secret: str) -> dict[str, ModelInfo]:
-    """Describe the models on offer by the names that clients use, each meaning once.
+async def models(built: Runtime, url: str, secret: str) -> dict[str, ModelInfo]:
+    """Return the descriptions of the models on offer, by the names that clients use, each model once.
 
-    ``secret`` is the API key to show a running proxy, empty for none. What nobody knows stays unknown.
+    ``secret`` is the API key for a running proxy; it is empty if there is none.
     """
     rows = await _served(url, secret)
     if rows is None:
-        async with started(config, _START_TIMEOUT) as runtime:
+        async with started(built, _START_TIMEOUT) as runtime:
             found = runtime.models()
     else:
         found = {str(row.get("id")): _info(row) for row in rows}
-    return {name: info for name, info in found.items() if not _is_another_name(name, config)}
+    return {name: info for name, info in found.items() if not _is_another_name(name, built.config)}
 
 
 async def _served(url: str, secret: str) -> list[dict[str, Any]] | None:
-    """Ask the proxy that listens there, if one does."""
+    """Return the models of the proxy at ``url``, or ``None`` if no proxy answers there."""
     headers = {"authorization": f"Bearer {secret}"} if secret else {}
     with contextlib.suppress(httpx.HTTPError, ValueError, KeyError, TypeError):
         async with httpx.AsyncClient(timeout=_HTTP_TIMEOUT, trust_env=False) as client:
@@ -54,7 +55,7 @@ def _info(row: dict[str, Any]) -> ModelInfo:
 
 
 def _is_another_name(name: str, config: Config) -> bool:
-    """Tell whether a built-in name means what an earlier built-in name does, as ``opus`` does."""
+    """Return whether a built-in name, such as ``opus``, means the same model as an earlier built-in name."""
     to = DEFAULT_MODELS.get(name)
     entry = config.models.get(name)
     if to is None or entry is None or entry.to != to:

@@ -1,4 +1,4 @@
-"""``claude-max-proxy openclaw``: print what OpenClaw has to be told, or tell it."""
+"""``claude-max-proxy openclaw``: prints what OpenClaw's configuration needs, or writes it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ from typing import Any
 import click
 import msgspec
 
-from claude_max_proxy import ConfigError, ModelInfo
+from claude_max_proxy import ConfigError
+from claude_max_proxy.backend import ModelInfo
 from claude_max_proxy.cli.launching import search_path, serve_command
-from claude_max_proxy.cli.listening import local_url
-from claude_max_proxy.cli.openclaw import asking, json5_text, locating, writing
+from claude_max_proxy.cli.openclaw import asking, json5_text, places, writing
 from claude_max_proxy.cli.openclaw.keys import chosen_key
 from claude_max_proxy.cli.openclaw.provider import (
     ROUTES,
     Api,
     Proxy,
     configuration,
+    default_model,
     provider,
     wants_current_form,
 )
 from claude_max_proxy.cli.openclaw.rendering import Style, render
+from claude_max_proxy.cli.sockets import local_url
 from claude_max_proxy.config import load
-from claude_max_proxy.models import matches
-from claude_max_proxy.runtime import Runtime, find_config
+from claude_max_proxy.formats.patterns import matches
+from claude_max_proxy.runtime.runtime import Runtime, find_config
 
 
 _CONTEXT = "openclaw_context"
@@ -35,7 +37,7 @@ _PRINTED = Style("  ", "\n", quoted=False)
 
 
 class Options(msgspec.Struct, frozen=True):
-    """What the command line says."""
+    """The options on the command line."""
 
     config_file: str | None = None
     target: str | None = None
@@ -48,20 +50,21 @@ class Options(msgspec.Struct, frozen=True):
 
 
 def run(options: Options) -> None:
-    """Do it; raise :class:`ConfigError` for what stands in the way."""
+    """Run the command. Raises :class:`ConfigError` if something prevents that."""
     runtime = Runtime(load(find_config(options.config_file)))
-    path = Path(options.target) if options.target else locating.find(os.environ, Path.home())
+    path = Path(options.target) if options.target else places.find(os.environ, Path.home())
     text = writing.read(path)
     before = _read(text, path)
     current = wants_current_form(path.name, before)
     api = options.api or _best_api(runtime)
     url = local_url(runtime.config.server)
+    log = places.log_file()
     key = chosen_key(runtime.config.server.api_keys, options.key)
     proxy = Proxy(
         url=url,
         key=key.reference,
-        models=_visible(asyncio.run(asking.models(runtime.config, url, key.secret)), key.models),
-        command=tuple(serve_command(runtime.config)) if options.service else (),
+        models=_visible(asyncio.run(asking.models(runtime, url, key.secret)), key.models),
+        command=tuple(serve_command(runtime.config, "--log-file", str(log))) if options.service else (),
         path=search_path(runtime),
     )
     block = provider(proxy, api, _provider_of(before, options.provider), current=current)
@@ -70,8 +73,12 @@ def run(options: Options) -> None:
         _write(path, text, wanted)
     else:
         click.echo(render(wanted, _PRINTED, ""))
-        click.echo(f"\nThis belongs into {path}; --write merges it in.", err=True)
-    for note in [*_notes(runtime, key.note), *_policy(before, options.provider)]:
+        click.echo(f"\nThis belongs in {path}; --write merges it into that file.", err=True)
+    notes = [*_default(before, options.provider, block, make_default=options.make_default)]
+    notes += [*_notes(runtime, key.note), *_policy(before, options.provider)]
+    if "localService" in block:
+        notes.append(f"the log of the proxy that OpenClaw starts is in {log}")
+    for note in notes:
         click.echo(f"Note: {note}", err=True)
 
 
@@ -79,7 +86,7 @@ def _read(text: str, path: Path) -> dict[str, Any]:
     try:
         return json5_text.read(text)
     except ConfigError as error:
-        raise ConfigError(f"{path}, {error}; it is left as it is") from error
+        raise ConfigError(f"{path}, {error}; the file was not changed") from error
 
 
 def _write(path: Path, text: str, wanted: dict[str, Any]) -> None:
@@ -88,19 +95,19 @@ def _write(path: Path, text: str, wanted: dict[str, Any]) -> None:
         click.echo(f"{path}: nothing to change")
         return
 
-    json5_text.read(after)  # what cannot be read again is not written
-    if locating.is_read_only(os.environ):
+    json5_text.read(after)  # if we cannot read the result ourselves, we do not write it
+    if places.is_read_only(os.environ):
         raise ConfigError(
             "OpenClaw's configuration is managed from outside (OPENCLAW_CONFIG_READONLY or OPENCLAW_NIX_MODE "
-            "is set); put in there what `claude-max-proxy openclaw` prints"
+            "is set); put what `claude-max-proxy openclaw` prints in there"
         )
     click.echo(writing.difference(text, after, path), nl=False)
     backup = writing.write(path, after)
-    click.echo(f"{path} is written" + (f"; what it was is in {backup}" if backup else ""))
+    click.echo(f"wrote {path}" + (f"; the old file is {backup}" if backup else ""))
 
 
 def _best_api(runtime: Runtime) -> Api:
-    """Choose the first that this proxy serves: in the first, OpenClaw's history only ever grows."""
+    """Return the first API that this proxy serves; with the very first one, OpenClaw's history only grows."""
     served = {route for dialect in runtime.dialects.values() for route in dialect.routes}
     return next((api for api, route in ROUTES.items() if route in served), "openai-completions")
 
@@ -115,6 +122,18 @@ def _provider_of(before: dict[str, Any], name: str) -> dict[str, Any]:
     for part in ("models", "providers", name):
         value = value.get(part) if isinstance(value, dict) else None
     return value if isinstance(value, dict) else {}
+
+
+def _default(
+    before: dict[str, Any], name: str, block: dict[str, Any], *, make_default: bool
+) -> Iterator[str]:
+    """Say which default model OpenClaw has now, and how to have another."""
+    first = next((f"{name}/{model['id']}" for model in block["models"]), "")
+    stays = default_model(before)
+    if first and stays and stays != first and not make_default:
+        yield f"the default model stays {stays}; to make it {first}, run this again with --default"
+    elif first:
+        yield f"the default model is {first}; `openclaw models set MODEL` makes it another"
 
 
 def _notes(runtime: Runtime, key_note: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""JSON5 texts, read and merged into: what is not changed keeps its every byte, comments too. Pure."""
+"""Reads JSON5 texts and merges values into them; what does not change keeps every byte. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINE = re.compile(r"\bline (\d+)")
 
 
 class Splice(NamedTuple):
-    """``text`` in the place of ``start`` to ``end``, offsets into the text before."""
+    """A change: ``text`` replaces what is between the offsets ``start`` and ``end`` in the old text."""
 
     start: int
     end: int
@@ -27,7 +27,7 @@ class Splice(NamedTuple):
 def read(text: str) -> dict[str, Any]:
     """Return the value of a JSON5 text.
 
-    Raises :class:`ConfigError` with the line for a text that is broken, or no object.
+    Raises :class:`ConfigError` with the line if the text is not valid, or if it is no object.
     """
     value = DefaultLoader().load(_parsed(text))
     if not isinstance(value, dict):
@@ -36,10 +36,10 @@ def read(text: str) -> dict[str, Any]:
 
 
 def merge(text: str, wanted: dict[str, Any]) -> str:
-    """Return ``text`` with ``wanted`` in it.
+    """Return ``text`` with ``wanted`` merged into it.
 
-    Objects are merged key by key, lists of objects with an ``id`` element by element, and anything else is
-    replaced where it differs. Nothing is removed.
+    Objects are merged key by key, and lists of objects with an ``id`` element by element. Any other value is
+    replaced if it differs. Nothing is removed.
     """
     root = _parsed(text).value
     style = Style.of(text, root)
@@ -60,7 +60,7 @@ def _parsed(text: str) -> Any:
 
 
 def _reason(message: str) -> str:
-    """Take the first reason out of the parser's message, without its position."""
+    """Return the first reason in the parser's message, without its position."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     reason = lines[1] if len(lines) > 2 and lines[0].startswith("There were") else lines[0] if lines else ""
     reason = reason.removeprefix("The primary error was:").strip() or (lines[2] if len(lines) > 2 else "")
@@ -82,7 +82,7 @@ def _merged(text: str, node: Any, wanted: Any, style: Style) -> Iterator[Splice]
 
 
 def _merged_object(text: str, node: Any, wanted: dict[str, Any], style: Style) -> Iterator[Splice]:
-    known = {_name(pair.key): pair.value for pair in node.key_value_pairs}  # the last of a name counts
+    known = {_name(pair.key): pair.value for pair in node.key_value_pairs}  # of equal names, the last counts
     new = {}
     for key, value in wanted.items():
         if key in known:
@@ -116,7 +116,7 @@ def _elements(new: list[Any], style: Style, indent: str) -> list[str]:
 
 
 def _inserted(text: str, node: Any, write: Callable[[str], list[str]], style: Style) -> Iterator[Splice]:
-    """Put new members before the closing bracket, after whatever comments stand there."""
+    """Yield the changes that insert new members before the closing bracket, after any comments there."""
     start, end = _span(node)
     outer = style.indent_of_line(text, start)
     inner = outer + style.step

@@ -1,4 +1,4 @@
-"""Which of the proxy's API keys OpenClaw shows, by a reference and never by the key itself."""
+"""Chooses which of the proxy's API keys OpenClaw uses; OpenClaw's file gets a reference, never the key."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import msgspec
 
 from claude_max_proxy import ConfigError
 from claude_max_proxy.config import ApiKey, near_miss
-from claude_max_proxy.secret import find_secret
+from claude_max_proxy.config.secret import find_secret
 
 
 VARIABLE = "CLAUDE_MAX_PROXY_KEY"
-NO_KEY = "not-needed"  # OpenClaw wants a text
+NO_KEY = "not-needed"  # OpenClaw does not accept an empty text
 
 
 class ChosenKey(msgspec.Struct, frozen=True):
-    """``reference`` is what OpenClaw's file says; ``models`` are the patterns that the key may ask for."""
+    """The chosen key: ``reference`` is what OpenClaw's file contains, ``models`` what the key may ask for."""
 
     reference: str = NO_KEY
     secret: str = ""
@@ -28,7 +28,7 @@ class ChosenKey(msgspec.Struct, frozen=True):
 
 
 def chosen_key(keys: Mapping[str, str | ApiKey], name: str | None) -> ChosenKey:
-    """Take the key of this name, or the first; raise :class:`ConfigError` for a name that is none."""
+    """Return the key with this name, or the first key. Raises :class:`ConfigError` for an unknown name."""
     if name is not None and name not in keys:
         raise ConfigError(f"[server] api_keys has no {name!r}{near_miss(name, keys)}")
     if not keys:
@@ -38,12 +38,12 @@ def chosen_key(keys: Mapping[str, str | ApiKey], name: str | None) -> ChosenKey:
     entry = keys[name]
     given, models = (entry.key, entry.models) if isinstance(entry, ApiKey) else (entry, [])
     variable = given.removeprefix("env:") if given.startswith("env:") else VARIABLE
-    note = f"OpenClaw shows the key {name!r}: set {variable} to it, for instance in ~/.openclaw/.env"
+    note = f"OpenClaw sends the key {name!r}: set {variable} to it, for instance in ~/.openclaw/.env"
     return ChosenKey(f"${{{variable}}}", _secret(given, name), models, note)
 
 
 def _secret(given: str, name: str) -> str:
     try:
         return find_secret(given, name)
-    except ConfigError:  # the proxy itself may know it where this shell does not
+    except ConfigError:  # the environment of the proxy may have it even if this shell's does not
         return ""

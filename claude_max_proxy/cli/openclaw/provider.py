@@ -1,4 +1,4 @@
-"""What OpenClaw is told: a provider, its models, and a default where there is none. Pure."""
+"""Makes the part of OpenClaw's configuration for this proxy: a provider, its models, and a default. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from claude_max_proxy import ModelInfo
+from claude_max_proxy.backend import ModelInfo
 
 
 Api = Literal["openai-responses", "openai-completions", "anthropic-messages"]
@@ -15,7 +15,7 @@ ROUTES: dict[Api, str] = {
     "openai-completions": "/v1/chat/completions",
     "anthropic-messages": "/v1/messages",
 }
-# Releases before this one refuse a configuration with keys that they do not know.
+# Releases before this one refuse a configuration with unknown keys.
 CURRENT_FORM_SINCE = (2026, 8, 1)
 
 _TIMEOUT = 900  # seconds of silence
@@ -28,8 +28,8 @@ _INPUTS = ("text", "image")
 class Proxy(msgspec.Struct, frozen=True):
     """Where this proxy is, how it is started, and what it offers.
 
-    ``key`` is a literal that is no secret, or a reference such as ``${NAME}``. ``command`` empty: OpenClaw
-    shall not start the proxy.
+    ``key`` is a text that is no secret, or a reference such as ``${NAME}``. If ``command`` is empty, OpenClaw
+    does not start the proxy.
     """
 
     url: str
@@ -42,8 +42,8 @@ class Proxy(msgspec.Struct, frozen=True):
 def provider(proxy: Proxy, api: Api, before: dict[str, Any], *, current: bool) -> dict[str, Any]:
     """Return the provider's block.
 
-    ``before`` is the block that is there, from which what the user may have chosen is kept. ``current`` false
-    leaves out what old releases do not know.
+    ``before`` is the existing block; what the user may have chosen in it is kept. If ``current`` is false,
+    everything is left out that old releases do not know.
     """
     block: dict[str, Any] = {
         "baseUrl": proxy.url if api == "anthropic-messages" else f"{proxy.url}/v1",
@@ -70,16 +70,15 @@ def provider(proxy: Proxy, api: Api, before: dict[str, Any], *, current: bool) -
 def configuration(
     name: str, block: dict[str, Any], before: dict[str, Any], *, make_default: bool
 ) -> dict[str, Any]:
-    """Return what is to be merged into OpenClaw's configuration, which is ``before`` now."""
+    """Return what to merge into OpenClaw's configuration, which is ``before`` now."""
     wanted: dict[str, Any] = {"models": {"providers": {name: block}}}
     references = [f"{name}/{model['id']}" for model in block["models"]]
     defaults = _object(_object(before.get("agents")).get("defaults"))
     ours: dict[str, Any] = {}
     model = defaults.get("model")
-    primary = model if isinstance(model, str) else _object(model).get("primary")
-    if references and (make_default or not primary):
+    if references and (make_default or not default_model(before)):
         ours["model"] = references[0] if isinstance(model, str) else {"primary": references[0]}
-    if defaults.get("models"):  # in older releases a list of all models that may be used
+    if defaults.get("models"):  # in older releases, this lists all models that may be used
         listed = _object(defaults["models"])
         ours["models"] = {reference: listed.get(reference, {}) for reference in references}
     if ours:
@@ -87,8 +86,14 @@ def configuration(
     return wanted
 
 
+def default_model(configured: dict[str, Any]) -> str:
+    """Return the model that OpenClaw uses where nobody chooses one, empty if none is set."""
+    model = _object(_object(configured.get("agents")).get("defaults")).get("model")
+    return str((model if isinstance(model, str) else _object(model).get("primary")) or "")
+
+
 def wants_current_form(file_name: str, before: dict[str, Any]) -> bool:
-    """Tell whether the release that wrote a configuration last knows the current form."""
+    """Return whether the release that has last written a configuration knows the current form."""
     if file_name != "openclaw.json" and file_name.endswith("bot.json"):
         return False
 
@@ -120,7 +125,7 @@ def _model(name: str, info: ModelInfo, before: dict[str, Any], *, current: bool)
 
 
 def _either(known: Any, before: Any, default: Any) -> Any:
-    """Return what the proxy knows, else what was written, else a value that fits."""
+    """Return what the proxy knows, else what the file contains, else a sensible value."""
     return next(value for value in (known, before, default) if value is not None)
 
 

@@ -1,4 +1,4 @@
-"""Values as JSON5 text, in the manner of the file that they are put into. Pure."""
+"""Writes values as JSON5, in the style of the file into which they are put. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*")
 
 
 class Style(NamedTuple):
-    """How a file writes: the step of its indentation, its line ends, and whether plain keys are quoted."""
+    """The style of a file: the step of its indentation, its line ends, and whether it quotes plain keys."""
 
     step: str
     newline: str
@@ -19,7 +19,7 @@ class Style(NamedTuple):
 
     @classmethod
     def of(cls, text: str, root: Any) -> Style:
-        """See how a parsed text is written; a text without members is taken for plain JSON."""
+        """Return the style of a parsed text; a text without members counts as plain JSON."""
         members = list(root.key_value_pairs)
         step = "  "
         if members:
@@ -29,19 +29,19 @@ class Style(NamedTuple):
         return cls(step, "\r\n" if "\r\n" in text else "\n", quoted)
 
     def indent_of_line(self, text: str, at: int) -> str:
-        """Return the indentation of the line that ``at`` is in."""
+        """Return the indentation of the line that contains the offset ``at``."""
         line = text[text.rfind("\n", 0, at) + 1 :]
         return line[: len(line) - len(line.lstrip(" \t"))]
 
 
 def render_pair(key: str, value: Any, style: Style, indent: str) -> str:
-    """Write one member of an object whose members stand at ``indent``."""
+    """Return one member of an object whose members have this indentation."""
     plain = not style.quoted and _IDENTIFIER.fullmatch(key)
     return f"{key if plain else json.dumps(key, ensure_ascii=False)}: {render(value, style, indent)}"
 
 
 def render(value: Any, style: Style, indent: str) -> str:
-    """Write a value that begins in a line of this indentation; lists of plain values stay on one line."""
+    """Return a value that begins in a line with this indentation; lists of plain values stay on one line."""
     inner = indent + style.step
     match value:
         case dict() if value:

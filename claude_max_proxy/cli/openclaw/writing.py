@@ -1,4 +1,4 @@
-"""A changed configuration on disk: a backup first, then all of it at once."""
+"""Writes a changed configuration to disk: first a backup, then the whole file at once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from claude_max_proxy import ConfigError
 
 
 def read(path: Path) -> str:
-    """Return the file's text, or an empty object for none; raise :class:`ConfigError` if it is no text."""
+    """Return the file's text, or an empty object if there is no file.
+
+    Raises :class:`ConfigError` if it is no text.
+    """
     try:
-        text = path.read_bytes().decode("utf-8")  # line ends as they are
+        text = path.read_bytes().decode("utf-8")  # this keeps the line ends as they are
     except FileNotFoundError:
         text = ""
     except (OSError, UnicodeDecodeError) as error:
@@ -24,7 +27,7 @@ def read(path: Path) -> str:
 
 
 def difference(before: str, after: str, path: Path) -> str:
-    """Return the unified diff."""
+    """Return the difference between the texts as a unified diff."""
     lines = difflib.unified_diff(
         before.splitlines(keepends=True), after.splitlines(keepends=True), str(path), f"{path} (new)"
     )
@@ -32,9 +35,10 @@ def difference(before: str, after: str, path: Path) -> str:
 
 
 def write(path: Path, text: str) -> Path | None:
-    """Replace the file by ``text`` with the same mode, and give the path of the backup, if there was a file.
+    """Replace the file's content by ``text``; return the path of the backup, if there was a file.
 
-    A link is followed, so that it stays one. Raises :class:`ConfigError`.
+    The file's mode stays the same. If it is a link, the link stays. Raises :class:`ConfigError` if the file
+    cannot be written.
     """
     path = path.resolve()
     try:
@@ -58,7 +62,8 @@ def _back_up(path: Path) -> Path:
 
 
 def _replace(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # for its owner alone
+    # Only its owner can read this file.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.encode("utf-8"))

@@ -1,1 +1,1 @@
-"""``claude-max-proxy service``: the proxy in the background, kept by the platform's own service manager."""
+"""``claude-max-proxy service``: runs the proxy in the background, by the platform's own service manager."""

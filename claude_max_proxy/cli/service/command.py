@@ -21,13 +21,13 @@ _TIMEOUT = 60
 
 
 def manager_for(name: str | None) -> Manager:
-    """Return the manager of this name, or the platform's own."""
+    """Return the service manager with this name, or the platform's own."""
     own = {"darwin": "launchd", "win32": "windows"}.get(sys.platform, "systemd")
     return MANAGERS[name or own]()
 
 
 def install(config_file: str | None, name: str | None, *, show: bool) -> None:
-    """Write the service's file and start it, or only ``show`` the file."""
+    """Write the service's file and start the service, or only ``show`` the file."""
     manager = manager_for(name)
     plan = make_plan(config_file)
     check_paths(plan)
@@ -58,7 +58,7 @@ def uninstall(name: str | None) -> None:
     manager = manager_for(name)
     path = manager.file()
     if not path.exists():
-        raise ConfigError(f"no service is installed: there is no {path}")
+        raise ConfigError(_missing(manager))
 
     manager.available()
     _run(manager.uninstall_commands(), must=False)
@@ -69,11 +69,11 @@ def uninstall(name: str | None) -> None:
 
 
 def status(name: str | None) -> int:
-    """Say how the service stands; give 0 when it runs."""
+    """Print the state of the service; return 0 if it runs."""
     manager = manager_for(name)
     path = manager.file()
     if not path.exists():
-        click.echo(f"not installed: there is no {path}; `claude-max-proxy service install` makes it")
+        click.echo(f"not installed: there is no {path}; `claude-max-proxy service install` installs it")
         return 1
 
     manager.available()
@@ -85,12 +85,19 @@ def status(name: str | None) -> int:
 
 
 def logs(name: str | None, lines: int, *, follow: bool) -> int:
-    """Show the log until interrupted."""
-    if isinstance(manager_for(name), Systemd):
+    """Show the log, with ``follow`` until interrupted; return the exit status."""
+    manager = manager_for(name)
+    if not manager.file().exists():
+        raise ConfigError(f"{_missing(manager)}; `claude-max-proxy service install` makes it")
+    if isinstance(manager, Systemd):
         return follow_journal(lines, follow=follow)
 
     follow_file(log_file(), lines, follow=follow)
     return 0
+
+
+def _missing(manager: Manager) -> str:
+    return f"no service is installed: there is no {manager.file()}"
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -119,6 +126,7 @@ def _say_notes(plan: Plan, manager: Manager) -> None:
         where = (
             f"; put them into {plan.variables_file}, one NAME=value a line"
             if isinstance(manager, Systemd)
-            else '; in proxy.toml, name a file in their place, as in api_key = "file:PATH"'
+            else '; in proxy.toml, name a file instead, as in api_key = "file:PATH", or, for what the CLI '
+            'reads, as in [backends.claude] env = { NAME = "file:PATH" }'
         )
         click.echo(f"Note: {note}{where}", err=True)

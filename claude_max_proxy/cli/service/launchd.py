@@ -1,4 +1,4 @@
-"""macOS's launchd: an agent of the user's session."""
+"""macOS's launchd, which runs the proxy as an agent in the user's session."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _RESTART_AFTER = 5  # seconds
 
 
 class Launchd:
-    """``launchctl``."""
+    """The service manager that is controlled by ``launchctl``."""
 
     name = "launchd"
 
     def file(self) -> Path:
-        """Among the user's agents."""
+        """Return the path of the property list, in the folder of the user's agents."""
         return Path.home() / "Library" / "LaunchAgents" / f"{LABEL}.plist"
 
     def render(self, plan: Plan) -> bytes:
-        """Write the property list."""
+        """Return the property list."""
         return plistlib.dumps(
             {
                 "Label": LABEL,
@@ -36,7 +36,7 @@ class Launchd:
                 "KeepAlive": {"SuccessfulExit": False},
                 "ThrottleInterval": _RESTART_AFTER,
                 "ExitTimeOut": plan.stop_timeout,
-                "ProcessType": "Interactive",  # somebody waits for each answer
+                "ProcessType": "Interactive",  # because somebody waits for each answer
                 "StandardOutPath": str(plan.log),
                 "StandardErrorPath": str(plan.log),
             },
@@ -44,24 +44,24 @@ class Launchd:
         )
 
     def available(self) -> None:
-        """Look for ``launchctl``."""
+        """Raise :class:`ConfigError` if there is no ``launchctl``."""
         if shutil.which("launchctl") is None:
             raise ConfigError("there is no launchctl here; launchd is macOS's service manager")
 
     def install_commands(self) -> list[list[str]]:
-        """Load it anew."""
+        """Return the commands that unload the agent, if it is loaded, and load it."""
         return [["launchctl", "bootstrap", _domain(), str(self.file())]]
 
     def uninstall_commands(self) -> list[list[str]]:
-        """Unload it."""
+        """Return the command that unloads the agent."""
         return [["launchctl", "bootout", f"{_domain()}/{LABEL}"]]
 
     def status_command(self) -> list[str]:
-        """``launchctl print``."""
+        """Return the ``launchctl print`` command for the agent."""
         return ["launchctl", "print", f"{_domain()}/{LABEL}"]
 
     def after(self) -> str:
-        """Say when it runs."""
+        """Return a note that says when the service runs."""
         return "It runs while you are logged in, and starts again with your next login."
 
 

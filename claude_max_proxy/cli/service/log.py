@@ -1,4 +1,4 @@
-"""The service's log: what the service manager keeps, or the file that it writes."""
+"""Shows the service's log: the one that the service manager keeps, or the file that it writes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _READ = 65_536
 
 
 def follow_journal(lines: int, *, follow: bool) -> int:
-    """Show the journal of the unit; give its exit status."""
+    """Show the journal of the unit, and return the exit status of ``journalctl``."""
     if shutil.which("journalctl") is None:
         raise ConfigError("there is no journalctl here, which keeps the log of a systemd service")
 
@@ -30,7 +30,7 @@ def follow_journal(lines: int, *, follow: bool) -> int:
 
 
 def follow_file(path: Path, lines: int, *, follow: bool) -> None:
-    """Show the last lines of a file, and then what is added, also when the file is begun anew."""
+    """Show the last lines of a file and, with ``follow``, what is added, even if the file is replaced."""
     try:
         file = path.open("rb")
     except OSError as error:

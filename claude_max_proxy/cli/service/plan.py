@@ -1,4 +1,4 @@
-"""What a service is made of, for every service manager alike."""
+"""Plans the service: what all service managers need to know."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ import msgspec
 
 from claude_max_proxy import ConfigError
 from claude_max_proxy.cli.launching import search_path, serve_command
-from claude_max_proxy.cli.listening import local_url
+from claude_max_proxy.cli.sockets import local_url
 from claude_max_proxy.config import load
-from claude_max_proxy.runtime import APPLICATION, Runtime, find_config, user_directory
+from claude_max_proxy.runtime.runtime import APPLICATION, Runtime, find_config, user_directory
 
 
-# What the CLI is told by the environment and is no secret; the proxies' may hold a password.
+# The variables for the CLI that contain no secret. Those for HTTP proxies are not here: they may contain a
+# password.
 _CARRIED = ("CLAUDE_CONFIG_DIR", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 _SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
@@ -27,9 +28,9 @@ _GRACE = 15
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """``command`` is what runs, in ``folder``, with ``environment`` alone added to the manager's own.
+    """What the service runs: ``command`` in ``folder``, with ``environment`` added to the service manager's.
 
-    ``stop_timeout`` is how long running answers may take to end, in seconds. ``notes`` are for the user.
+    ``stop_timeout`` is how many seconds running answers may take to end. ``notes`` are for the user.
     """
 
     command: tuple[str, ...]
@@ -43,39 +44,39 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def command_line(self) -> str:
-        """The command as a shell takes it."""
+        """The command, quoted for a shell."""
         return shlex.join(self.command)
 
 
 class Manager(Protocol):
-    """A platform's service manager: where its file goes, what is in it, and the commands around it."""
+    """A platform's service manager: where its file is, what the file contains, and the commands for it."""
 
     name: str
 
     def file(self) -> Path:
-        """Where the file goes."""
+        """Return the path of the service's file."""
 
     def render(self, plan: Plan) -> bytes:
-        """Write the file's content."""
+        """Return the content of the file."""
 
     def available(self) -> None:
-        """Raise :class:`ConfigError` where the manager cannot be used."""
+        """Raise :class:`ConfigError` if the service manager cannot be used."""
 
     def install_commands(self) -> list[list[str]]:
-        """What starts the service now and from now on, once its file is there."""
+        """Return the commands that start the service, now and in future, once its file is there."""
 
     def uninstall_commands(self) -> list[list[str]]:
-        """What stops the service for good, before its file is removed."""
+        """Return the commands that stop the service permanently, before its file is removed."""
 
     def status_command(self) -> list[str]:
-        """What says how the service stands."""
+        """Return the command that prints the state of the service."""
 
     def after(self) -> str:
-        """What the user should know once it is installed."""
+        """Return what the user should know after the installation."""
 
 
 def make_plan(config_file: str | None, environment: Mapping[str, str] = os.environ) -> Plan:
-    """Plan the service for the configuration that is found; raise :class:`ConfigError` if it is broken."""
+    """Return the plan for this configuration. Raises :class:`ConfigError` if it cannot be used."""
     runtime = Runtime(load(find_config(config_file)))
     server = runtime.config.server
     carried, notes = _environment(runtime, environment)
@@ -93,14 +94,14 @@ def make_plan(config_file: str | None, environment: Mapping[str, str] = os.envir
 
 
 def log_file() -> Path:
-    """Return the log file, for managers that keep no log of their own."""
+    """Return the path of the log file, for service managers that keep no log themselves."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Logs" / f"{APPLICATION}.log"
     return user_directory() / f"{APPLICATION}.log"
 
 
 def _environment(runtime: Runtime, environment: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Return the variables to carry, and say which the service will not have."""
+    """Return the variables that the service gets, and notes about those that it does not get."""
     carried = {"PATH": search_path(runtime), "PYTHONUNBUFFERED": "1"}
     missing = [name for name in _SECRETS if environment.get(name)]
     for name in (*_CARRIED, *_PROXIES):
@@ -124,7 +125,7 @@ def _keys(runtime: Runtime) -> Any:
 
 
 def _named(value: Any) -> Iterator[str]:
-    """Name the variables that ``env:NAME`` refers to, anywhere in a table."""
+    """Yield the variables to which ``env:NAME`` refers anywhere in a table."""
     match value:
         case dict():
             for one in value.values():
@@ -137,7 +138,7 @@ def _named(value: Any) -> Iterator[str]:
 
 
 def check_paths(plan: Plan) -> None:
-    """Refuse what no service file can say: a line end in a path."""
+    """Raise :class:`ConfigError` for a path with a line end, which a service file cannot contain."""
     for text in (*plan.command, *plan.environment.values(), str(plan.folder)):
         if "\n" in text or "\r" in text:
-            raise ConfigError(f"{text!r} holds a line end, which a service's file cannot say")
+            raise ConfigError(f"{text!r} contains a line end, which a service's file cannot contain")

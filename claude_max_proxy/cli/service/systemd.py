@@ -1,4 +1,4 @@
-"""The user's own systemd: a unit that starts with the user's session."""
+"""The user's own systemd, with a unit that starts with the user's session."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _TIMEOUT = 15
 
 
 class Systemd:
-    """``systemctl --user``."""
+    """The service manager that is controlled by ``systemctl --user``."""
 
     name = "systemd"
 
     def file(self) -> Path:
-        """In the user's unit folder."""
+        """Return the path of the unit, in the user's folder for units."""
         base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
         return Path(base) / "systemd" / "user" / UNIT
 
     def render(self, plan: Plan) -> bytes:
-        """Write a unit.
+        """Return a unit.
 
-        It is hardened where the CLI does not mind: it writes its login and settings below the home, its
-        JavaScript engine makes code as it runs, and its own sandbox needs namespaces.
+        It is hardened as far as the CLI allows. The CLI writes its login and settings below the home
+        directory, its JavaScript engine generates code at run time, and its own sandbox needs namespaces.
         """
         words = [_quoted(f"{key}={value}") for key, value in plan.environment.items()]
         environment = "\n".join(f"Environment={word}" for word in words)
@@ -42,7 +42,7 @@ class Systemd:
         ).encode()
 
     def available(self) -> None:
-        """Ask the user's manager for a sign of life."""
+        """Raise :class:`ConfigError` if the user's service manager does not answer."""
         command = ["systemctl", "--user", "show-environment"]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT, check=False)
@@ -51,7 +51,7 @@ class Systemd:
         else:
             if done.returncode == 0:
                 return
-            reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "it says no more"
+            reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "it gave no reason"
         raise ConfigError(
             f"your user has no systemd here ({reason}), as in most containers and with `su`. "
             "In a container, run `claude-max-proxy serve` as the container's own command; "
@@ -59,20 +59,20 @@ class Systemd:
         )
 
     def install_commands(self) -> list[list[str]]:
-        """Enable and (re)start it."""
+        """Return the commands that enable the unit and start it, or restart it."""
         systemctl = ["systemctl", "--user"]
         return [[*systemctl, "daemon-reload"], [*systemctl, "enable", UNIT], [*systemctl, "restart", UNIT]]
 
     def uninstall_commands(self) -> list[list[str]]:
-        """Stop and disable it."""
+        """Return the commands that stop and disable the unit."""
         return [["systemctl", "--user", "disable", "--now", UNIT]]
 
     def status_command(self) -> list[str]:
-        """``systemctl --user status``."""
+        """Return the ``systemctl --user status`` command for the unit."""
         return ["systemctl", "--user", "status", "--no-pager", "--lines=5", UNIT]
 
     def after(self) -> str:
-        """Say how it goes on without a session."""
+        """Return a note that says how the service can go on without a session."""
         return (
             "It runs while you are logged in; `loginctl enable-linger` keeps it running without. "
             f"`systemctl --user reload {UNIT}` makes it read proxy.toml again, which it also does by itself."
@@ -80,18 +80,18 @@ class Systemd:
 
 
 def _escaped(text: str) -> str:
-    """Write a value in which systemd shall expand nothing."""
+    """Return a value in which systemd expands nothing."""
     return text.replace("%", "%%")
 
 
 def _quoted(text: str, *, command: bool = False) -> str:
-    """Quote a word of a command or an assignment; in commands a dollar sign would be a variable."""
+    """Return a word of a command or an assignment in quotes; in a command, dollar signs are escaped too."""
     text = _escaped(text).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{text.replace("$", "$$")}"' if command else f'"{text}"'
 
 
 _UNIT = """\
-# Written by `claude-max-proxy service install`, which writes it anew; for changes of your own:
+# Written by `claude-max-proxy service install`, which overwrites it; for changes of your own:
 # systemctl --user edit claude-max-proxy.service
 
 [Unit]
@@ -105,7 +105,7 @@ ExecStart={command}
 ExecReload=/bin/kill -HUP $MAINPID
 WorkingDirectory={folder}
 {environment}
-# Variables that are secrets, one NAME=value a line, if there are any. It should be readable by you alone.
+# For secret variables, one NAME=value a line. Nobody but you should be able to read this file.
 EnvironmentFile=-{variables}
 Restart=on-failure
 RestartSec=2

@@ -1,4 +1,4 @@
-"""Windows' task scheduler: a task that starts when the user logs on."""
+"""Windows' task scheduler, with a task that starts when the user logs on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 from claude_max_proxy import ConfigError
 from claude_max_proxy.cli.service.plan import Plan
-from claude_max_proxy.runtime import user_directory
+from claude_max_proxy.runtime.runtime import user_directory
 
 
 TASK = "claude-max-proxy"
@@ -19,16 +19,16 @@ NAMESPACE = "http://schemas.microsoft.com/windows/2004/02/mit/task"
 
 
 class Windows:
-    """``schtasks``."""
+    """The service manager that is controlled by ``schtasks``."""
 
     name = "windows"
 
     def file(self) -> Path:
-        """Beside the user's proxy.toml; the scheduler keeps a copy of its own."""
+        """Return the path of the file, next to the user's proxy.toml; the scheduler keeps its own copy."""
         return user_directory() / f"{TASK}.xml"
 
     def render(self, plan: Plan) -> bytes:
-        """Write the task as the scheduler imports it."""
+        """Return the task in the form that the scheduler imports."""
         ET.register_namespace("", NAMESPACE)
         task = ET.Element(_name("Task"), version="1.2")
         _add(task, "RegistrationInfo/Description", "An OpenAI endpoint for your own Claude Code login")
@@ -49,32 +49,32 @@ class Windows:
         return content
 
     def available(self) -> None:
-        """Look for ``schtasks``."""
+        """Raise :class:`ConfigError` if there is no ``schtasks``."""
         if shutil.which("schtasks") is None:
             raise ConfigError("there is no schtasks here; it is Windows' task scheduler")
 
     def install_commands(self) -> list[list[str]]:
-        """Import the task and run it."""
+        """Return the commands that import the task and run it."""
         create = ["schtasks", "/Create", "/F", "/TN", TASK, "/XML", str(self.file())]
         return [create, ["schtasks", "/Run", "/TN", TASK]]
 
     def uninstall_commands(self) -> list[list[str]]:
-        """End and remove the task."""
+        """Return the commands that end and remove the task."""
         return [["schtasks", "/End", "/TN", TASK], ["schtasks", "/Delete", "/F", "/TN", TASK]]
 
     def status_command(self) -> list[str]:
-        """``schtasks /Query``."""
+        """Return the ``schtasks /Query`` command for the task."""
         return ["schtasks", "/Query", "/TN", TASK, "/V", "/FO", "LIST"]
 
     def after(self) -> str:
-        """Say when it runs."""
+        """Return a note that says when the service runs."""
         return "It runs while you are logged on, and starts again with your next logon."
 
 
 def _hidden(plan: Plan) -> tuple[str, str]:
-    """Return a command without a window, whose output goes to the log, and its arguments.
+    """Return a command that runs without a window and writes to the log, and its arguments.
 
-    A task has no variables of its own, so the shell sets them.
+    A task cannot set environment variables, so the shell sets them.
     """
     variables = " && ".join(f'set "{name}={value}"' for name, value in plan.environment.items())
     line = f'{variables} && {subprocess.list2cmdline(plan.command)} >> "{plan.log}" 2>&1'
@@ -91,7 +91,7 @@ def _name(tag: str) -> str:
 
 
 def _add(parent: ET.Element, path: str, text: str) -> ET.Element:
-    """Add an element at a path, with those above it that are not there; give the one above the last."""
+    """Add an element at a path, with the missing ones above it; return the element above the last one."""
     *above, last = path.split("/")
     for tag in above:
         found = parent.find(_name(tag))
@@ -100,7 +100,7 @@ def _add(parent: ET.Element, path: str, text: str) -> ET.Element:
     return parent
 
 
-# In the order in which the scheduler's schema wants them.
+# These are in the order that the scheduler's schema demands.
 _SETTINGS = {
     "MultipleInstancesPolicy": "IgnoreNew",
     "DisallowStartIfOnBatteries": "false",

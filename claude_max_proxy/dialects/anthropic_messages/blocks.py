@@ -1,4 +1,4 @@
-"""Content blocks, as Anthropic publishes them. Their marks for the cache have no effect here."""
+"""The content blocks that Anthropic documents. Their marks for the prompt cache have no effect here."""
 
 from __future__ import annotations
 
@@ -6,53 +6,53 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from claude_max_proxy import wire
+from claude_max_proxy import formats
 
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
 
 
-class Block(wire.Schema, kw_only=True):
-    """What every block may carry."""
+class Block(formats.Schema, kw_only=True):
+    """The fields that every block may have."""
 
     cache_control: dict[str, Any] | None = None
 
 
-class Base64Source(wire.Schema, tag="base64"):
-    """Content inline."""
+class Base64Source(formats.Schema, tag="base64"):
+    """Inline content."""
 
     media_type: str
     data: str
 
 
-class UrlSource(wire.Schema, tag="url"):
-    """Content for the provider to fetch."""
+class UrlSource(formats.Schema, tag="url"):
+    """Content that the provider fetches."""
 
     url: str
 
 
-class FileSource(wire.Schema, tag="file"):
-    """Content that was stored with the provider before."""
+class FileSource(formats.Schema, tag="file"):
+    """Content that the client has stored with the provider."""
 
     file_id: str
 
 
-class TextSource(wire.Schema, tag="text"):
-    """A document that is plain text."""
+class TextSource(formats.Schema, tag="text"):
+    """A document of plain text."""
 
     data: str
     media_type: str | None = None
 
 
 class TextBlock(Block, tag="text"):
-    """Text; ``citations`` are what an answer quoted."""
+    """Text; ``citations`` are the quotations in an answer."""
 
     text: str
     citations: list[Any] | None = None
 
 
 class OnlyText(Block):
-    """Text where nothing else can stand: no tag, which would be taken for granted where there is one kind."""
+    """Text where nothing else is allowed; with only one kind of block, the tag would be optional."""
 
     type: Literal["text"]
     text: str
@@ -64,20 +64,20 @@ class ImageBlock(Block, tag="image"):
     source: Base64Source | UrlSource | FileSource
 
 
-class ContentSource(wire.Schema, tag="content"):
-    """A document that is content of its own."""
+class ContentSource(formats.Schema, tag="content"):
+    """A document that consists of content blocks."""
 
     content: str | list[TextBlock | ImageBlock]
 
 
-class Citations(wire.Schema):
-    """Whether the answer should quote a document."""
+class Citations(formats.Schema):
+    """Whether the answer should quote the document."""
 
     enabled: bool | None = None
 
 
 class DocumentBlock(Block, tag="document"):
-    """A document; ``context`` is about it, and not of it."""
+    """A document; ``context`` is information about it that does not belong to it."""
 
     source: Base64Source | UrlSource | FileSource | TextSource | ContentSource
     title: str | None = None
@@ -86,7 +86,7 @@ class DocumentBlock(Block, tag="document"):
 
 
 class SearchResultBlock(Block, tag="search_result"):
-    """Something that a search of the client's found."""
+    """A result of a search by the client."""
 
     source: str
     title: str
@@ -95,7 +95,7 @@ class SearchResultBlock(Block, tag="search_result"):
 
 
 class ToolReferenceBlock(Block, tag="tool_reference"):
-    """A tool that a search for tools found; all tools are the model's from the start here."""
+    """A tool that a search for tools has found; here, the model knows all tools from the beginning."""
 
     tool_name: str
 
@@ -120,15 +120,15 @@ class ToolResultBlock(Block, tag="tool_result"):
     is_error: bool | None = None
 
 
-class ThinkingBlock(wire.Schema, tag="thinking"):
-    """A thought of the model's; empty ``signature`` where another provider's model had it."""
+class ThinkingBlock(formats.Schema, tag="thinking"):
+    """A thought of the model; its ``signature`` is empty if it comes from another provider's model."""
 
     thinking: str
     signature: str = ""
 
 
-class RedactedThinkingBlock(wire.Schema, tag="redacted_thinking"):
-    """A thought that nobody may read."""
+class RedactedThinkingBlock(formats.Schema, tag="redacted_thinking"):
+    """A thought whose text the provider hides."""
 
     data: str
 

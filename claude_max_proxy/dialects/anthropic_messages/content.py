@@ -1,4 +1,4 @@
-"""Content blocks, read into parts; every refusal names the path of the block."""
+"""Reads content blocks into parts; every refusal names the path of the block."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from claude_max_proxy import (
     Text,
     ToolCall,
     ToolResult,
-    wire,
+    formats,
 )
 from claude_max_proxy.dialects.anthropic_messages.blocks import (
     Base64Source,
@@ -39,13 +39,16 @@ from claude_max_proxy.dialects.anthropic_messages.blocks import (
 )
 
 
-# The names of the tools that a search has found so far, in ``Request.state``.
+# The key in ``Request.state`` for the names of the tools that a search has found so far.
 FOUND_TOOLS = "anthropic_messages.found_tools"
 _ASSISTANTS = (ToolUseBlock, ThinkingBlock, RedactedThinkingBlock)
 
 
 def read_content(content: str | Sequence[ContentBlock], role: str, path: str, request: Request) -> list[Part]:
-    """Read a message's content; names in ``request`` what has no effect."""
+    """Return a message's content as parts; ``request`` gets the names of what has no effect.
+
+    Raises :class:`InvalidRequest` with the path of what cannot be read.
+    """
     if isinstance(content, str):
         return [Text(content)]
 
@@ -86,7 +89,7 @@ def _result(block: ToolResultBlock, path: str, request: Request) -> ToolResult:
 
 
 def _shown(block: ContentBlock | ResultContent, path: str, request: Request) -> list[Text | Image | File]:
-    """Read what a user or a tool may show."""
+    """Return the parts of a block that may be in a user's message or in a tool's result."""
     match block:
         case TextBlock(text=text):
             return [Text(text)]
@@ -114,12 +117,12 @@ def _image(block: ImageBlock, path: str) -> Image:
         case UrlSource(url=url):
             where = f"{path}.source.url"
             if url.startswith("http://"):
-                raise InvalidRequest(f"{where}: the provider fetches images by https only", param=where)
-            return wire.read_image(url, where)
+                raise InvalidRequest.at(where, "the provider fetches images by https only")
+            return formats.read_image(url, where)
         case FileSource():
             raise _stored(f"{path}.source")
         case Base64Source(media_type=media_type, data=data):
-            return wire.inline_image(media_type, data, f"{path}.source.data")
+            return formats.inline_image(media_type, data, f"{path}.source.data")
 
 
 def _document(block: DocumentBlock, path: str) -> Image | File:
@@ -127,9 +130,7 @@ def _document(block: DocumentBlock, path: str) -> Image | File:
     match block.source:
         case UrlSource(url=url):
             if not url.startswith("https://"):
-                raise InvalidRequest(
-                    f"{path}.url: the provider fetches documents by https only", param=f"{path}.url"
-                )
+                raise InvalidRequest.at(f"{path}.url", "the provider fetches documents by https only")
             return File("application/pdf", name=name, url=url)
         case FileSource():
             raise _stored(path)
@@ -138,14 +139,14 @@ def _document(block: DocumentBlock, path: str) -> Image | File:
         case ContentSource(content=content):
             texts = [TextBlock(content)] if isinstance(content, str) else content
             if any(isinstance(inner, ImageBlock) for inner in texts):
-                raise InvalidRequest(
-                    f"{path}.content: a document's content may only be text here; send images beside it",
-                    param=f"{path}.content",
+                raise InvalidRequest.at(
+                    f"{path}.content",
+                    "a document's content may only be text here; send images next to it",
                     code="unsupported_content",
                 )
             return _plain("\n".join(inner.text for inner in texts if isinstance(inner, TextBlock)), name)
         case Base64Source(media_type=media_type, data=data):
-            return wire.inline_document(media_type.lower(), data, name, f"{path}.data")
+            return formats.inline_document(media_type.lower(), data, name, f"{path}.data")
 
 
 def _plain(text: str, name: str) -> File:
@@ -153,15 +154,13 @@ def _plain(text: str, name: str) -> File:
 
 
 def _stored(path: str) -> InvalidRequest:
-    return InvalidRequest(
-        f"{path}.file_id: stored files live with their provider; send the file inline",
-        param=f"{path}.file_id",
+    return InvalidRequest.at(
+        f"{path}.file_id",
+        "stored files live with their provider; send the file inline",
         code="unsupported_content",
     )
 
 
 def _misplaced(block: ContentBlock | ResultContent, path: str, role: str) -> InvalidRequest:
     kind = block.__struct_config__.tag
-    return InvalidRequest(
-        f"{path}.type: a message of role {role!r} may hold no {kind!r} block", param=f"{path}.type"
-    )
+    return InvalidRequest.at(f"{path}.type", f"a message of role {role!r} may hold no {kind!r} block")

@@ -1,10 +1,11 @@
-"""Failures in the Messages API's own envelope: its types, its statuses."""
+"""Writes errors in the Messages API's envelope, with its types and statuses."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from claude_max_proxy import ContextLengthExceeded, Overloaded, ProxyError
+from claude_max_proxy import ProxyError
+from claude_max_proxy.errors import ContextLengthExceeded, Overloaded
 
 
 _TYPES = {
@@ -19,21 +20,22 @@ _TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-# At this the SDKs' runners of tools, which try threads first, send the whole conversation each time.
+# The tool runners of the SDKs try threads first. When they get this, they send the whole conversation each
+# time.
 _NO_THREADS = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 _TOO_LONG = "prompt is too long"
 
 
 def status(error: ProxyError) -> int:
-    """Return the API's status; it has one of its own for an overload."""
+    """Return the API's HTTP status for an error; it has a special one for an overload."""
     return 529 if isinstance(error, Overloaded) else error.status
 
 
 def envelope(error: ProxyError) -> dict[str, Any]:
-    """Write a failure; ``code`` and ``param`` stand beside what the API says itself."""
+    """Return an error in the API's envelope, to which we add ``code`` and ``param``."""
     message = error.message
     if isinstance(error, ContextLengthExceeded) and _TOO_LONG not in message:
-        message = f"{_TOO_LONG}: {message}"  # the words that clients of this API look for
+        message = f"{_TOO_LONG}: {message}"  # clients of this API look for these words
     detail: dict[str, Any] = {"type": _TYPES.get(status(error), "api_error"), "message": message}
     if error.code:
         detail["code"] = error.code

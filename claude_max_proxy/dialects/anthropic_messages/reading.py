@@ -1,14 +1,15 @@
-"""Reads the bodies of the Messages API into a :class:`Request`. Pure: bytes in, values out.
+"""Reads the bodies of the Messages API into a :class:`Request`. Pure.
 
-Blocks of instructions are joined by an empty line. Instructions in the middle of a conversation, which some
-clients send, are said by the user there, marked as a reminder, as those clients wrote it before.
+Blocks of instructions are joined by an empty line. Some clients send instructions in the middle of a
+conversation. They become a text of the user at this place, marked as a reminder, which is how these clients
+used to send them.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from claude_max_proxy import Message, Request, Text, ToolResult, wire
+from claude_max_proxy import Message, Request, Text, ToolResult, formats
 from claude_max_proxy.dialects.anthropic_messages.blocks import OnlyText
 from claude_max_proxy.dialects.anthropic_messages.content import read_content
 from claude_max_proxy.dialects.anthropic_messages.parameters import apply_input, apply_parameters
@@ -17,17 +18,17 @@ from claude_max_proxy.dialects.anthropic_messages.schemas import CountRequest, M
 
 _messages = msgspec.json.Decoder(MessagesRequest)
 _count = msgspec.json.Decoder(CountRequest)
-# Claude Code's bookkeeping, new for every request, which is not meant for the model.
+# This begins a text of Claude Code's for its own purposes; it is new in every request and not for the model.
 _BILLING = "x-anthropic-billing-header:"
 
 
 def read(body: bytes) -> tuple[Request, MessagesRequest]:
-    """Read the body of ``POST /v1/messages``; give the wire's own form too, for the writer.
+    """Read the body of ``POST /v1/messages``; return the request, and the decoded body for the writer.
 
     Raises :class:`InvalidRequest` with the path of the first field that is wrong.
     """
     unknown: list[str] = []
-    asked = wire.decode(_messages, body, unknown)
+    asked = formats.decode(_messages, body, unknown)
     request = _request(asked, unknown)
     apply_parameters(asked, request)
     return request, asked
@@ -36,13 +37,13 @@ def read(body: bytes) -> tuple[Request, MessagesRequest]:
 def read_count(body: bytes) -> Request:
     """Read the body of ``POST /v1/messages/count_tokens``."""
     unknown: list[str] = []
-    return _request(wire.decode(_count, body, unknown), unknown)
+    return _request(formats.decode(_count, body, unknown), unknown)
 
 
 def _request(asked: CountRequest, unknown: list[str]) -> Request:
     request = Request(asked.model, _system(asked.system), ignored=unknown)
     if _marks(asked):
-        request.ignore("cache_control")  # the backends set marks of their own
+        request.ignore("cache_control")  # the backends set their own marks
     for index, message in enumerate(asked.messages):
         _add(message, f"messages[{index}].content", request)
     apply_input(asked, request)
@@ -50,7 +51,7 @@ def _request(asked: CountRequest, unknown: list[str]) -> Request:
 
 
 def _marks(asked: CountRequest) -> bool:
-    """Tell whether the client marks instructions or messages for the cache."""
+    """Return whether the client has marked instructions or messages for the prompt cache."""
     lists = [asked.system, *(message.content for message in asked.messages)]
     blocks = (block for blocks in lists if isinstance(blocks, list) for block in blocks)
     return asked.cache_control is not None or any(
@@ -78,7 +79,7 @@ def _add(message: WireMessage, path: str, request: Request) -> None:
 
 
 def _remind(text: Text, messages: list[Message]) -> None:
-    """Let the user say it, with what the user says just before if there is such: some models want turns."""
+    """Add a text of the user's, to the last message if that is the user's, since some models want turns."""
     if messages and messages[-1].role == "user":
         messages[-1].parts.append(text)
     else:

@@ -1,7 +1,7 @@
-"""The wire format of ``POST /v1/messages``, as Anthropic publishes it: the body, but for its content.
+"""The body of ``POST /v1/messages``, as Anthropic documents it; :mod:`blocks` has its content.
 
-Unknown fields are left out and named, since clients send their own and the API grows; wrong types are
-errors. ``None`` stands for both "absent" and ``null``.
+Unknown fields are ignored and named to the client, since clients send additional ones and the API grows.
+Wrong types are errors. ``None`` stands both for a missing value and for ``null``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from claude_max_proxy import wire
+from claude_max_proxy import formats
 from claude_max_proxy.dialects.anthropic_messages.blocks import ContentBlock, OnlyText
 
 
@@ -19,15 +19,15 @@ Name = Annotated[str, msgspec.Meta(min_length=1)]
 EffortName = Literal["low", "medium", "high", "xhigh", "max"]
 
 
-class WireMessage(wire.Schema):
-    """One turn, or, newly, instructions in the middle of the conversation."""
+class WireMessage(formats.Schema):
+    """One turn or, in newer versions of the API, instructions in the middle of the conversation."""
 
     role: Literal["user", "assistant", "system"]
     content: str | list[ContentBlock]
 
 
 class WireTool(msgspec.Struct):
-    """A tool: the client's own with an ``input_schema``, or one of Anthropic's, named by its ``type``."""
+    """A tool: one of the client's, with an ``input_schema``, or one of Anthropic's, named by its ``type``."""
 
     name: Name
     type: str | None = None
@@ -36,71 +36,71 @@ class WireTool(msgspec.Struct):
     strict: bool | None = None
 
 
-class AutoChoice(wire.Schema, tag="auto"):
+class AutoChoice(formats.Schema, tag="auto"):
     """The model decides."""
 
     disable_parallel_tool_use: bool | None = None
 
 
-class AnyChoice(wire.Schema, tag="any"):
+class AnyChoice(formats.Schema, tag="any"):
     """The model must call a tool."""
 
     disable_parallel_tool_use: bool | None = None
 
 
-class NamedChoice(wire.Schema, tag="tool"):
+class NamedChoice(formats.Schema, tag="tool"):
     """The model must call this tool."""
 
     name: str
     disable_parallel_tool_use: bool | None = None
 
 
-class NoChoice(wire.Schema, tag="none"):
-    """The model must call none."""
+class NoChoice(formats.Schema, tag="none"):
+    """The model must not call a tool."""
 
 
-class EnabledThinking(wire.Schema, tag="enabled", omit_defaults=True):
-    """Thinking of at most so many tokens."""
+class EnabledThinking(formats.Schema, tag="enabled", omit_defaults=True):
+    """Thinking with a budget of tokens."""
 
     budget_tokens: Annotated[int, msgspec.Meta(ge=1024)]
     display: str | None = None
 
 
-class AdaptiveThinking(wire.Schema, tag="adaptive", omit_defaults=True):
-    """Thinking for as long as the model finds right."""
+class AdaptiveThinking(formats.Schema, tag="adaptive", omit_defaults=True):
+    """Thinking for as long as the model decides."""
 
     display: str | None = None
     block_binding: dict[str, Any] | None = None
 
 
-class DisabledThinking(wire.Schema, tag="disabled"):
+class DisabledThinking(formats.Schema, tag="disabled"):
     """No thinking."""
 
 
-class JsonSchemaFormat(wire.Schema):
-    """JSON of one schema."""
+class JsonSchemaFormat(formats.Schema):
+    """JSON that follows a schema."""
 
     type: Literal["json_schema"]
     schema: dict[str, Any]
 
 
-class OutputConfig(wire.Schema):
-    """How the answer is made."""
+class OutputConfig(formats.Schema):
+    """The effort and the format of the answer."""
 
     effort: EffortName | None = None
     format: JsonSchemaFormat | None = None
 
 
-class Metadata(wire.Schema):
-    """Whose request it is, in the client's own terms."""
+class Metadata(formats.Schema):
+    """Who sends the request, in the client's own terms."""
 
     user_id: str | None = None
 
 
-class CountRequest(wire.Schema):
-    """The body of ``POST /v1/messages/count_tokens``: what goes into the model."""
+class CountRequest(formats.Schema):
+    """The body of ``POST /v1/messages/count_tokens``: the input of the model."""
 
-    model: Name
+    model: formats.ModelName
     messages: Annotated[list[WireMessage], msgspec.Meta(min_length=1)]
     cache_control: dict[str, Any] | None = None
     container: Any = None

@@ -1,7 +1,8 @@
-"""Writes events as the Messages API streams them, and a reply as a message. Pure.
+"""Writes events as the Messages API streams them, and a whole reply as a message. Pure.
 
-A stream is: ``message_start``, the blocks one after the other, ``message_delta`` with the stop reason and the
-usage, ``message_stop``. What goes in is known at the end only, so ``message_start`` counts nothing.
+A stream consists of ``message_start``, the blocks one after the other, ``message_delta`` with the stop reason
+and the usage, and ``message_stop``. The number of input tokens is certain only at the end, so the usage in
+``message_start`` is zero.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from claude_max_proxy import (
     Reply,
     Started,
     Usage,
+    formats,
 )
-from claude_max_proxy.dialects.anthropic_messages.envelope import envelope
-from claude_max_proxy.messages_api import (
+from claude_max_proxy.anthropic_messages import (
     Block,
-    plain_id,
     stop_reason,
     thinking_block,
     write_block,
     write_usage,
 )
+from claude_max_proxy.dialects.anthropic_messages.envelope import envelope
 
 
 _encode = msgspec.json.encode
@@ -46,10 +47,10 @@ _END = b"}}\n\n"
 
 
 class MessageWriter:
-    """Writes one answer. ``thoughts`` says what is to be seen of them: "all", "signatures" or "none"."""
+    """Writes one answer; ``thoughts`` says what the client sees of them: "all", "signatures" or "none"."""
 
     def __init__(self, model: str, *, thoughts: str = "all") -> None:
-        """Begin a message under a new id."""
+        """Begin a message with a new id."""
         self._head = {"id": "msg_" + secrets.token_hex(12), "type": "message", "role": "assistant"}
         self._model = model
         self._thoughts = thoughts
@@ -60,7 +61,7 @@ class MessageWriter:
         self._prefix = b""
 
     def write(self, event: Event) -> bytes:
-        """Return the events that this one adds."""
+        """Return the events of the stream that this event stands for."""
         match event:
             case PartDelta(text=text):
                 return self._delta(text) if text and self._part else b""
@@ -90,7 +91,7 @@ class MessageWriter:
         blocks = []
         for part in reply.parts:
             if not isinstance(part, Reasoning):
-                block = write_block(part, plain_id)
+                block = write_block(part, formats.tool_ids.for_anthropic)
                 blocks += [block] if block else []
             elif thought := self._shown(part):
                 blocks.append(thinking_block(thought))
@@ -98,7 +99,7 @@ class MessageWriter:
         return _encode(self._message(blocks, stop, reply.stop_sequence, reply.usage or Usage()))
 
     def _shown(self, thought: Reasoning) -> Reasoning | None:
-        """Return what is to be seen of a thought, ``None`` for nothing."""
+        """Return what the client sees of a thought, or ``None`` for nothing."""
         text = thought.text if self._thoughts == "all" else ""
         seen = self._thoughts != "none" and (text or thought.signature)
         return Reasoning(text, thought.signature, thought.redacted) if seen else None
@@ -116,7 +117,7 @@ class MessageWriter:
     # --- blocks
 
     def _start(self, part: PartStarted) -> bytes:
-        """Begin a block; a thought only with its first word, for it may turn out to be redacted."""
+        """Begin a block. A thought only begins with its first word, since it may turn out to be redacted."""
         if part.kind == "reasoning" and self._thoughts == "none":
             return b""
 
@@ -125,7 +126,8 @@ class MessageWriter:
         if part.kind == "text":
             return self._begin({"type": "text", "text": ""})
         if part.kind == "tool_call":
-            return self._begin({"type": "tool_use", "id": plain_id(part.id), "name": part.name, "input": {}})
+            id_ = formats.tool_ids.for_anthropic(part.id)
+            return self._begin({"type": "tool_use", "id": id_, "name": part.name, "input": {}})
         return b""
 
     def _begin(self, block: Block) -> bytes:
@@ -152,7 +154,7 @@ class MessageWriter:
         return written
 
     def _sign(self, end: PartEnded) -> bytes:
-        """Write what a thought ends with, or all there is of it."""
+        """Return the end of a thought, or the whole thought if it was not begun."""
         if end.redacted:
             return self._begin(thinking_block(Reasoning("", end.signature, redacted=True)))
 

@@ -1,8 +1,8 @@
-"""The content of chat messages, read into parts; every refusal names the path of the part."""
+"""Reads the content of chat messages into parts; every refusal names the path of the part."""
 
 from __future__ import annotations
 
-from claude_max_proxy import Audio, InvalidRequest, Part, Text, wire
+from claude_max_proxy import Audio, InvalidRequest, Part, Text, formats
 from claude_max_proxy.dialects.openai_chat.schemas import (
     AudioPart,
     Content,
@@ -15,7 +15,7 @@ from claude_max_proxy.dialects.openai_chat.schemas import (
 
 
 def read_parts(content: Content, path: str) -> list[Part]:
-    """Read a user's or a tool's content, part by part: text, images, speech, documents."""
+    """Return the content of a user's or a tool's message as parts: text, images, sound and documents."""
     if content is None:
         return []
     if isinstance(content, str):
@@ -25,7 +25,7 @@ def read_parts(content: Content, path: str) -> list[Part]:
 
 
 def read_text(content: Content, path: str, role: str) -> list[str]:
-    """Read content that may only be text, as instructions and the assistant's own words are."""
+    """Return the texts of content that may only be text: of instructions, or of the assistant's messages."""
     texts = []
     for index, part in enumerate([TextPart(content)] if isinstance(content, str) else content or []):
         match part:
@@ -34,10 +34,7 @@ def read_text(content: Content, path: str, role: str) -> list[str]:
             case RefusalPart():
                 texts.append(part.refusal)
             case _:
-                raise InvalidRequest(
-                    f"{path}[{index}]: a message of role {role!r} may hold only text",
-                    param=f"{path}[{index}].type",
-                )
+                raise formats.not_text(f"{path}[{index}]", role)
     return texts
 
 
@@ -48,7 +45,7 @@ def _part(part: ContentPart, path: str) -> Part:
         case RefusalPart():
             return Text(part.refusal)
         case ImagePart():
-            return wire.read_image(part.image_url.url, f"{path}.image_url.url")
+            return formats.read_image(part.image_url.url, f"{path}.image_url.url")
         case FilePart():
             return _file(part, f"{path}.file")
         case AudioPart():
@@ -57,12 +54,12 @@ def _part(part: ContentPart, path: str) -> Part:
 
 def _file(part: FilePart, path: str) -> Part:
     if part.file.file_id is not None:
-        raise InvalidRequest(
-            f"{path}.file_id: stored files live with their provider; send the file inline as file_data",
-            param=f"{path}.file_id",
+        raise InvalidRequest.at(
+            f"{path}.file_id",
+            "stored files live with their provider; send the file inline as file_data",
             code="unsupported_content",
         )
     if part.file.file_data is None:
-        raise InvalidRequest(f"{path}.file_data is missing", param=f"{path}.file_data")
+        raise InvalidRequest.missing(f"{path}.file_data")
 
-    return wire.read_document(part.file.file_data, part.file.filename or "", f"{path}.file_data")
+    return formats.read_document(part.file.file_data, part.file.filename or "", f"{path}.file_data")

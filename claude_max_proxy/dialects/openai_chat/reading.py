@@ -1,8 +1,8 @@
-"""Reads a chat completion request into a :class:`Request`. Pure: bytes in, values out.
+"""Reads a chat completion request into a :class:`Request`. Pure.
 
-Instructions (roles ``system`` and ``developer``), wherever they stand, become ``Request.system`` in order,
-joined by an empty line, since the upstream knows one system prompt. Tool results become parts of a user
-message, as the Messages API has it.
+All instructions (the roles ``system`` and ``developer``) become ``Request.system``, in their order and joined
+by an empty line, since upstreams have only one system prompt. Tool results become parts of a user message, as
+in the Messages API.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from claude_max_proxy import (
     Text,
     ToolCall,
     ToolResult,
-    carry_content,
-    wire,
+    formats,
 )
+from claude_max_proxy.capabilities import carry_content
 from claude_max_proxy.dialects.openai_chat.content import read_parts, read_text
 from claude_max_proxy.dialects.openai_chat.parameters import apply_parameters
 from claude_max_proxy.dialects.openai_chat.schemas import (
@@ -42,43 +42,52 @@ _decoder = msgspec.json.Decoder(ChatCompletionRequest)
 
 
 def read(body: bytes) -> tuple[Request, ChatCompletionRequest]:
-    """Read a body; give the request, and the wire's own form for the writer.
+    """Read a body; return the request, and the decoded body for the writer.
 
     Raises :class:`InvalidRequest` with the path of the first field that is wrong.
     """
     unknown: list[str] = []
-    chat = wire.decode(_decoder, body, unknown)
+    chat = formats.decode(_decoder, body, unknown)
     client = Client(session=chat.prompt_cache_key or "")
     request = Request(chat.model, stream=bool(chat.stream), client=client, ignored=unknown)
-    systems: list[str] = []
+    heard = _Heard([], {})
     for index, message in enumerate(chat.messages):
-        _message(message, f"messages[{index}]", request, systems)
-    request.system = "\n\n".join(systems)
+        _message(message, f"messages[{index}]", request, heard)
+    request.system = "\n\n".join(heard.systems)
     apply_parameters(chat, request)
     return request, chat
 
 
-def _message(message: ChatMessage, path: str, request: Request, systems: list[str]) -> None:
+class _Heard(msgspec.Struct):
+    """What was read so far: the instructions, and the id of the newest call of each function."""
+
+    systems: list[str]
+    calls: dict[str, str]
+
+
+def _message(message: ChatMessage, path: str, request: Request, heard: _Heard) -> None:
     if getattr(message, "name", None) and not isinstance(message, FunctionMessage):
         request.ignore("messages.name")
     match message:
         case SystemMessage() | DeveloperMessage():
             role = "system" if isinstance(message, SystemMessage) else "developer"
-            systems.extend(read_text(message.content, f"{path}.content", role))
+            heard.systems.extend(read_text(message.content, f"{path}.content", role))
         case UserMessage():
             parts = read_parts(message.content, f"{path}.content")
             carry_content(request, parts, f"{path}.content")
             request.messages.append(Message("user", parts))
         case AssistantMessage():
-            request.messages.append(Message("assistant", _assistant(message, path)))
+            parts = _assistant(message, path)
+            heard.calls |= _newest_calls(parts)
+            request.messages.append(Message("assistant", parts))
         case ToolMessage():
             parts = read_parts(message.content, f"{path}.content")
             carry_content(request, parts, f"{path}.content")
-            result = wire.checked_result(parts, f"{path}.content")
-            wire.add_result(ToolResult(message.tool_call_id, result), request.messages)
+            result = formats.checked_result(parts, f"{path}.content")
+            formats.add_result(ToolResult(message.tool_call_id, result), request.messages)
         case FunctionMessage():
-            call = _newest_call(request, message.name, path)
-            wire.add_result(ToolResult(call, (Text(message.content or ""),)), request.messages)
+            call = _called(heard.calls, message.name, path)
+            formats.add_result(ToolResult(call, (Text(message.content or ""),)), request.messages)
 
 
 def _assistant(message: AssistantMessage, path: str) -> list[Part]:
@@ -89,9 +98,7 @@ def _assistant(message: AssistantMessage, path: str) -> list[Part]:
     parts += [Text(text) for text in [*texts, message.refusal] if text]
     for index, call in enumerate(message.tool_calls or []):
         if not call.id:
-            raise InvalidRequest(
-                f"{path}.tool_calls[{index}].id is missing", param=f"{path}.tool_calls[{index}].id"
-            )
+            raise InvalidRequest.missing(f"{path}.tool_calls[{index}].id")
         parts.append(ToolCall(call.id, call.function.name, call.function.arguments or "{}"))
     if message.function_call is not None:
         legacy = message.function_call
@@ -100,16 +107,19 @@ def _assistant(message: AssistantMessage, path: str) -> list[Part]:
 
 
 def _legacy_id(path: str) -> str:
-    """Make an id for a call of the API's first form of tools, which has none."""
+    """Return an id for a call in the API's first form of tools, which has no ids."""
     return "call" + re.sub(r"\W", "", path)
 
 
-def _newest_call(request: Request, name: str, path: str) -> str:
-    for message in reversed(request.messages):
-        for part in message.parts:
-            if isinstance(part, ToolCall) and part.name == name:
-                return part.id
+def _newest_calls(parts: list[Part]) -> dict[str, str]:
+    """Return the id of the first call of each function in a message, by the function's name."""
+    return {part.name: part.id for part in reversed(parts) if isinstance(part, ToolCall)}
 
-    raise InvalidRequest(
-        f"{path}: no function call of {name!r} stands before its result", param=f"{path}.name"
-    )
+
+def _called(calls: dict[str, str], name: str, path: str) -> str:
+    if name not in calls:
+        raise InvalidRequest(
+            f"{path}: no function call of {formats.shown(name)} stands before its result",
+            param=f"{path}.name",
+        )
+    return calls[name]

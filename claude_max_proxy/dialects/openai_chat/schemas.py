@@ -1,8 +1,8 @@
-"""The wire format of ``POST /v1/chat/completions``, as OpenAI publishes it: typed structs, nothing else.
+"""The body of ``POST /v1/chat/completions``, as OpenAI documents it, as typed structs.
 
-Unknown fields are left out and named, since clients send their own and the API grows; unknown roles, part
-types and wrong types are errors. ``None`` stands for both "absent" and ``null``, as the API treats them
-alike.
+Unknown fields are ignored and named to the client, since clients send additional ones and the API grows.
+Unknown roles, unknown kinds of parts and wrong types are errors. ``None`` stands both for a missing value and
+for ``null``, which mean the same to the API.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from claude_max_proxy import wire
+from claude_max_proxy import formats
 
 
 NonNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -19,53 +19,53 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 
-class ImageUrl(wire.Schema):
-    """Where an image is: a data URL or an https URL."""
+class ImageUrl(formats.Schema):
+    """The URL of an image: a data URL or an https URL."""
 
     url: str
     detail: str | None = None
 
 
-class FileData(wire.Schema):
-    """A file, inline as a data URL; stored files (``file_id``) live with OpenAI and cannot be had."""
+class FileData(formats.Schema):
+    """An inline file, as a data URL. Files stored with OpenAI (``file_id``) are not available here."""
 
     file_data: str | None = None
     file_id: str | None = None
     filename: str | None = None
 
 
-class AudioData(wire.Schema):
-    """Base64 audio."""
+class AudioData(formats.Schema):
+    """Sound in base64."""
 
     data: str
     format: str
 
 
-class TextPart(wire.Schema, tag="text"):
+class TextPart(formats.Schema, tag="text"):
     """Text."""
 
     text: str
 
 
-class ImagePart(wire.Schema, tag="image_url"):
+class ImagePart(formats.Schema, tag="image_url"):
     """An image."""
 
     image_url: ImageUrl
 
 
-class FilePart(wire.Schema, tag="file"):
+class FilePart(formats.Schema, tag="file"):
     """A document."""
 
     file: FileData
 
 
-class AudioPart(wire.Schema, tag="input_audio"):
-    """Speech."""
+class AudioPart(formats.Schema, tag="input_audio"):
+    """Sound."""
 
     input_audio: AudioData
 
 
-class RefusalPart(wire.Schema, tag="refusal"):
+class RefusalPart(formats.Schema, tag="refusal"):
     """What the assistant said instead of an answer."""
 
     refusal: str
@@ -75,15 +75,15 @@ ContentPart = TextPart | ImagePart | FilePart | AudioPart | RefusalPart
 Content = str | list[ContentPart] | None
 
 
-class FunctionCall(wire.Schema):
+class FunctionCall(formats.Schema):
     """A call: ``arguments`` is JSON text."""
 
     name: str
     arguments: str = ""
 
 
-class ToolCallEntry(wire.Schema):
-    """One entry of an assistant message's ``tool_calls``; ``index`` is left from when it was streamed."""
+class ToolCallEntry(formats.Schema):
+    """A call in an assistant message; ``index`` is left over from the stream."""
 
     function: FunctionCall
     id: str = ""
@@ -91,29 +91,29 @@ class ToolCallEntry(wire.Schema):
     index: int | None = None
 
 
-class SystemMessage(wire.Schema, tag_field="role", tag="system"):
+class SystemMessage(formats.Schema, tag_field="role", tag="system"):
     """Instructions."""
 
     content: Content = None
     name: str | None = None
 
 
-class DeveloperMessage(wire.Schema, tag_field="role", tag="developer"):
-    """Instructions, under their newer name."""
+class DeveloperMessage(formats.Schema, tag_field="role", tag="developer"):
+    """Instructions, by the newer name of the role."""
 
     content: Content = None
     name: str | None = None
 
 
-class UserMessage(wire.Schema, tag_field="role", tag="user"):
+class UserMessage(formats.Schema, tag_field="role", tag="user"):
     """What the user says."""
 
     content: Content = None
     name: str | None = None
 
 
-class AssistantMessage(wire.Schema, tag_field="role", tag="assistant"):
-    """What the model said, handed back by the client."""
+class AssistantMessage(formats.Schema, tag_field="role", tag="assistant"):
+    """What the model said, sent back by the client."""
 
     content: Content = None
     name: str | None = None
@@ -123,7 +123,7 @@ class AssistantMessage(wire.Schema, tag_field="role", tag="assistant"):
     function_call: FunctionCall | None = None
 
 
-class ToolMessage(wire.Schema, tag_field="role", tag="tool"):
+class ToolMessage(formats.Schema, tag_field="role", tag="tool"):
     """What a tool answered."""
 
     tool_call_id: str
@@ -131,7 +131,7 @@ class ToolMessage(wire.Schema, tag_field="role", tag="tool"):
     name: str | None = None
 
 
-class FunctionMessage(wire.Schema, tag_field="role", tag="function"):
+class FunctionMessage(formats.Schema, tag_field="role", tag="function"):
     """What a function answered, in the API's first form of tools."""
 
     name: str
@@ -143,7 +143,7 @@ ChatMessage = (
 )
 
 
-class FunctionDefinition(wire.Schema):
+class FunctionDefinition(formats.Schema):
     """A function that the model may call; ``parameters`` is a JSON schema."""
 
     name: Annotated[str, msgspec.Meta(min_length=1)]
@@ -152,39 +152,39 @@ class FunctionDefinition(wire.Schema):
     strict: bool | None = None
 
 
-class FunctionTool(wire.Schema, tag="function"):
+class FunctionTool(formats.Schema, tag="function"):
     """A function as a tool."""
 
     function: FunctionDefinition
 
 
-class CustomTool(wire.Schema, tag="custom"):
-    """A tool with free-form input, which the Messages API does not have."""
+class CustomTool(formats.Schema, tag="custom"):
+    """A tool with free text as its input, which the Messages API does not have."""
 
     custom: dict[str, Any]
 
 
-class FunctionName(wire.Schema):
+class FunctionName(formats.Schema):
     """Names one function."""
 
     name: str
 
 
-class NamedTool(wire.Schema):
-    """Names one tool; one that takes free text (``custom``) is none that can be called here."""
+class NamedTool(formats.Schema):
+    """Names one tool; a tool with free text (``custom``) cannot be called here."""
 
     function: FunctionName
     type: Literal["function"] = "function"
 
 
-class AllowedTools(wire.Schema):
-    """The tools that may be called, of those that are offered, and whether one must be."""
+class AllowedTools(formats.Schema):
+    """Which of the offered tools may be called, and whether one must be."""
 
     mode: Literal["auto", "required"]
     tools: Annotated[list[NamedTool], msgspec.Meta(min_length=1)]
 
 
-class ToolChoiceObject(wire.Schema):
+class ToolChoiceObject(formats.Schema):
     """Asks for one tool by name, or allows some."""
 
     type: Literal["function", "allowed_tools"] = "function"
@@ -192,7 +192,7 @@ class ToolChoiceObject(wire.Schema):
     allowed_tools: AllowedTools | None = None
 
 
-class JsonSchema(wire.Schema):
+class JsonSchema(formats.Schema):
     """The schema of a structured answer."""
 
     name: str | None = None
@@ -201,31 +201,31 @@ class JsonSchema(wire.Schema):
     strict: bool | None = None
 
 
-class TextFormat(wire.Schema, tag="text"):
+class TextFormat(formats.Schema, tag="text"):
     """Plain text, the default."""
 
 
-class JsonObjectFormat(wire.Schema, tag="json_object"):
+class JsonObjectFormat(formats.Schema, tag="json_object"):
     """Any JSON object."""
 
 
-class JsonSchemaFormat(wire.Schema, tag="json_schema"):
-    """JSON of one schema."""
+class JsonSchemaFormat(formats.Schema, tag="json_schema"):
+    """JSON that follows a schema."""
 
     json_schema: JsonSchema
 
 
-class StreamOptions(wire.Schema):
-    """How to stream."""
+class StreamOptions(formats.Schema):
+    """Options for the stream."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
-class ChatCompletionRequest(wire.Schema):
+class ChatCompletionRequest(formats.Schema):
     """The whole body."""
 
-    model: Annotated[str, msgspec.Meta(min_length=1)]
+    model: formats.ModelName
     messages: Annotated[list[ChatMessage], msgspec.Meta(min_length=1)]
     audio: dict[str, Any] | None = None
     frequency_penalty: Penalty | None = None

@@ -1,7 +1,8 @@
-"""Writes events as chat completion chunks, and a reply as a chat completion. Pure.
+"""Writes events as chat completion chunks, and a whole reply as a chat completion. Pure.
 
-A stream is: a chunk with the role, the deltas, one chunk with the finish_reason, the usage chunk when
-``include_usage`` asks for it, ``[DONE]``. Every chunk carries one id, one time and the model as requested.
+A stream consists of a chunk with the role, the deltas, a chunk with the finish_reason, a chunk with the usage
+if ``include_usage`` asks for it, and ``[DONE]``. All chunks have the same id, the same time, and the name of
+the model as the client wrote it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from claude_max_proxy import (
     Reply,
     Started,
     Usage,
-    wire,
+    formats,
 )
 
 
@@ -33,11 +34,11 @@ DONE = b"data: [DONE]\n\n"
 class ChatWriter:
     """Writes one answer in the form of the chat completions API.
 
-    ``legacy`` writes tool calls as ``function_call``, for clients that offered ``functions``.
+    ``legacy`` writes tool calls as ``function_call``, for clients that have sent ``functions``.
     """
 
     def __init__(self, model: str, *, include_usage: bool = False, legacy: bool = False) -> None:
-        """Begin an answer under a new id."""
+        """Begin an answer with a new id."""
         self._id = "chatcmpl-" + secrets.token_hex(12)
         self._created = int(time.time())
         self._model = model
@@ -55,7 +56,7 @@ class ChatWriter:
         self._tail = b',"finish_reason":null}]' + null_usage + b"}\n\n"
 
     def write(self, event: Event) -> bytes:
-        """Return the chunks that this event adds."""
+        """Return the chunks that this event stands for."""
         match event:
             case PartDelta(text=text):
                 return self._delta(text) if text else b""
@@ -71,10 +72,10 @@ class ChatWriter:
             case Finished(reason=reason):
                 return self._finish(reason)
             case Failed(error=error):
-                return b"data: " + _encode(wire.envelope(error)) + b"\n\n" + DONE
+                return b"data: " + _encode(formats.envelope(error)) + b"\n\n" + DONE
 
     def keep_alive(self) -> bytes:
-        """Return a chunk with an empty delta: clients' watchdogs do not count comments."""
+        """Return a chunk with an empty delta, since clients that watch for silence do not count comments."""
         return self._chunk({})
 
     def whole(self, reply: Reply) -> bytes:
@@ -94,7 +95,7 @@ class ChatWriter:
             ],
         }
         if reply.usage is not None:
-            body["usage"] = wire.usage(reply.usage)
+            body["usage"] = formats.usage(reply.usage)
         return _encode(body)
 
     def _chunk(self, delta: dict[str, Any]) -> bytes:
@@ -131,7 +132,7 @@ class ChatWriter:
         return self._chunk({"tool_calls": [call]})
 
     def _end(self) -> bytes:
-        """Close a part; a call without arguments is ``{}``, which is what JSON parsers can read."""
+        """End a part; a call without arguments gets ``{}``, so that JSON parsers can read it."""
         part, self._part = self._part, None
         if part is not None and part.kind == "tool_call" and self._empty:
             return self._arguments("{}")
@@ -143,7 +144,7 @@ class ChatWriter:
         null_usage = b',"usage":null' if self._include_usage else b""
         chunks = self._head + finish + null_usage + b"}\n\n"
         if self._include_usage:
-            chunks += self._usage_head + _encode(wire.usage(self._usage or Usage())) + b"}\n\n"
+            chunks += self._usage_head + _encode(formats.usage(self._usage or Usage())) + b"}\n\n"
         return chunks + DONE
 
     def _reason(self, reason: str) -> str:

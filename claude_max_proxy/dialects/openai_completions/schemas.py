@@ -1,4 +1,4 @@
-"""The wire format of ``POST /v1/completions``, as OpenAI published it."""
+"""The body of ``POST /v1/completions``, as OpenAI documents it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from claude_max_proxy import wire
+from claude_max_proxy import formats
 
 
 NonNegative = Annotated[int, msgspec.Meta(ge=0)]
@@ -14,16 +14,16 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 
-class StreamOptions(wire.Schema):
-    """How to stream."""
+class StreamOptions(formats.Schema):
+    """Options for the stream."""
 
     include_usage: bool | None = None
 
 
-class CompletionRequest(wire.Schema):
+class CompletionRequest(formats.Schema):
     """The whole body."""
 
-    model: Annotated[str, msgspec.Meta(min_length=1)]
+    model: formats.ModelName
     prompt: str | list[str | int | list[int]]
     best_of: NonNegative | None = None
     echo: bool | None = None

@@ -1,4 +1,4 @@
-"""Writes events as completion chunks, and a reply as a completion: its text, and nothing else. Pure."""
+"""Writes events as completion chunks, and a whole reply as a completion; only its text is written. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from claude_max_proxy import (
     Reply,
     Started,
     Usage,
-    wire,
+    formats,
 )
 
 
@@ -27,10 +27,10 @@ _DONE = b"data: [DONE]\n\n"
 
 
 class CompletionWriter:
-    """Writes one answer. ``echo`` is the prompt, where the answer shall begin with it."""
+    """Writes one answer; ``echo`` is the prompt if the answer begins with it, otherwise empty."""
 
     def __init__(self, model: str, *, echo: str = "", include_usage: bool = False) -> None:
-        """Begin an answer under a new id."""
+        """Begin an answer with a new id."""
         self._head: dict[str, Any] = {
             "id": "cmpl-" + secrets.token_hex(12),
             "object": "text_completion",
@@ -43,7 +43,7 @@ class CompletionWriter:
         self._speaking = False
 
     def write(self, event: Event) -> bytes:
-        """Return the chunks that this event adds."""
+        """Return the chunks that this event stands for."""
         match event:
             case PartDelta(text=text):
                 return self._chunk(text) if self._speaking and text else b""
@@ -54,24 +54,24 @@ class CompletionWriter:
             case Usage():
                 self._usage = event
             case Finished(reason=reason):
-                usage = {"choices": [], "usage": wire.usage(self._usage)}
+                usage = {"choices": [], "usage": formats.usage(self._usage)}
                 last = self._data(usage) if self._include_usage else b""
                 return self._chunk("", _reason(reason)) + last + _DONE
             case Failed(error=error):
-                return b"data: " + _encode(wire.envelope(error)) + b"\n\n" + _DONE
+                return b"data: " + _encode(formats.envelope(error)) + b"\n\n" + _DONE
             case _:
                 pass
         return b""
 
     def keep_alive(self) -> bytes:
-        """Return a chunk of no text: clients' watchdogs do not count comments."""
+        """Return a chunk without text, since clients that watch for silence do not count comments."""
         return self._chunk("")
 
     def whole(self, reply: Reply) -> bytes:
         """Return a completion."""
         body = self._head | {"choices": [_choice(self._echo + reply.text, _reason(reply.reason))]}
         if reply.usage is not None:
-            body["usage"] = wire.usage(reply.usage)
+            body["usage"] = formats.usage(reply.usage)
         return _encode(body)
 
     def _chunk(self, text: str, reason: str | None = None) -> bytes:

@@ -1,4 +1,4 @@
-"""The response object around the output: what was asked, echoed as OpenAI does, and how the answer stands."""
+"""Writes the response object around the output: it repeats the parameters, and has the answer's state."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from claude_max_proxy import ContextLengthExceeded, ProxyError, Usage, wire
+from claude_max_proxy import ProxyError, Usage, formats
 from claude_max_proxy.dialects.openai_responses.output import Item, new_id
 from claude_max_proxy.dialects.openai_responses.schemas import (
     JsonObject,
@@ -16,13 +16,14 @@ from claude_max_proxy.dialects.openai_responses.schemas import (
     PlainText,
     ResponseRequest,
 )
+from claude_max_proxy.errors import ContextLengthExceeded
 
 
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
 _encode = msgspec.json.encode
 _MESSAGES = re.compile(r"^messages(\[\d+\])?(?=: )")
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
-# A response's error has codes of its own; what else it was stands in the message.
+# The codes that the error of a response can have; the message has the details.
 _CODES = {
     "rate_limit_error": "rate_limit_exceeded",
     "usage_limit_reached": "rate_limit_exceeded",
@@ -31,10 +32,10 @@ _CODES = {
 
 
 class Envelope:
-    """Writes one response object, as it stands at any time, under one id."""
+    """Writes the object of one response, which has one id, in any state of the answer."""
 
     def __init__(self, model: str, asked: ResponseRequest, *, stored: bool) -> None:
-        """Echo what was asked; ``stored`` says whether the response can be had again."""
+        """Prepare to repeat what was ``asked``; ``stored`` says whether the response is stored."""
         self.id = new_id("resp")
         echo = {
             "id": self.id,
@@ -47,11 +48,11 @@ class Envelope:
         self._head = _encode(echo)[:-1]
 
     def begun(self) -> bytes:
-        """Write it before there is any output."""
+        """Return the object before there is any output."""
         return self._body("in_progress", [])
 
     def finished(self, reason: str, output: list[Item], usage: Usage | None) -> tuple[Status, bytes]:
-        """Write it with all its output; give how it ended, too."""
+        """Return how the answer has ended, and the object with all its output."""
         if why := _INCOMPLETE.get(reason):
             details = {"incomplete_details": {"reason": why}}
             return "incomplete", self._body("incomplete", output, usage, details)
@@ -59,7 +60,7 @@ class Envelope:
         return "completed", self._body("completed", output, usage, {"completed_at": int(time.time())})
 
     def failed(self, error: ProxyError, output: list[Item], usage: Usage | None) -> bytes:
-        """Write it with the output that there was before it failed."""
+        """Return the object with the output that came before the failure."""
         return self._body("failed", output, usage, {"error": _error(error)})
 
     def _body(
@@ -77,7 +78,7 @@ class Envelope:
 
 
 def _error(error: ProxyError) -> dict[str, Any]:
-    """Write why a response failed; that the input was too long has a code which clients act upon."""
+    """Return why a response failed; clients act on the code for an input that is too long."""
     code = _CODES.get(error.type, "server_error")
     if isinstance(error, ContextLengthExceeded):
         code = str(error.code)
@@ -85,8 +86,8 @@ def _error(error: ProxyError) -> dict[str, Any]:
 
 
 def error_envelope(error: ProxyError) -> dict[str, Any]:
-    """Write a failure as OpenAI does; what others call the messages is the input here."""
-    written = wire.envelope(error)
+    """Return an error in OpenAI's envelope; this API calls the messages ``input``."""
+    written = formats.envelope(error)
     told = written["error"]
     if str(error.param).startswith("messages"):
         told["param"] = "input"
@@ -108,7 +109,7 @@ def _usage(tokens: Usage) -> dict[str, Any]:
 
 
 def _echo(asked: ResponseRequest) -> dict[str, Any]:
-    """Write what was asked, with the API's defaults where nothing was said."""
+    """Return the request's parameters, with the API's defaults for those that were not set."""
     reasoning, text = asked.reasoning, asked.text
     echo = {
         "background": False,
@@ -140,7 +141,7 @@ def _echo(asked: ResponseRequest) -> dict[str, Any]:
 
 
 def shown_thoughts(asked: ResponseRequest) -> str | None:
-    """Return the kind of summary that thoughts are shown as, ``None`` for none."""
+    """Return the kind of summary in which thoughts are shown, or ``None`` if they are not."""
     options = asked.reasoning
     kind = (options.summary or options.generate_summary) if options else None
     return None if kind == "none" else kind

@@ -1,4 +1,4 @@
-"""A custom tool's free text, inside the JSON of a function with one string, and out of it again. Pure."""
+"""Puts the free text of a custom tool into the JSON of a function with one string, and takes it out. Pure."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import msgspec
 
 INPUT = "input"
 _HEAD = re.compile(r'\s*\{\s*"input"\s*:\s*"')
-# Whole characters and whole escapes, up to the string's end or to where more must come.
+# Whole characters and whole escape sequences, up to the end of the string or of what has arrived.
 _WHOLE = re.compile(r'(?:[^"\\]+|\\(?:u[0-9a-fA-F]{4}|[^u]))*')
+_LONGEST_HEAD = 1000  # characters, most of which can only be white space
 _HALF_PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\Z")
 
 
 def wrapped(text: str) -> str:
-    """Write a free text as a function's arguments."""
+    """Return a free text as the arguments of a function."""
     return msgspec.json.encode({INPUT: text}).decode()
 
 
 class Unwrapping:
-    """Takes a function's arguments in fragments, and gives the free text in them as far as it is known.
+    """Takes a function's arguments in fragments, and returns the free text in them as soon as possible.
 
-    Arguments that are not of that form are taken for the text itself.
+    Arguments that do not have the expected form are treated as the text itself.
     """
 
     def __init__(self) -> None:
-        """Begin before the first fragment."""
+        """Prepare for the first fragment."""
         self._raw: list[str] = []
         self._pending = ""
         self._given: list[str] = []
@@ -34,12 +35,15 @@ class Unwrapping:
         self._lost = False
 
     def feed(self, fragment: str) -> str:
-        """Take more; give the text that it adds, which may be none."""
+        """Take a fragment, and return the text that it adds, which may be empty."""
         self._raw.append(fragment)
+        if self._lost:
+            return ""
         self._pending += fragment
         if not self._inside:
             head = _HEAD.match(self._pending)
             if head is None:
+                self._lost = len(self._pending) > _LONGEST_HEAD
                 return ""
             self._inside, self._pending = True, self._pending[head.end() :]
         return self._more()
@@ -55,7 +59,7 @@ class Unwrapping:
         whole = _WHOLE.match(self._pending)
         piece = whole[0] if whole else ""
         piece = _HALF_PAIR.sub("", piece)
-        if not piece or self._lost:
+        if not piece:
             return ""
 
         try:

@@ -1,7 +1,7 @@
-"""The items of ``input``, read into instructions and messages; every refusal names the path of the item.
+"""Reads the items of ``input`` into instructions and messages; every refusal names the path of the item.
 
-What the model gave in one turn comes back as several items: thoughts, messages and calls that follow each
-other become one assistant message. Tool results that follow each other become one user message.
+One turn of the model comes back as several items, so thoughts, messages and calls that follow each other
+become one assistant message. Tool results that follow each other become one user message.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from claude_max_proxy import (
     Text,
     ToolCall,
     ToolResult,
-    carry_content,
-    wire,
+    formats,
 )
+from claude_max_proxy.capabilities import carry_content
 from claude_max_proxy.dialects.openai_responses.free_text import wrapped
 from claude_max_proxy.dialects.openai_responses.schemas import (
     ITEMS,
@@ -50,7 +50,7 @@ Find = Callable[[str], Raw | None]
 
 
 class Talk(msgspec.Struct):
-    """Where what the items say is put: the instructions so far, and the request with its messages."""
+    """What was read so far: the instructions, and the request with its messages."""
 
     systems: list[str]
     request: Request
@@ -61,14 +61,14 @@ class Talk(msgspec.Struct):
         return self.request.messages
 
     def carry(self, content: Content, path: str) -> list[Part]:
-        """Read a user's or a tool's content, and note in the request what only some backends take of it."""
+        """Return a user's or a tool's content as parts; note in the request what some backends refuse."""
         parts = read_content(content, path)
         carry_content(self.request, parts, path)
         return parts
 
 
 def as_items(given: str | list[Raw]) -> list[Raw]:
-    """Return ``input`` as items; a text is one user message."""
+    """Return ``input`` as items; a text becomes one user message."""
     if isinstance(given, str):
         return [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": given}]}]
 
@@ -76,19 +76,22 @@ def as_items(given: str | list[Raw]) -> list[Raw]:
 
 
 def read_items(items: Sequence[Raw], talk: Talk, *, known: bool = False) -> None:
-    """Add what ``items`` say to ``talk``; ``known`` says that they were read before and are sound."""
+    """Add what ``items`` say to ``talk``; ``known`` says that they were read before and are valid."""
     for index, raw in enumerate(items):
         path = f"input[{index}]" if not known else "previous_response_id"
         _add(_item(raw, path, [] if known else talk.request.ignored), path, talk)
 
 
 def resolved(items: Sequence[Raw], find: Find) -> list[Raw]:
-    """Put what they refer to in the place of references; raise :class:`InvalidRequest` for one not found."""
+    """Return the items with every reference replaced by the item to which it refers.
+
+    ``find`` returns an item by its id. Raises :class:`InvalidRequest` for an item that is not found.
+    """
     return [_referred(raw, f"input[{index}].id", find) for index, raw in enumerate(items)]
 
 
 def has_references(items: Sequence[Raw]) -> bool:
-    """Tell whether any item stands for one of an earlier response."""
+    """Return whether any item refers to one of an earlier response."""
     return any(raw.get("type") == "item_reference" for raw in items)
 
 
@@ -98,9 +101,10 @@ def _referred(raw: Raw, path: str, find: Find) -> Raw:
 
     found = find(raw["id"])
     if found is None:
-        raise InvalidRequest(
-            f"{path}: there is no item {raw['id']!r}; it was never stored, or is not any more: send it whole",
-            param=path,
+        raise InvalidRequest.at(
+            path,
+            f"there is no item {formats.shown(raw['id'])}; it was never stored, or is not any more: "
+            "send it whole",
             code="item_not_found",
         )
     return found
@@ -110,12 +114,12 @@ def _item(raw: Raw, path: str, unknown: list[str]) -> Item:
     kind = raw.get("type", "message")
     schema = ITEMS.get(kind) if isinstance(kind, str) else None
     if schema is None:
-        raise InvalidRequest(
-            f"{path}.type: items of type {kind!r} are not understood here; these are: {', '.join(ITEMS)}",
-            param=f"{path}.type",
+        raise InvalidRequest.at(
+            f"{path}.type",
+            f"items of type {formats.shown(kind)} are not understood here; these are: {', '.join(ITEMS)}",
             code="unsupported_content",
         )
-    return wire.convert(raw, schema, path, unknown)
+    return formats.convert(raw, schema, path, unknown)
 
 
 def _add(item: Item, path: str, talk: Talk) -> None:
@@ -134,17 +138,17 @@ def _add(item: Item, path: str, talk: Talk) -> None:
             name = flat_name(item.name, item.namespace)
             _add_turn([ToolCall(item.call_id, name, wrapped(item.input))], talk)
         case CallOutputItem():
-            parts = wire.checked_result(talk.carry(item.output, f"{path}.output"), f"{path}.output")
-            wire.add_result(ToolResult(item.call_id, parts), talk.messages)
+            parts = formats.checked_result(talk.carry(item.output, f"{path}.output"), f"{path}.output")
+            formats.add_result(ToolResult(item.call_id, parts), talk.messages)
         case ReasoningItem():
             thought = read_thought(item)
             _add_turn([thought] if thought else [], talk)
         case ReferenceItem():
-            pass  # resolved before it is read, when it is known whose it is
+            pass  # references are resolved before, when the owner is known
 
 
 def _add_turn(parts: Sequence[Part], talk: Talk) -> None:
-    """Go on with the assistant's turn, or begin one."""
+    """Add parts to the assistant's turn, or begin a new one."""
     last = talk.messages[-1] if talk.messages else None
     if last is not None and last.role == "assistant":
         last.parts.extend(parts)
@@ -153,7 +157,7 @@ def _add_turn(parts: Sequence[Part], talk: Talk) -> None:
 
 
 def read_content(content: Content, path: str) -> list[Part]:
-    """Read a user's or a tool's content: text, images, speech, documents."""
+    """Return a user's or a tool's content as parts: text, images, sound and documents."""
     if isinstance(content, str):
         return [Text(content)]
 
@@ -161,17 +165,14 @@ def read_content(content: Content, path: str) -> list[Part]:
 
 
 def _texts(content: Content, path: str, role: str) -> list[str]:
-    """Read content that may only be text, as instructions and the assistant's own words are."""
+    """Return the texts of content that may only be text: of instructions, or of the assistant's messages."""
     texts = []
     for index, part in enumerate([InputText(content)] if isinstance(content, str) else content):
         match part:
             case InputText(text=text) | OutputText(text=text) | Refusal(refusal=text):
                 texts.append(text)
             case _:
-                raise InvalidRequest(
-                    f"{path}[{index}]: a message of role {role!r} may hold only text",
-                    param=f"{path}[{index}].type",
-                )
+                raise formats.not_text(f"{path}[{index}]", role)
     return texts
 
 
@@ -182,8 +183,8 @@ def _part(part: ContentPart, path: str) -> Part:
         case InputImage():
             _need_inline(part, path)
             if part.image_url is None:
-                raise InvalidRequest(f"{path}.image_url is missing", param=f"{path}.image_url")
-            return wire.read_image(part.image_url, f"{path}.image_url")
+                raise InvalidRequest.missing(f"{path}.image_url")
+            return formats.read_image(part.image_url, f"{path}.image_url")
         case InputFile():
             return _file(part, path)
         case InputAudio():
@@ -195,9 +196,9 @@ def _file(part: InputFile, path: str) -> Part:
     if part.file_url is not None:
         raise _unsupported(f"{path}.file_url", "files are not fetched; send this one inline as file_data")
     if part.file_data is None:
-        raise InvalidRequest(f"{path}.file_data is missing", param=f"{path}.file_data")
+        raise InvalidRequest.missing(f"{path}.file_data")
 
-    return wire.read_document(part.file_data, part.filename or "", f"{path}.file_data")
+    return formats.read_document(part.file_data, part.filename or "", f"{path}.file_data")
 
 
 def _need_inline(part: InputImage | InputFile, path: str) -> None:
@@ -206,4 +207,4 @@ def _need_inline(part: InputImage | InputFile, path: str) -> None:
 
 
 def _unsupported(path: str, reason: str) -> InvalidRequest:
-    return InvalidRequest(f"{path}: {reason}", param=path, code="unsupported_content")
+    return InvalidRequest.at(path, reason, code="unsupported_content")

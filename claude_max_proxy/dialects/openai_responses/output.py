@@ -1,4 +1,4 @@
-"""The items of a response's ``output``: one for each part of an answer."""
+"""Writes the items of a response's ``output``, one for each part of an answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import PartStarted, Reasoning, Text, ToolCall
+from claude_max_proxy import PartStarted, Reasoning, Text, ToolCall, formats
 from claude_max_proxy.dialects.openai_responses.free_text import Unwrapping
 from claude_max_proxy.dialects.openai_responses.thoughts import seal
 from claude_max_proxy.dialects.openai_responses.tools import Origin, Origins
@@ -17,13 +17,13 @@ Item = dict[str, Any]
 
 
 class Items(msgspec.Struct, frozen=True):
-    """Writes items for one request: its tools as the client knows them, thoughts shown or not."""
+    """Writes items for one request, with tools as the client knows them, and with or without thoughts."""
 
     origins: Origins
     shows_thoughts: bool = False
 
     def begun(self, part: PartStarted) -> Item:
-        """Write the item of a part that begins, under a new id."""
+        """Return the item for a part that begins, with a new id."""
         match part.kind:
             case "text":
                 return _message(new_id("msg"), "in_progress", [])
@@ -33,7 +33,7 @@ class Items(msgspec.Struct, frozen=True):
                 return self._call(ToolCall(part.id, part.name, ""), "in_progress")
 
     def ended(self, part: Text | Reasoning | ToolCall, id_: str | None = None) -> Item:
-        """Write the item of a part that is complete; under its own id, or a new one."""
+        """Return the item for a part that is complete, with the id ``id_`` or a new one."""
         match part:
             case Text(text=text):
                 return _message(id_ or new_id("msg"), "completed", [output_text(text)])
@@ -43,7 +43,7 @@ class Items(msgspec.Struct, frozen=True):
                 return self._call(part, "completed", id_)
 
     def is_custom(self, name: str) -> bool:
-        """Tell whether a function stands for a tool that takes free text."""
+        """Return whether a function stands for a tool with free text."""
         return self._origin(name).custom
 
     def _origin(self, name: str) -> Origin:
@@ -68,7 +68,7 @@ class Items(msgspec.Struct, frozen=True):
             "id": id_ or new_id(prefix),
             "type": kind,
             "status": status,
-            "call_id": call_id(call.id),
+            "call_id": formats.tool_ids.for_openai(call.id),
             "name": origin.name,
         }
         if origin.custom:
@@ -83,26 +83,17 @@ class Items(msgspec.Struct, frozen=True):
 
 
 def new_id(prefix: str) -> str:
-    """Make an id."""
+    """Return a new id with this prefix."""
     return f"{prefix}_{secrets.token_hex(16)}"
 
 
-def call_id(id_: str) -> str:
-    """Write a call's id as this API's own are: OpenClaw replaces all others by new ones, made of two.
-
-    Its letters and digits stay, by which calls are known here.
-    """
-    rest = id_.removeprefix("call")
-    return f"call_{rest}" if rest != id_ and rest.isalnum() else id_
-
-
 def output_text(text: str) -> Item:
-    """Write a message's only content part."""
+    """Return the only content part of a message."""
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
 def summary_text(text: str) -> Item:
-    """Write the only part of a thought's summary."""
+    """Return the only part of a thought's summary."""
     return {"type": "summary_text", "text": text}
 
 

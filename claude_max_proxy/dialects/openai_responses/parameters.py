@@ -1,13 +1,14 @@
-"""The parameters of a response: honoured, refused with a reason, or named as ignored.
+"""Reads the parameters of a response: each is honoured, refused with a reason, or named as ignored.
 
-Refused is what would change the answer's meaning if it were dropped; ignored is what would not.
+A parameter is refused if the answer would have another meaning without it; otherwise it is ignored.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from claude_max_proxy import Request, ResponseFormat, ToolChoice, carry_parameters, wire
+from claude_max_proxy import Request, ResponseFormat, ToolChoice, formats
+from claude_max_proxy.capabilities import carry_parameters
 from claude_max_proxy.dialects.openai_responses.schemas import (
     JsonObject,
     JsonSchema,
@@ -17,16 +18,16 @@ from claude_max_proxy.dialects.openai_responses.schemas import ToolChoice as Wir
 from claude_max_proxy.dialects.openai_responses.tools import Origins, flat_name, read_tools
 
 
-# What cannot be had here, and what to say about it.
+# Parameters that are not supported, and what to tell the client.
 REFUSED = {
     "background": "an answer comes while the client waits; leave it out, and stream",
     "conversation": "conversations are not kept here; send the history, or previous_response_id",
     "prompt": "stored prompts live with OpenAI; send instructions and input",
     "top_logprobs": "answers come without token probabilities",
 }
-# Hints and bookkeeping: without effect on what the answer means.
+# Hints and bookkeeping, which have no effect on what the answer means.
 IGNORED = ("context_management", "max_tool_calls", "moderation")
-# For backends that have a use for them. Not ``store``: what that asks for is done here.
+# These are passed on to backends that honour them. ``store`` is not: this dialect does what it asks for.
 CARRIED = (
     "metadata",
     "prompt_cache_key",
@@ -39,9 +40,10 @@ _LOGPROBS = "message.output_text.logprobs"
 
 
 def apply_parameters(asked: ResponseRequest, request: Request) -> Origins:
-    """Carry every parameter of ``asked`` over to ``request``, or refuse it, or name it as ignored.
+    """Set every parameter of ``asked`` in ``request``, or refuse it, or name it as ignored.
 
-    Gives how the client knows each tool, by the name of the function that stands for it.
+    Returns how the client knows each tool, by the name of the function that stands for it. Raises
+    :class:`InvalidRequest` for a parameter that is refused.
     """
     _refuse(asked)
     _ignore(asked, request)
@@ -60,10 +62,10 @@ def apply_parameters(asked: ResponseRequest, request: Request) -> Origins:
 def _refuse(asked: ResponseRequest) -> None:
     for name, reason in REFUSED.items():
         if getattr(asked, name):
-            raise wire.unsupported(name, reason)
+            raise formats.unsupported(name, reason)
     if _LOGPROBS in (asked.include or []):
         path = f"include[{(asked.include or []).index(_LOGPROBS)}]"
-        raise wire.unsupported(path, REFUSED["top_logprobs"])
+        raise formats.unsupported(path, REFUSED["top_logprobs"])
 
 
 def _ignore(asked: ResponseRequest, request: Request) -> None:
@@ -82,36 +84,38 @@ def _tool_choice(asked: ResponseRequest, request: Request, origins: Origins) -> 
         case "none":
             return ToolChoice("none", parallel=parallel)
         case "required":
-            return wire.require_tool(request, "tool_choice", parallel=parallel)
+            return formats.require_tool(request.tools, "tool_choice", parallel=parallel)
         case WireChoice(type="function" | "custom") as choice:
             return ToolChoice("named", _known(choice.name, origins, "tool_choice"), parallel)
         case WireChoice(type="allowed_tools") as choice:
             return _allowed(choice, request, origins, parallel)
         case choice:
-            raise wire.unsupported("tool_choice.type", f"there is no tool of type {choice.type!r} here")
+            raise formats.unsupported(
+                "tool_choice.type", f"there is no tool of type {formats.shown(choice.type)} here"
+            )
 
 
 def _allowed(choice: WireChoice, request: Request, origins: Origins, parallel: bool) -> ToolChoice:
-    """Leave only the tools that are allowed."""
+    """Remove all tools but the allowed ones from ``request``, and return the choice among them."""
     names = {
         _known(tool.get("name"), origins, f"tool_choice.tools[{index}].name", tool.get("namespace"))
         for index, tool in enumerate(choice.tools or [])
     }
-    return wire.allow_tools(request, names, choice.mode, "tool_choice", parallel=parallel)
+    return formats.allow_tools(request, names, choice.mode, "tool_choice", parallel=parallel)
 
 
 def _known(name: Any, origins: Origins, path: str, namespace: Any = None) -> str:
     flat = flat_name(str(name), namespace if isinstance(namespace, str) else None)
-    return wire.known_tool(flat, origins, path, name)
+    return formats.known_tool(flat, origins, path, name)
 
 
 def _read_format(asked: ResponseRequest, request: Request) -> None:
     match asked.text.format if asked.text else None:
         case JsonObject():
-            request.response_schema = wire.ANY_OBJECT
+            request.response_schema = formats.ANY_OBJECT
         case JsonSchema() as given:
             path = "text.format.schema"
-            request.response_schema = wire.checked_schema(given.schema, path)
+            request.response_schema = formats.checked_schema(given.schema, path)
             about = (given.name or "", given.description or "", given.strict)
             request.response_format = ResponseFormat(*about, path)
         case _:

@@ -1,4 +1,4 @@
-"""What can be asked about responses that were stored: to have one again, its input, and to forget it."""
+"""The routes for stored responses: retrieve one, list its input, or delete it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import Call, InvalidRequest, NotFound, Route
+from claude_max_proxy import InvalidRequest, NotFound
 from claude_max_proxy.dialects.openai_responses.store import Store, Stored
+from claude_max_proxy.route import Call, Route
 
 
 _MOST_ITEMS = 100
 _USUAL_ITEMS = 20
-# What a listed content part has, though a client need not send it.
+# The fields of a listed content part that a client need not send.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     "output_text": {"annotations": [], "logprobs": []},
     "input_image": {"detail": "auto"},
@@ -20,7 +21,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 class StoredResponses:
-    """Answers what is asked about the responses of a store."""
+    """Answers the requests about the responses in a store."""
 
     def __init__(self, store: Store) -> None:
         """Answer from ``store``."""
@@ -40,26 +41,30 @@ class StoredResponses:
         )
 
     def retrieve(self, call: Call) -> bytes:
-        """Return a response as it was given."""
+        """Return the body of a stored response."""
         if call.query.get("stream", "false").lower() == "true":
-            raise InvalidRequest("stream: a stored response comes whole; leave stream out", param="stream")
+            raise InvalidRequest.at("stream", "a stored response comes whole; leave stream out")
         return self._find(call).body
 
     def delete(self, call: Call) -> bytes:
-        """Forget a response."""
+        """Delete a response, and return the body that says so."""
         stored = self._find(call)
-        self.store.delete(stored.id, call.client.key)
+        self.store.delete(stored.id, call.client.owner)
         return msgspec.json.encode({"id": stored.id, "object": "response", "deleted": True})
 
     def input_items(self, call: Call) -> bytes:
-        """List what led to a response, the newest first unless ``order`` is ``asc``; ``after`` goes on."""
+        """Return the list of items that led to a response.
+
+        The newest item comes first, unless the parameter ``order`` is ``asc``. ``after`` is the id of the
+        item after which the list begins.
+        """
         rows = [_row(raw, index) for index, raw in enumerate(self._find(call).context)]
         if _choice(call, "order", ("desc", "asc")) == "desc":
             rows.reverse()
         if after := call.query.get("after"):
             place = next((index for index, row in enumerate(rows) if row["id"] == after), None)
             if place is None:
-                raise InvalidRequest(f"after: there is no item {after[:100]!r}", param="after")
+                raise InvalidRequest.at("after", f"there is no item {after[:100]!r}")
             rows = rows[place + 1 :]
         limit = _limit(call)
         page = rows[:limit]
@@ -74,14 +79,14 @@ class StoredResponses:
 
     def _find(self, call: Call) -> Stored:
         id_ = call.parameters["id"]
-        found = self.store.get(id_, call.client.key)
+        found = self.store.get(id_, call.client.owner)
         if found is None:
             raise NotFound(f"Response with id {id_[:100]!r} not found.", code="response_not_found")
         return found
 
 
 def _row(raw: bytes, index: int) -> dict[str, Any]:
-    """Write an item as the API lists it: with its type and an id, also where the client gave none."""
+    """Return an item in the form of the API's lists, with a type and an id even if the client sent none."""
     item: dict[str, Any] = msgspec.json.decode(raw)
     kind = item.setdefault("type", "message")
     if not isinstance(item.get("id"), str):

@@ -1,9 +1,9 @@
-"""The wire format of ``POST /v1/responses``, as OpenAI publishes it: typed structs, nothing else.
+"""The body of ``POST /v1/responses``, as OpenAI documents it, as typed structs.
 
-Unknown fields are left out and named, since clients send their own and the API grows; wrong types are
-errors. The entries of ``input`` and ``tools`` are checked one by one, see ``ITEMS`` and ``TOOLS``: an item
-may leave out its type, and kinds that cannot be served are told from those that do not exist. ``None``
-stands for both "absent" and ``null``, as the API treats them alike.
+Unknown fields are ignored and named to the client, since clients send additional ones and the API grows.
+Wrong types are errors. The entries of ``input`` and ``tools`` are checked one by one, see ``ITEMS`` and
+``TOOLS``: the type of an item is optional, and kinds that we cannot serve get another error than kinds that
+do not exist. ``None`` stands both for a missing value and for ``null``, which mean the same to the API.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from claude_max_proxy import wire
+from claude_max_proxy import formats
 
 
 Name = Annotated[str, msgspec.Meta(min_length=1)]
@@ -23,22 +23,22 @@ Raw = dict[str, Any]
 # --- content
 
 
-class InputText(wire.Schema, tag="input_text"):
-    """Text of a user's, of instructions, or of a tool's."""
+class InputText(formats.Schema, tag="input_text"):
+    """Text of a user, of instructions, or of a tool."""
 
     text: str
 
 
-class InputImage(wire.Schema, tag="input_image"):
-    """An image: a data URL or an https URL; stored files live with OpenAI and cannot be had."""
+class InputImage(formats.Schema, tag="input_image"):
+    """An image: a data URL or an https URL. Files that are stored with OpenAI are not available here."""
 
     image_url: str | None = None
     file_id: str | None = None
     detail: str | None = None
 
 
-class InputFile(wire.Schema, tag="input_file"):
-    """A document, inline as a data URL."""
+class InputFile(formats.Schema, tag="input_file"):
+    """An inline document, as a data URL."""
 
     file_data: str | None = None
     file_id: str | None = None
@@ -46,28 +46,28 @@ class InputFile(wire.Schema, tag="input_file"):
     filename: str | None = None
 
 
-class AudioData(wire.Schema):
-    """Base64 audio."""
+class AudioData(formats.Schema):
+    """Sound in base64."""
 
     data: str
     format: str
 
 
-class InputAudio(wire.Schema, tag="input_audio"):
-    """Speech."""
+class InputAudio(formats.Schema, tag="input_audio"):
+    """Sound."""
 
     input_audio: AudioData
 
 
-class OutputText(wire.Schema, tag="output_text"):
-    """What the model wrote, with what was about it."""
+class OutputText(formats.Schema, tag="output_text"):
+    """What the model wrote, with further information about it."""
 
     text: str
     annotations: list[Any] | None = None
     logprobs: list[Any] | None = None
 
 
-class Refusal(wire.Schema, tag="refusal"):
+class Refusal(formats.Schema, tag="refusal"):
     """What the model said instead of an answer."""
 
     refusal: str
@@ -80,8 +80,8 @@ Content = str | list[ContentPart]
 # --- items of ``input``
 
 
-class OwnItem(wire.Schema, kw_only=True):
-    """What an item that was given out brings back beside what it says."""
+class OwnItem(formats.Schema, kw_only=True):
+    """The fields that an item of an answer has in addition to its content when the client sends it back."""
 
     type: str | None = None
     id: str | None = None
@@ -90,7 +90,7 @@ class OwnItem(wire.Schema, kw_only=True):
 
 
 class MessageItem(OwnItem):
-    """What somebody said."""
+    """A message."""
 
     role: Literal["user", "assistant", "system", "developer"]
     content: Content
@@ -106,7 +106,7 @@ class FunctionCallItem(OwnItem):
 
 
 class CustomCallItem(OwnItem):
-    """A call of a tool that takes free text."""
+    """A call of a tool with free text."""
 
     call_id: Name
     name: Name
@@ -115,13 +115,13 @@ class CustomCallItem(OwnItem):
 
 
 class CallOutputItem(OwnItem):
-    """What a tool answered, of either kind."""
+    """What a tool of either kind answered."""
 
     call_id: Name
     output: Content
 
 
-class ReasoningText(wire.Schema):
+class ReasoningText(formats.Schema):
     """A piece of a thought."""
 
     text: str
@@ -129,15 +129,15 @@ class ReasoningText(wire.Schema):
 
 
 class ReasoningItem(OwnItem):
-    """A thought; ``encrypted_content`` is ours, see ``thoughts``."""
+    """A thought; ``encrypted_content`` is written by us, see ``thoughts``."""
 
     summary: list[ReasoningText] | None = None
     content: list[ReasoningText] | None = None
     encrypted_content: str | None = None
 
 
-class ReferenceItem(wire.Schema):
-    """An item of an earlier response, by its id."""
+class ReferenceItem(formats.Schema):
+    """A reference to an item of an earlier response, by its id."""
 
     id: Name
     type: str | None = None
@@ -158,7 +158,7 @@ ITEMS: dict[str, type[Item]] = {
 # --- tools
 
 
-class FunctionTool(wire.Schema):
+class FunctionTool(formats.Schema):
     """A function; ``parameters`` is a JSON schema."""
 
     name: Name
@@ -168,19 +168,19 @@ class FunctionTool(wire.Schema):
     type: str | None = None
 
 
-class TextFormatOfTool(wire.Schema, tag="text"):
+class TextFormatOfTool(formats.Schema, tag="text"):
     """Any text."""
 
 
-class Grammar(wire.Schema, tag="grammar"):
-    """Text of a grammar."""
+class Grammar(formats.Schema, tag="grammar"):
+    """Text that follows a grammar."""
 
     definition: str
     syntax: str
 
 
-class CustomTool(wire.Schema):
-    """A tool that takes free text."""
+class CustomTool(formats.Schema):
+    """A tool with free text as its input."""
 
     name: Name
     description: str | None = None
@@ -188,8 +188,8 @@ class CustomTool(wire.Schema):
     type: str | None = None
 
 
-class NamespaceTool(wire.Schema):
-    """Several tools under a name of their own."""
+class NamespaceTool(formats.Schema):
+    """Several tools with a common name before theirs."""
 
     name: Name
     tools: list[Raw]
@@ -204,7 +204,7 @@ TOOLS: dict[str, type[FunctionTool | CustomTool | NamespaceTool]] = {
 }
 
 
-class ToolChoice(wire.Schema):
+class ToolChoice(formats.Schema):
     """Asks for one tool by name, or allows some (``allowed_tools``)."""
 
     type: str
@@ -216,16 +216,16 @@ class ToolChoice(wire.Schema):
 # --- the rest of the body
 
 
-class PlainText(wire.Schema, tag="text"):
+class PlainText(formats.Schema, tag="text"):
     """Plain text, the default."""
 
 
-class JsonObject(wire.Schema, tag="json_object"):
+class JsonObject(formats.Schema, tag="json_object"):
     """Any JSON object."""
 
 
-class JsonSchema(wire.Schema, tag="json_schema", omit_defaults=True):
-    """JSON of one schema."""
+class JsonSchema(formats.Schema, tag="json_schema", omit_defaults=True):
+    """JSON that follows a schema."""
 
     schema: Raw
     name: str | None = None
@@ -233,14 +233,14 @@ class JsonSchema(wire.Schema, tag="json_schema", omit_defaults=True):
     strict: bool | None = None
 
 
-class TextOptions(wire.Schema):
-    """How the answer's text is written."""
+class TextOptions(formats.Schema):
+    """The format of the answer's text."""
 
     format: PlainText | JsonObject | JsonSchema | None = None
     verbosity: str | None = None
 
 
-class ReasoningOptions(wire.Schema):
+class ReasoningOptions(formats.Schema):
     """How much the model thinks, and whether it is shown."""
 
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
@@ -248,13 +248,13 @@ class ReasoningOptions(wire.Schema):
     generate_summary: str | None = None
 
 
-class ResponseRequest(wire.Schema):
+class ResponseRequest(formats.Schema):
     """The whole body."""
 
-    model: Name
+    model: formats.ModelName
     input: str | Annotated[list[Raw], msgspec.Meta(min_length=1)]
     background: bool | None = None
-    client_metadata: Raw | None = None  # of Codex
+    client_metadata: Raw | None = None  # sent by Codex
     context_management: list[Raw] | None = None
     conversation: str | Raw | None = None
     include: list[str] | None = None

@@ -1,9 +1,9 @@
-"""What goes into a reasoning item's ``encrypted_content`` and comes back out of it.
+"""Writes and reads the field ``encrypted_content`` of a reasoning item.
 
-The provider signs its thoughts and wants them back as they were. So the field holds the signature, whether
-the thought was redacted, and its text where the item's summary does not show it: base64 of MessagePack,
-after a prefix that says so. It is opaque to clients, not secret. What lacks the prefix, another provider's
-perhaps, is no proof here and is left out.
+The provider signs its thoughts and wants them back unchanged. So the field contains the signature, whether
+the thought was redacted, and its text if the item's summary does not show it. This is MessagePack in base64,
+after a prefix by which we recognise it. It is opaque to clients, but not secret. Content without the prefix,
+perhaps another provider's, is no proof for our provider, so it is left out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ class _Sealed(msgspec.Struct, array_like=True):
 
 
 def seal(thought: Reasoning, *, shown: bool) -> str | None:
-    """Write a thought's proof, ``None`` when it has none; ``shown`` says that the summary holds its text."""
+    """Return the field for a thought, or ``None`` if it has no signature.
+
+    ``shown`` says that the summary contains the thought's text.
+    """
     if not thought.signature:
         return None
 
@@ -36,7 +39,7 @@ def seal(thought: Reasoning, *, shown: bool) -> str | None:
 
 
 def read_thought(item: ReasoningItem) -> Reasoning | None:
-    """Read a thought that a client hands back, ``None`` when nothing of it is left."""
+    """Return the thought that a client sends back, or ``None`` if nothing of it is left."""
     text = "\n\n".join(piece.text for piece in item.summary or item.content or [])
     sealed = _unseal(item.encrypted_content or "")
     thought = Reasoning(sealed.text or text, sealed.signature, sealed.redacted)

@@ -1,8 +1,8 @@
-"""The tools of a request: which function each becomes, and how a call of it is written again.
+"""Turns the tools of a request into functions, and remembers how the client knows each of them.
 
-A function is itself. A custom tool, which takes free text, becomes a function of one string. A namespace's
-tools become functions whose names begin with its name. Tools that only OpenAI could run are left out where
-the model may answer without them, and refused otherwise.
+A function stays as it is. A custom tool, whose input is free text, becomes a function with one string. The
+tools of a namespace become functions whose names begin with the namespace's name. Tools that only OpenAI can
+run are left out if the model can answer without them, otherwise they are refused.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import InvalidRequest, Request, Tool, wire
+from claude_max_proxy import InvalidRequest, Request, Tool, formats
 from claude_max_proxy.dialects.openai_responses.free_text import INPUT
 from claude_max_proxy.dialects.openai_responses.schemas import (
     TOOLS,
@@ -24,7 +24,7 @@ from claude_max_proxy.dialects.openai_responses.schemas import (
 )
 
 
-# Agents offer these beside tools of their own, and do well without.
+# Agents offer these in addition to their own tools, and work well without them.
 _DISPENSABLE = ("web_search", "image_generation", "tool_search")
 
 
@@ -40,7 +40,7 @@ Origins = dict[str, Origin]
 
 
 def flat_name(name: str, namespace: str | None) -> str:
-    """Return the name of a function that stands for a namespace's tool."""
+    """Return the name of the function that stands for a tool, which may be in a namespace."""
     if not namespace:
         return name
 
@@ -48,10 +48,11 @@ def flat_name(name: str, namespace: str | None) -> str:
 
 
 def read_tools(given: list[Raw], request: Request) -> Origins:
-    """Put every tool into ``request``; give how the client knows each, by its function's name."""
+    """Add all tools to ``request``; return how the client knows each of them, by its function's name."""
     origins: Origins = {}
     for index, raw in enumerate(given):
         _read_tool(raw, f"tools[{index}]", None, request, origins)
+    formats.refuse_duplicates(request.tools)
     return origins
 
 
@@ -62,29 +63,28 @@ def _read_tool(raw: Raw, path: str, namespace: str | None, request: Request, ori
         _leave_out(kind, path, request)
         return
 
-    tool = wire.convert(raw, schema, path, request.ignored)
+    tool = formats.convert(raw, schema, path, request.ignored)
     if isinstance(tool, NamespaceTool):
         if namespace is not None:
-            raise wire.unsupported(f"{path}.type", "a namespace cannot stand inside another")
+            raise formats.unsupported(f"{path}.type", "a namespace cannot stand inside another")
         for index, inner in enumerate(tool.tools):
             _read_tool(inner, f"{path}.tools[{index}]", tool.name, request, origins)
         return
 
     name = flat_name(tool.name, namespace)
-    if name in origins:
-        raise InvalidRequest(f"{path}: there are two tools named {name!r}", param=path)
     origins[name] = Origin(tool.name, namespace, isinstance(tool, CustomTool))
     request.tools.append(_function(tool, name, path))
 
 
 def _leave_out(kind: Any, path: str, request: Request) -> None:
-    """Leave out a tool that cannot be run here and is not needed for an answer, or refuse it."""
+    """Name a tool as ignored that cannot run here; refuse it if the answer may need it."""
     if not isinstance(kind, str):
         raise InvalidRequest(f"{path}.type is missing or no text", param=f"{path}.type")
     needless = next((name for name in _DISPENSABLE if kind.startswith(name)), None)
     if needless is None:
-        raise wire.unsupported(
-            f"{path}.type", f"tools of type {kind!r} run at OpenAI; offer a function or a custom tool instead"
+        raise formats.unsupported(
+            f"{path}.type",
+            f"tools of type {formats.shown(kind)} run at OpenAI; offer a function or a custom tool instead",
         )
 
     request.ignore(f"tools.{needless}")

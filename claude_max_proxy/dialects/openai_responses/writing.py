@@ -1,8 +1,8 @@
-"""Writes events as the typed events of a streamed response, and a reply as a response. Pure.
+"""Writes events as the events of a streamed response, and a whole reply as a response. Pure.
 
-A stream is: ``response.created`` and ``response.in_progress``; for each part of the answer its item, added,
-written and done; and one of ``response.completed``, ``response.incomplete``, ``response.failed``. Every event
-has the number of its place.
+A stream begins with ``response.created`` and ``response.in_progress``. For each part of the answer, an item
+is added, written and done. The stream ends with ``response.completed``, ``response.incomplete`` or
+``response.failed``. Events are numbered.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _SUMMARY = "response.reasoning_summary"
 class ResponsesWriter:
     """Writes one answer in the form of the Responses API.
 
-    ``keep`` is told of a response that is whole: its id, its body and its output.
+    ``keep`` is called with a response that is complete: its id, its body and its output.
     """
 
     def __init__(self, envelope: Envelope, items: Items, keep: Keep | None = None) -> None:
-        """Begin the answer."""
+        """Prepare to write the answer."""
         self._envelope = envelope
         self._items = items
         self._keep = keep
@@ -61,7 +61,7 @@ class ResponsesWriter:
         self._free = Unwrapping()
 
     def write(self, event: Event) -> bytes:
-        """Return the events of the stream that this one adds."""
+        """Return the events of the stream that this event stands for."""
         match event:
             case PartDelta(text=text):
                 return self._delta(text) if text else b""
@@ -80,7 +80,7 @@ class ResponsesWriter:
                 return self._begin() + self._fail(error)
 
     def keep_alive(self) -> bytes:
-        """Say again that it is in progress: clients' watchdogs count events, not comments."""
+        """Return ``response.in_progress`` again, since clients that watch for silence ignore comments."""
         return self._begin() or self._told("response.in_progress", self._envelope.begun())
 
     def whole(self, reply: Reply) -> bytes:
@@ -171,7 +171,7 @@ class ResponsesWriter:
         return last
 
     def _last_words(self, item: Item, text: str) -> bytes:
-        """Say what a part was, once more and whole."""
+        """Return the events that repeat a whole part at its end."""
         match item["type"]:
             case "message":
                 said = self._placed("response.output_text.done", content_index=0, logprobs=[], text=text)
@@ -195,15 +195,15 @@ class ResponsesWriter:
     # --- one event
 
     def _placed(self, name: str, /, **fields: Any) -> bytes:
-        """Write an event of the open part."""
+        """Return an event about the open part."""
         return self._event(name, self._place + b"," + _encode(fields)[1:-1])
 
     def _text(self, name: str, constant: bytes, delta: str) -> bytes:
-        """Write the event that comes most often, with less ado."""
+        """Return the event that comes most often; this is faster than :meth:`_placed`."""
         return self._event(name, self._place + b"," + constant + b',"delta":' + _encode(delta))
 
     def _told(self, name: str, body: bytes) -> bytes:
-        """Write an event of the whole response."""
+        """Return an event about the whole response."""
         return self._event(name, b'"response":' + body)
 
     def _event(self, name: str, fields: bytes) -> bytes:

@@ -1,11 +1,11 @@
-"""What the real Messages API refuses: a body and its headers in, a refusal or None out.
+"""Refuses requests that the real Messages API refuses.
 
     refusal({"model": "claude-sonnet-5", "max_tokens": 1, "messages": []}, headers)
     # Fault(400, "invalid_request_error", "messages: at least one message is required")
 
-It is pure, and needs nothing but this package. The rules are in `RULES`; each module says where its rules
-and their wording are from. What only an account or a model can judge (unknown models, limits of a plan, the
-length of a prompt in tokens, whether a thought's signature is genuine) is not judged here.
+This is pure, and depends on nothing but this package. The rules are in `RULES`; each module names the sources
+of its rules and of their wording. What depends on an account or a model is not checked: unknown models,
+limits of a plan, the length of a prompt in tokens, or whether the signature of a thought is genuine.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ RULES: tuple[Rule, ...] = (
     check_media,
     check_caching,
 )
-"""In the order in which they are asked; each may count on those before it."""
+"""The rules, in their order; each can rely on those before it."""
 
 
 def refusal(body: Body, headers: Mapping[str, str]) -> Fault | None:
-    """The refusal that the real API would give; None when it would answer.
+    """Return the error with which the real API would refuse a request, or None if it would answer.
 
-    `headers` have lower-case names.
+    `headers` must have names in lower case.
     """
     if not headers.keys() & {"x-api-key", "authorization"}:
         return fault(401, "x-api-key header is required")

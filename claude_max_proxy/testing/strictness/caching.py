@@ -1,8 +1,8 @@
-"""Marks of the prompt cache: what they may say, how many there may be, and in which order.
+"""Checks marks for the prompt cache: their form, their number, and their order.
 
 Sources: github.com/tghamm/Anthropic.SDK/issues/50 (at most four), cnighswonger/claude-code-cache-fix/
 issues/44 (their order), platform.claude.com/docs `build-with-claude/prompt-caching` (a mark of the whole
-request counts, too).
+request also counts).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MOST = 4
 
 
 def check_caching(body: Body, betas: Betas) -> Iterator[str]:
-    """Tell of marks that are not of the API's form, too many, or in the wrong order."""
+    """Yield errors for marks that do not have the API's form, are too many, or are in the wrong order."""
     marks = _marks(body)
     short = False
     for path, mark in marks:
@@ -36,7 +36,7 @@ def check_caching(body: Body, betas: Betas) -> Iterator[str]:
 
 
 def _marks(body: Body) -> list[tuple[str, dict[str, str]]]:
-    """The marks in the order in which the API goes through them, with their paths."""
+    """Return all marks with their paths, in the order in which the API reads them."""
     holders = [(f"tools.{place}", tool) for place, tool in objects(body.get("tools"))]
     holders += [(placed.place, placed.block) for placed in blocks_of(body)]
     holders.append(("", body))

@@ -1,4 +1,4 @@
-"""Messages and what is in them: roles, blocks and their texts.
+"""Checks messages and their content: roles, blocks and texts.
 
 Sources: github.com/anthropics/claude-code/issues/23352 (white space), /59812 (empty blocks), /6774 (empty
 messages), /55302 and vellum-ai/vellum-assistant/pull/30712 (empty blocks with a mark, also in `system`),
@@ -37,14 +37,14 @@ _NO_PREFILL = (
 
 
 class Placed(msgspec.Struct, frozen=True):
-    """A block and the path of it, its tag at the end: `messages.0.content.1.image`."""
+    """A block and its path, which ends with the block's tag: `messages.0.content.1.image`."""
 
     path: str
     block: dict[str, Any]
 
     @property
     def tag(self) -> str:
-        """What kind of block it is."""
+        """The kind of the block."""
         return str(self.block["type"])
 
     @property
@@ -54,7 +54,7 @@ class Placed(msgspec.Struct, frozen=True):
 
 
 def check_shapes(body: Body, betas: Betas) -> Iterator[str]:
-    """Tell of messages and blocks that are not of the API's form."""
+    """Yield errors for messages and blocks that do not have the API's form."""
     for place, message in enumerate(body["messages"]):
         path = under("messages", place)
         faults = list(check_fields(message, MESSAGE, path, betas))
@@ -65,7 +65,7 @@ def check_shapes(body: Body, betas: Betas) -> Iterator[str]:
 
 
 def check_roles(body: Body, _: Betas) -> Iterator[str]:
-    """Tell of a conversation that is empty, begins or ends with the wrong role, or has misplaced notes."""
+    """Yield errors for a conversation that is empty, has a wrong role at an end, or has misplaced notes."""
     messages = body["messages"]
     if not messages:
         yield "messages: at least one message is required"
@@ -81,10 +81,10 @@ def check_roles(body: Body, _: Betas) -> Iterator[str]:
 
 
 def check_texts(body: Body, _: Betas) -> Iterator[str]:
-    """Tell of text that is empty or of white space alone, wherever it stands."""
+    """Yield errors for texts that are empty or consist of white space alone, wherever they are."""
     for place, message in enumerate(body["messages"]):
         last = place == len(body["messages"]) - 1 and message["role"] == "assistant"
-        # With its beta, which the newest CLI names, a message may set a turn's effort and say nothing.
+        # With a beta feature that the newest CLI uses, an empty message may set the effort of a turn.
         sets = message["role"] == "system" and message.get("output_config") is not None
         if not message["content"] and not last and not sets:
             yield (
@@ -95,7 +95,7 @@ def check_texts(body: Body, _: Betas) -> Iterator[str]:
             yield "messages: text content blocks must contain non-whitespace text"
     system = body.get("system")
     if isinstance(system, str) and system and not system.strip():
-        # Not seen, but a string is short for one block of text, as it is in a message.
+        # We have not seen this error, but as in a message, a string is short for one text block.
         yield "system: text content blocks must contain non-whitespace text"
     for placed in blocks_of(body):
         if placed.tag == "text":
@@ -104,7 +104,7 @@ def check_texts(body: Body, _: Betas) -> Iterator[str]:
 
 
 def blocks_of(body: Body) -> Iterator[Placed]:
-    """Every block of `system` and of the messages, those in tool results too, in their order."""
+    """Yield all blocks of `system` and of the messages, including those in tool results, in order."""
     yield from _placed(body.get("system"), "system")
     for place, message in objects(body["messages"]):
         for outer in _placed(message["content"], f"messages.{place}.content"):

@@ -1,6 +1,7 @@
-"""Whether a value is a JSON schema of draft 2020-12, by that draft's own meta-schema.
+"""Finds out whether a value is a JSON schema of draft 2020-12, using the draft's own meta-schema.
 
-The product has a function for it, too. This one asks the library itself, so that a fault there is found here.
+The proxy itself has such a function too. This one calls the library directly, so that tests can find mistakes
+in the other one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ DRAFT_2020_12 = "https://json-schema.org/draft/2020-12/schema"
 
 
 def is_schema(value: object) -> bool:
-    """Whether the draft's meta-schema accepts it, whatever it calls itself; unknown keywords are no fault."""
+    """Return whether the draft's meta-schema accepts a value; the draft that it names does not matter."""
     return _meta_schema().is_valid(value)
 
 

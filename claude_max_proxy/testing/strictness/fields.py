@@ -1,9 +1,9 @@
-"""Which fields the Messages API knows, as data.
+"""The fields that the Messages API knows, as data.
 
-They are those of Anthropic's SDK for Python 2.13.0, `anthropic/types/*_param.py`, which is made from the
-API's own description; a test compares the two. `temperature`, `top_p` and `top_k` are older than it. A field
-with a `beta` is refused without a header `anthropic-beta` that begins so, as are unknown ones: "Extra inputs
-are not permitted" (github.com/anthropics/claude-code/issues/14135).
+They are those in Anthropic's SDK for Python 2.13.0, `anthropic/types/*_param.py`, which is generated from the
+API's own description; a test compares the two. `temperature`, `top_p` and `top_k` are older and not in it. A
+field with a `beta` is refused unless a header `anthropic-beta` begins with this text. Unknown fields are
+refused in the same way: "Extra inputs are not permitted" (github.com/anthropics/claude-code/issues/14135).
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import msgspec
 
 
 Kind = Literal["any", "bool", "integer", "list", "number", "object", "string", "strings", "text"]
-"""What a field holds; `text` is a string or a list of blocks."""
+"""What a field may contain; `text` means a string or a list of blocks."""
 
 
 class Field(msgspec.Struct, frozen=True):
     """One field.
 
-    `null` says whether null is as good as absent, `values` lists what a string may be, `least` and `most`
-    bound a number.
+    `null` says whether null means the same as no value, `values` lists what a string may be, and `least` and
+    `most` are the limits of a number.
     """
 
     kind: Kind = "any"
@@ -78,13 +78,13 @@ METADATA: Fields = {"user_id": Field("string", null=True)}
 MESSAGE: Fields = {
     "role": Field("string", required=True, values=("user", "assistant", "system")),
     "content": Field("text", required=True),
-    # The newest CLI sends the effort of each turn so, with this beta.
+    # The newest CLI sends the effort of each turn in this field, with this beta.
     "output_config": Field("object", null=True, beta="per-turn-control-"),
 }
 CACHE_CONTROL: Fields = {
     "type": _tag("ephemeral"),
     "ttl": Field("string", values=("5m", "1h")),
-    # The CLI's own, with a beta that no documentation names.
+    # The CLI sends this field, with a beta that is not documented.
     "scope": Field("string", beta="prompt-caching-scope-"),
 }
 OUTPUT_CONFIG: Fields = {
@@ -178,9 +178,9 @@ OPAQUE_BLOCKS = (
     *("code_execution_tool_result", "bash_code_execution_tool_result", "tool_search_tool_result"),
     "text_editor_code_execution_tool_result",
 )
-"""Blocks of tools that the provider runs: known, but not looked into here."""
+"""Blocks of tools that the provider runs: they are known, but their fields are not checked."""
 IN_RESULTS = ("text", "image", "document", "search_result", "tool_reference", "browser_state")
-"""What the content of a tool result may hold."""
+"""What the content of a tool result may contain."""
 SOURCES: dict[str, dict[str, Fields]] = {
     "image": {
         "base64": {

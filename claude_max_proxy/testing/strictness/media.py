@@ -1,4 +1,4 @@
-"""Images and documents: what their labels may be, and what must be behind them.
+"""Checks images and documents: their labels, and whether their bytes agree.
 
 Sources: github.com/anthropics/claude-code/issues/8184 (media types), /12750 (empty), /56511 (no image),
 /19631 (too large), /5174 (no PDF); anthropics/anthropic-sdk-typescript/issues/603 (no base64);
@@ -19,11 +19,11 @@ from claude_max_proxy.testing.strictness.shapes import Betas, check_tagged
 
 
 LARGEST_IMAGE = 5 * 1024 * 1024
-"""Characters of base64, which is what the API counts."""
+"""The limit in characters of base64, which the API counts."""
 
 
 def check_media(body: Body, betas: Betas) -> Iterator[str]:
-    """Tell of images and documents that are none, or are labelled as others."""
+    """Yield errors for data that is no image or document, or has the label of another kind."""
     for placed in blocks_of(body):
         if placed.tag not in SOURCES:
             continue
@@ -63,7 +63,7 @@ def _check_image(data: str, label: str, path: str) -> Iterator[str]:
 
 
 def media_type(content: bytes) -> str | None:
-    """What kind of image these bytes begin; None when they begin none."""
+    """Return the kind of image that begins with these bytes, or None if they are no image."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if content.startswith(b"\xff\xd8\xff"):

@@ -1,16 +1,16 @@
-"""What each Claude model takes: one table, for the scripted API alone.
+"""What each Claude model accepts: a table for the scripted API only.
 
-The product has a table of its own. The two must not be one, as then no test could find a fault in it.
+The proxy itself has another table. If both used the same table, no test could find a mistake in it.
 
-Where the facts are from, each looked up in November 2026:
+These are the sources of the facts, all read in November 2026:
 
 * platform.claude.com/docs: `build-with-claude/thinking-troubleshooting` (which `thinking.type` a model
   refuses), `models/opus-5-5/migration-guide`, `models/sonnet-5-5/whats-new-sonnet-5-5`,
   `models/haiku-5-5/migration-guide`, `models/sonnet-5/migration-guide`.
 * github.com/anthropics/skills, `skills/claude-api/shared/model-migration.md` and `models.md` at 9d2f1ae:
   prefill is gone from 4.6 on, sampling from Opus 4.7 on, and how much a model may write.
-* github.com/deepnoodle-ai/dive, `providers/anthropic/capabilities.go` at 01345fa, which says that it asked
-  the API about each: adaptive thinking, efforts, and disabled thinking.
+* github.com/deepnoodle-ai/dive, `providers/anthropic/capabilities.go` at 01345fa, which says that its authors
+  asked the API about each model: adaptive thinking, efforts, and disabled thinking.
 * What the two CLIs of the tests send for their models (2.1.197: Opus 4.8, Sonnet 5, Haiku 4.5; 2.1.331:
   the three 5.5): thinking, efforts, `max_tokens`, messages of role `system`.
 """
@@ -23,7 +23,7 @@ import msgspec
 
 
 Sampling = Literal["any", "one", "default"]
-"""Which of temperature and top_p: both, one of the two, or neither but at its default."""
+"""Which of temperature and top_p may differ from its default: both, only one of them, or neither."""
 
 LOW = ("low", "medium", "high")
 MAXIMUM = (*LOW, "max")
@@ -88,10 +88,10 @@ MODELS = {
     "claude-mythos-5-1": _UNFORCED,
     "claude-mythos-5-2": _UNFORCED,
 }
-"""By the beginning of the model's name; the longest that fits is meant."""
+"""The models, by the beginning of their names; the longest beginning that fits counts."""
 
 
 def model_of(name: str) -> Model | None:
-    """What the model of this name takes; None for a model that is not known."""
+    """Return what the model with this name accepts, or None for an unknown model."""
     fitting = [prefix for prefix in MODELS if name == prefix or name.startswith(f"{prefix}-")]
     return MODELS[max(fitting, key=len)] if fitting else None

@@ -1,11 +1,11 @@
-"""Schemas that answers, or the input of strict tools, must follow: the subset that the API can enforce.
+"""Checks schemas for answers and for the input of strict tools: the API can only enforce some of them.
 
 Sources: github.com/veryfront/veryfront-code/pull/3921 and BerriAI/litellm/issues/35808 (objects must be
 closed), agentjido/req_llm/issues/302 and sherifkozman/the-llm-council/pull/55 (bounds of numbers),
 ghostlobster/memorize-everything/issues/93 (lists), langgenius/dify-official-plugins/issues/3886 (no type),
 vercel/ai/issues/20681 (strict tools: the same); anthropics/skills `shared/tool-use-concepts.md`, "JSON Schema
-Limitations" (recursion, bounds of strings, formats), and what Anthropic's SDK takes out before it asks,
-`anthropic/lib/_parse/_transform.py` (oneOf, formats, lists).
+Limitations" (recursion, bounds of strings, formats), and what Anthropic's SDK removes before it sends a
+request, `anthropic/lib/_parse/_transform.py` (oneOf, formats, lists).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 FORMATS = (
     *("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"),
-    "text",  # which Anthropic's own SDK writes where there is none
+    "text",  # Anthropic's own SDK writes this where there is no format
 )
 _UNSUPPORTED = {
     "integer": ("exclusiveMaximum", "exclusiveMinimum", "maximum", "minimum", "multipleOf"),
@@ -31,7 +31,7 @@ _LOCAL = ("#/$defs/", "#/definitions/")
 
 
 def check_output_schema(schema: dict[str, Any]) -> Iterator[str]:
-    """Tell, without a path, of what the API cannot enforce."""
+    """Yield errors, without a path, for what the API cannot enforce."""
     definitions = {
         f"{root}{name}": item for root in _LOCAL for name, item in _dict(schema.get(root.strip("#/"))).items()
     }
@@ -88,7 +88,7 @@ def _check_reference(target: str, definitions: dict[str, Any], inside: tuple[str
     elif target not in definitions:
         yield f"Only references to definitions of the schema itself are supported: {target}"
     else:
-        # Whatever is wrong inside is told of once, with the definition itself: only a circle is looked for.
+        # Errors inside are reported once, with the definition itself. Here, we only look for a circle.
         told = _check(definitions[target], definitions, (*inside, target))
         yield from (message for message in told if message.startswith("Recursive"))
 

@@ -1,13 +1,13 @@
-"""How the model is asked: tokens, thinking, effort, sampling, stop sequences, the form of the answer.
+"""Checks the parameters for the model: tokens, thinking, effort, sampling, stop sequences, answer format.
 
 Sources: github.com/anthropics/claude-code/issues/11302 (too many tokens), themaximalist/llm.js/issues/30 and
 ProfSynapse/nexus/issues/17 (budgets), stippi/code-assistant/pull/119 and
-ex-machina-co/opencode-anthropic-auth/issues/159 (thinking that a model does not take),
+ex-machina-co/opencode-anthropic-auth/issues/159 (thinking that a model does not accept),
 vellum-ai/vellum-assistant/pull/37276 (adaptive thinking), anthropics/claude-code/issues/81084 (effort without
 thinking), Oaklight/llm-rosetta/pull/289 (no effort), MartialBE/one-hub/issues/529 and
 quarkiverse/quarkus-langchain4j/issues/1812 (sampling while thinking),
 ChatterUI/issues/564 (temperature and top_p), TestPlanIt/testplanit/issues/220 (no temperature),
-BerriAI/litellm/issues/3286 (stop sequences). Which model takes what stands in `models`.
+BerriAI/litellm/issues/3286 (stop sequences). What each model accepts is in `models`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LEAST_TOP_P = 0.95
 
 
 def check_tokens(body: Body, betas: Betas) -> Iterator[str]:
-    """Tell of more tokens than the model may write, and of budgets that do not fit in."""
+    """Yield errors for more tokens than the model can write, and for budgets that exceed the limit."""
     model, most = model_of(body["model"]), body["max_tokens"]
     if model and 0 < model.output < most:
         yield (
@@ -45,7 +45,7 @@ def check_tokens(body: Body, betas: Betas) -> Iterator[str]:
 
 
 def check_thinking(body: Body, betas: Betas) -> Iterator[str]:
-    """Tell of thinking that has not the API's form or that the model does not take."""
+    """Yield errors for thinking that does not have the API's form, or that the model does not accept."""
     thinking, model = body.get("thinking"), model_of(body["model"])
     if thinking is None:
         return
@@ -60,7 +60,7 @@ def check_thinking(body: Body, betas: Betas) -> Iterator[str]:
 
 
 def check_output(body: Body, betas: Betas) -> Iterator[str]:
-    """Tell of an effort that the model does not take, and of a schema that cannot be enforced."""
+    """Yield errors for an effort that the model does not accept, and for a schema that cannot be enforced."""
     config = body.get("output_config")
     if config is None:
         return
@@ -92,11 +92,11 @@ def _check_effort(effort: str, model: Model, thinking: str | None) -> Iterator[s
 
 
 def check_sampling(body: Body, _: Betas) -> Iterator[str]:
-    """Tell of sampling parameters that the model or its thinking forbids."""
+    """Yield errors for sampling parameters that the model does not accept, with or without thinking."""
     model = model_of(body["model"])
     sent = {name: body[name] for name in ("temperature", "top_p", "top_k") if name in body}
     if model and model.sampling == "default":
-        # A default that is spelled out is accepted, as the migration guides say.
+        # The migration guides say that an explicit default is accepted.
         changed = [name for name, value in sent.items() if name == "top_k" or value != 1]
         yield from (f"`{name}` is deprecated for this model." for name in changed)
     if model and model.sampling != "any" and {"temperature", "top_p"} <= sent.keys():
@@ -111,7 +111,7 @@ def check_sampling(body: Body, _: Betas) -> Iterator[str]:
 
 
 def check_stops(body: Body, betas: Betas) -> Iterator[str]:
-    """Tell of stop sequences that stop at nothing, and of metadata that has not the API's form."""
+    """Yield errors for stop sequences without text, and for metadata that does not have the API's form."""
     if any(not stop.strip() for stop in body.get("stop_sequences", [])):
         yield "stop_sequences: each stop sequence must contain non-whitespace"
     if "metadata" in body:

@@ -1,6 +1,6 @@
-"""Checking a value against the tables of `fields`, in the words of pydantic, which the API speaks.
+"""Checks values against the tables in `fields`, with pydantic's messages, which the API uses.
 
-Every check here yields messages, each with the path of what is wrong in front, as in
+Every check yields messages, each of which begins with the path of what is wrong, as in
 "tools.0.custom.input_schema.type: Field required".
 """
 
@@ -28,7 +28,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 
 
 def check_fields(value: object, fields: Fields, path: str, betas: Betas) -> Iterator[str]:
-    """Tell of fields that are missing, unknown, or hold the wrong kind of thing."""
+    """Yield errors for fields that are missing, unknown, or contain a wrong kind of value."""
     if not isinstance(value, dict):
         yield f"{path}: Input should be a valid dictionary or object to extract fields from"
         return
@@ -44,7 +44,7 @@ def check_fields(value: object, fields: Fields, path: str, betas: Betas) -> Iter
 
 
 def check_tagged(value: object, tables: dict[str, Fields], path: str, betas: Betas) -> Iterator[str]:
-    """Tell of what is wrong with an object whose `type` says which fields it has."""
+    """Yield errors for an object whose `type` says which fields it has."""
     tag = tag_of(value)
     if not isinstance(value, dict):
         yield f"{path}: Input should be a valid dictionary or object to extract fields from"
@@ -58,18 +58,18 @@ def check_tagged(value: object, tables: dict[str, Fields], path: str, betas: Bet
 
 
 def tag_of(value: object) -> str | None:
-    """The `type` of an object; None where there is none that is a string."""
+    """Return the `type` of an object, or None if it has none that is a string."""
     tag = value.get("type") if isinstance(value, dict) else None
     return tag if isinstance(tag, str) else None
 
 
 def under(path: str, name: str | int) -> str:
-    """The path of a field of what is at this path."""
+    """Return the path of a field in the object at `path`."""
     return f"{path}.{name}" if path else str(name)
 
 
 def objects(value: object) -> list[tuple[int, dict[str, Any]]]:
-    """The objects of a list with their places; what is none was told of when the list was checked."""
+    """Return the objects in a list with their indexes; other items are reported when the list is checked."""
     items = value if isinstance(value, list) else []
     return [(place, item) for place, item in enumerate(items) if isinstance(item, dict)]
 

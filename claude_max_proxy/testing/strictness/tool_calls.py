@@ -1,10 +1,10 @@
-"""Calls and results: each call is answered, at once and once, and each result has its call.
+"""Checks calls and results: each call is answered once, in the next message, and each result has a call.
 
 Sources: github.com/anthropics/claude-code/issues/5989 (calls without results), /13460 (results without
 calls), /14110 (two results), /20901 (ids that are not unique), /6696 (input that is no object);
-ClawRouter/issues/17 (the pattern of ids); tghamm/Anthropic.SDK/issues/128 (results are the user's; that calls
-and thoughts are the model's follows from it); platform.claude.com/docs `agents-and-tools/tool-use/
-handle-tool-calls` (results stand before anything else, with the same error).
+ClawRouter/issues/17 (the pattern of ids); tghamm/Anthropic.SDK/issues/128 (results are in user messages, from
+which follows that calls and thoughts are in the assistant's); platform.claude.com/docs
+`agents-and-tools/tool-use/ handle-tool-calls` (results come before anything else, with the same error).
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ _ROLES = {
     "redacted_thinking": "assistant",
     "tool_result": "user",
 }
-"""Whose messages alone hold a block of this kind."""
+"""The role whose messages may contain a block of this kind."""
 
 
 class _Turn(msgspec.Struct):
-    """Neighbours of one role, which the API takes for one message: the first one's place, and all blocks."""
+    """Neighbouring messages of one role, which the API treats as one: the first index, and all blocks."""
 
     place: int
     role: str
     blocks: list[tuple[str, dict[str, Any]]]
 
     def ids(self, tag: str, name: str) -> list[str]:
-        """The ids in the blocks of a kind."""
+        """Return the ids in the blocks of this kind."""
         return [block[name] for _, block in self.blocks if block["type"] == tag]
 
     def leading_results(self) -> list[str]:
-        """The ids of the results before anything else."""
+        """Return the ids of the results that come before anything else."""
         found = []
         for _, block in self.blocks:
             if block["type"] != "tool_result":
@@ -52,7 +52,7 @@ class _Turn(msgspec.Struct):
 
 
 def check_sides(body: Body, _: Betas) -> Iterator[str]:
-    """Tell of calls and thoughts that are not the model's, and of results that are."""
+    """Yield errors for calls and thoughts in a user's message, and for results in the assistant's."""
     for place, message in enumerate(body["messages"]):
         for _place, block in objects(message["content"]):
             tag = block["type"]
@@ -61,7 +61,7 @@ def check_sides(body: Body, _: Betas) -> Iterator[str]:
 
 
 def check_ids(body: Body, _: Betas) -> Iterator[str]:
-    """Tell of ids of another form than the API's, and of calls that have the same one."""
+    """Yield errors for ids that do not have the API's form, and for calls that have the same id."""
     known = set()
     for placed in blocks_of(body):
         name = {"tool_use": "id", "tool_result": "tool_use_id"}.get(placed.tag)
@@ -76,7 +76,7 @@ def check_ids(body: Body, _: Betas) -> Iterator[str]:
 
 
 def check_pairs(body: Body, _: Betas) -> Iterator[str]:
-    """Tell of calls that are not answered next, and of results that answer no call of the message before."""
+    """Yield errors for calls that the next message does not answer, and for results without a call before."""
     turns = _turns(body)
     nothing = _Turn(-1, "", [])
     for before, turn, after in zip([nothing, *turns], turns, [*turns[1:], nothing], strict=False):

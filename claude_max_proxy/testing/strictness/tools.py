@@ -1,4 +1,4 @@
-"""Tools and the choice among them.
+"""Checks tools and the choice among them.
 
 Sources: github.com/modelcontextprotocol/modelcontextprotocol/issues/1345 (names),
 tailcallhq/forgecode/issues/892 (names that are not unique), anthropics/claude-code/issues/5319 (combinators
@@ -32,7 +32,7 @@ _DRAFT = (
 
 
 def check_tools(body: Body, betas: Betas) -> Iterator[str]:
-    """Tell of definitions that the API refuses. Tools that the provider runs are not looked into."""
+    """Yield errors for definitions that the API refuses; tools that the provider runs are not checked."""
     tools = body.get("tools", [])
     for place, tool in enumerate(tools):
         if tag_of(tool) in (None, "custom"):
@@ -68,7 +68,7 @@ def _check_input(schema: dict[str, Any], path: str) -> Iterator[str]:
 
 
 def check_tool_choice(body: Body, betas: Betas) -> Iterator[str]:
-    """Tell of a choice that names nothing, chooses from nothing, or that thinking or the model forbids."""
+    """Yield errors for a choice without a valid tool, or one that thinking or the model does not allow."""
     choice = body.get("tool_choice")
     if choice is None:
         return

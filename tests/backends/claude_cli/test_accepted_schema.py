@@ -1,4 +1,4 @@
-"""The schema for the CLI's own validator: never stricter than the client's, and made of common words."""
+"""The schema for the CLI's own validator: never stricter than the client's, with common keywords only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from claude_max_proxy import InvalidRequest
 from claude_max_proxy.backends.claude_cli.accepted_schema import accepted
-from claude_max_proxy.json_schema import compile_schema, value_problem
+from claude_max_proxy.formats.json_schema import compile_schema, value_problem
 
 
 VALUES = st.recursive(
@@ -85,7 +85,7 @@ COMMON = {
 
 @given(ROOTS, VALUES)
 def test_it_is_never_stricter(schema: dict[str, Any], value: Any) -> None:
-    """What follows the client's schema follows this one too, so the model is never told off for it."""
+    """A value that follows the client's schema follows this one too, so that the CLI never rejects it."""
     try:
         own = compile_schema(schema, "here")
     except InvalidRequest:
@@ -97,7 +97,7 @@ def test_it_is_never_stricter(schema: dict[str, Any], value: Any) -> None:
 
 @given(ROOTS)
 def test_it_holds_common_words_only(schema: dict[str, Any]) -> None:
-    """Nothing is in it that a validator of an older draft would not know."""
+    """It contains no keyword that a validator of an older draft would not know."""
     assert _words(accepted(schema)) <= COMMON
 
 
@@ -112,7 +112,7 @@ def test_it_holds_common_words_only(schema: dict[str, Any]) -> None:
     ],
 )
 def test_it_is_still_worth_something(value: Any, good: bool) -> None:
-    """What models get wrong most is still found at once: names, types, choices."""
+    """The most common mistakes of models are still found at once: names, types, choices."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",

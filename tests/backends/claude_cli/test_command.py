@@ -1,29 +1,28 @@
-"""How the CLI is found, and what it is run with."""
+"""How the CLI is found, and with which arguments and environment it is run."""
 
 from __future__ import annotations
 
 import json
-import stat
-import tempfile
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from claude_max_proxy import Agent, BackendUnavailable, NotFound
+from claude_max_proxy import Agent, NotFound
 from claude_max_proxy.backends.claude_cli.command import (
     SEALED,
     arguments,
     environment,
     find_command,
-    private_directory,
     working_directory,
 )
-from claude_max_proxy.backends.claude_cli.kind import Kind
+from claude_max_proxy.backends.claude_cli.directory import private_directory
+from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
+from claude_max_proxy.errors import BackendUnavailable
 
 
 def program(folder: Path, name: str = "claude") -> Path:
-    """An executable of this name."""
+    """Return an executable of this name."""
     folder.mkdir(exist_ok=True)
     path = folder / name
     path.write_text("#!/bin/sh\n")
@@ -39,7 +38,7 @@ def test_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_by_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command may be a path, also from the home, and may have arguments that come first."""
+    """A command may be a path, also below ``~``, and may have arguments that come first."""
     path = program(tmp_path / "bin", "mine")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert find_command(str(path)) == [str(path)]
@@ -48,7 +47,7 @@ def test_by_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("command", "words"), [("no-such-program", "npm install"), ([], "command is empty")])
 def test_not_found(command: str | list[str], words: str) -> None:
-    """A CLI that is not there is told with the way to install it."""
+    """If the CLI is missing, the error says how to install it."""
     with pytest.raises(BackendUnavailable, match=words):
         find_command(command)
 
@@ -56,21 +55,21 @@ def test_not_found(command: str | list[str], words: str) -> None:
 @pytest.mark.parametrize("model", ["opus", "claude-opus-4-1", "opus[1m]", "us.anthropic.claude:0", "a/b@c"])
 def test_models(model: str) -> None:
     """A model's name is the last argument."""
-    assert arguments(["claude", "-x"], Kind(model))[:2] == ["claude", "-x"]
-    assert arguments(["claude"], Kind(model))[-2:] == ["--model", model]
+    assert arguments(["claude", "-x"], ProcessKind(model))[:2] == ["claude", "-x"]
+    assert arguments(["claude"], ProcessKind(model))[-2:] == ["--model", model]
 
 
 @pytest.mark.parametrize("model", ["", "-x", "--settings", "a b", "a\n", "x" * 129, "é", "*"])
 def test_what_is_no_model(model: str) -> None:
-    """What could be taken for anything but a model's name never becomes an argument."""
+    """A text that could be taken for something other than a model's name never becomes an argument."""
     with pytest.raises(NotFound) as caught:
-        arguments(["claude"], Kind(model))
+        arguments(["claude"], ProcessKind(model))
     assert caught.value.code == "model_not_found"
 
 
 def test_a_sealed_process() -> None:
-    """Without an agent the CLI has no tools, no settings, and may call the client's tools alone."""
-    given = arguments(["claude"], Kind("opus"))
+    """Without an agent the CLI has no tools and no settings, and may call only the client's tools."""
+    given = arguments(["claude"], ProcessKind("opus"))
     pairs = dict(pairwise(given))
     assert (pairs["--tools"], pairs["--setting-sources"], pairs["--allowedTools"]) == (
         "",
@@ -84,9 +83,9 @@ def test_a_sealed_process() -> None:
 
 
 def test_an_agent() -> None:
-    """An agent has the tools, rules and settings that its entry gives it."""
+    """An agent has the tools, rules and settings that its entry names."""
     agent = Agent(("Read", "Bash"), "work", ("Read",), "acceptEdits", ("project",))
-    given = arguments(["claude"], Kind("opus", agent))
+    given = arguments(["claude"], ProcessKind("opus", agent))
     pairs = dict(pairwise(given))
     assert (pairs["--tools"], pairs["--allowedTools"]) == ("Read,Bash", "mcp__c,mcp__d,Read")
     assert (pairs["--setting-sources"], pairs["--permission-mode"]) == ("project", "acceptEdits")
@@ -109,7 +108,7 @@ INHERITED = {
 
 
 def test_what_is_inherited() -> None:
-    """Only what the CLI needs of our environment goes to it, and what seals it stands above that."""
+    """The CLI gets only what it needs of our environment; the variables that isolate it override that."""
     child = environment(INHERITED, {})
     assert {name for name in INHERITED if name in child} == {
         "PATH",
@@ -130,59 +129,22 @@ def test_what_is_configured() -> None:
 
 
 def test_an_agent_may_read_its_settings() -> None:
-    """An agent that has settings of its own is not kept from their instructions."""
+    """An agent with its own settings may read the instructions in them."""
     name = "CLAUDE_CODE_DISABLE_CLAUDE_MDS"
     assert name in environment({}, {}, Agent((), "x"))
     assert name not in environment({}, {}, Agent((), "x", settings=("user",)))
 
 
 def test_an_agent_has_the_clis_own_agents() -> None:
-    """Only where the client's tools are the only ones are there none of the CLI's own agents."""
+    """The CLI's own agents are switched off, except if an agent has tools."""
     name = "CLAUDE_AGENT_SDK_DISABLE_BUILTIN_AGENTS"
     assert name in environment({}, {})
     assert name not in environment({}, {}, Agent(("Agent",), "x"))
 
 
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary directory of the system, of our own."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
-
-
-def test_a_private_directory(temporary: Path) -> None:
-    """The directory is empty, ours alone, and the same each time."""
-    path = private_directory()
-    assert path.parent == temporary
-    assert stat.S_IMODE(path.stat().st_mode) == 0o700
-    assert private_directory() == path
-
-
-@pytest.mark.parametrize("spoil", ["file in it", "open to others", "link", "file"])
-def test_a_directory_that_cannot_be_trusted(temporary: Path, spoil: str) -> None:
-    """A place that somebody could have prepared is not used."""
-    path = private_directory()
-    match spoil:
-        case "file in it":
-            (path / "CLAUDE.md").touch()
-        case "open to others":
-            path.chmod(0o777)
-        case "link":
-            path.rmdir()
-            (temporary / "elsewhere").mkdir(mode=0o700)
-            path.symlink_to(temporary / "elsewhere")
-        case _:
-            path.rmdir()
-            path.touch()
-    other = private_directory()
-    assert other != path
-    assert stat.S_IMODE(other.stat().st_mode) == 0o700
-    assert list(other.iterdir()) == []
-
-
-def test_where_an_agent_works(tmp_path: Path, temporary: Path) -> None:
-    """An agent works in its directory, which must exist; all else in the private one."""
-    assert working_directory(Kind("m", Agent((), str(tmp_path)))) == tmp_path
-    assert working_directory(Kind("m")) == private_directory()
+def test_where_an_agent_works(tmp_path: Path) -> None:
+    """An agent works in its directory, which must exist; all others work in the private one."""
+    assert working_directory(ProcessKind("m", Agent((), str(tmp_path)))) == tmp_path
+    assert working_directory(ProcessKind("m")) == private_directory()
     with pytest.raises(BackendUnavailable, match="none' does not exist"):
-        working_directory(Kind("m", Agent((), str(tmp_path / "none"))))
+        working_directory(ProcessKind("m", Agent((), str(tmp_path / "none"))))

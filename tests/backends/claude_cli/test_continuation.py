@@ -1,4 +1,4 @@
-"""Whether what is new in a request answers the tool calls that wait for results."""
+"""Whether the new messages of a request answer the tool calls that wait for results."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ PENDING = {"call_1": "toolu_1", "call_2": "toolu_2"}
 
 
 def result(call: str, text: str = "found") -> ToolResult:
-    """A tool's result."""
+    """Return a tool's result."""
     return ToolResult(call, (Text(text),))
 
 
 def user(*parts: Part, ephemeral: bool = False) -> Message:
-    """A user's message."""
+    """Return a user's message."""
     return Message("user", list(parts), ephemeral)
 
 
 def test_results_that_answer_all() -> None:
-    """Results are matched with the calls that wait, by ids as clients keep them, in the calls' order."""
+    """Results are matched with the waiting calls, by ids as clients keep them, in the calls' order."""
     one, two = result("call2"), result("call1", "nothing")
     assert results_for(PENDING, [user(one), user(two)]) == {"toolu_1": two, "toolu_2": one}
     assert list(results_for(PENDING, [user(one, two)]) or {}) == ["toolu_1", "toolu_2"]
@@ -48,18 +48,18 @@ def test_results_that_answer_all() -> None:
     ],
 )
 def test_results_that_do_not(new: list[Message]) -> None:
-    """Too few, too many, another's, real words beside them, or more than the CLI passes on: start anew."""
+    """With too few, too many or foreign results, more text, or too much of it, the turn is replayed."""
     assert results_for(PENDING, new) is None
 
 
 def test_nothing_waits() -> None:
-    """Results that nobody waits for answer nothing."""
+    """Results for which no call waits answer nothing."""
     assert results_for({}, []) is None
     assert results_for({}, [user(result("call1"))]) is None
 
 
 def test_context_rides_along() -> None:
-    """Ephemeral text is one more block of the last result; text and errors stay as they were."""
+    """Ephemeral text becomes one more block of the last result; text and errors stay as they were."""
     failed = ToolResult("call1", (Text("lost"),), is_error=True)
     new = [user(failed, result("call2")), user(Text("context"), ephemeral=True)]
     assert results_for(PENDING, new) == {
@@ -72,13 +72,13 @@ def test_context_rides_along() -> None:
     "riding", [Text("x" * MAX_RESULT_CHARACTERS), Image("image/png", "AA"), result("call3")]
 )
 def test_what_cannot_ride_along(riding: Part) -> None:
-    """Anything but text that still fits starts the conversation anew."""
+    """With anything other than text that fits, the conversation is replayed."""
     new = [user(result("call1"), result("call2")), user(riding, ephemeral=True)]
     assert results_for(PENDING, new) is None
 
 
 def test_nothing_rides_on_an_error() -> None:
-    """The CLI would join it with what the error says."""
+    """Nothing is added to an error, since the CLI would join it with the error's text."""
     failed = ToolResult("call2", (Text("lost"),), is_error=True)
     new = [user(result("call1"), failed), user(Text("context"), ephemeral=True)]
     assert results_for(PENDING, new) is None

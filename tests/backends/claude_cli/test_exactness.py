@@ -1,4 +1,4 @@
-"""What JavaScript's JSON changes is told; everything else is not."""
+"""What JavaScript's JSON would change is reported; everything else is not."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from claude_max_proxy.backends.claude_cli.exactness import inexact
     ],
 )
 def test_tools(value: dict[str, Any], changes: list[str]) -> None:
-    """The tool is named by its path, and what becomes of it."""
+    """The tool is named by its path, with what would change."""
     request = Request("m", tools=[Tool("a"), Tool("b", parameters=value, path="functions[1]")])
     assert inexact(request) == [f"functions[1].{change}" for change in changes]
 
 
 def test_further_places() -> None:
-    """Schemas of answers and calls of the history go the same way."""
+    """Schemas of answers and calls in the history are checked, too."""
     calls = [ToolCall("a", "f", '{"id": 9007199254740993}'), ToolCall("b", "f", '{"id": 9007199254740993')]
     request = Request("m", messages=[Message("assistant", list(calls))], response_schema={"b": {}, "1": {}})
     assert inexact(request) == ["response_format.member_order", "tool_calls.precision"]
@@ -68,7 +68,7 @@ VALUES = st.recursive(
 )
 @settings(max_examples=3, deadline=None, phases=[Phase.generate])
 def test_it_is_what_javascript_does(values: list[dict[str, Any]]) -> None:
-    """A value is told of exactly where Node would write it otherwise."""
+    """A value is reported exactly if Node would write it differently."""
     node = shutil.which("node")
     assert node is not None, "the tests need Node"
     script = "process.stdout.write(JSON.stringify(JSON.parse(require('fs').readFileSync(0, 'utf8'))))"
@@ -83,12 +83,12 @@ def test_it_is_what_javascript_does(values: list[dict[str, Any]]) -> None:
 
 
 def _read(text: str | bytes) -> Any:
-    """Read numbers by their digits."""
+    """Read numbers with all their digits."""
     return json.loads(text, parse_int=Decimal, parse_float=Decimal)
 
 
 def _ordered(value: Any) -> Any:
-    """Make the order of members count."""
+    """Make the order of members matter in comparisons."""
     if isinstance(value, dict):
         return [[name, _ordered(inner)] for name, inner in value.items()]
     return [_ordered(inner) for inner in value] if isinstance(value, list) else value

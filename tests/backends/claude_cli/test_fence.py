@@ -1,4 +1,4 @@
-"""What keeps the CLI from asking once more by itself."""
+"""The fence, which keeps the CLI from asking again by itself."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from claude_max_proxy.anthropic_messages import Delta
 from claude_max_proxy.backends.claude_cli.fence import AFTER_CALLS, AFTER_TEXT, Fence
-from claude_max_proxy.messages_api import Delta
 
 
 @pytest.mark.parametrize(
@@ -24,45 +24,53 @@ from claude_max_proxy.messages_api import Delta
     ],
 )
 def test_near_its_limit(delta: Delta, near: bool) -> None:
-    """An answer is near its limit when it has a byte for each token; a thought may be more than it shows."""
+    """An answer is near its limit if it has a byte for each token; a thought may be more than it shows."""
     fence = Fence(10)
     fence.add(delta)
     assert fence.is_near is near
-    lines, answer = fence.answer(AFTER_TEXT, stray=False)
-    assert (bool(lines), fence.closed, answer) == (near, near, {})
+    lines, response = fence.respond(AFTER_TEXT, stray=False)
+    assert (bool(lines), fence.closed, response) == (near, near, {})
 
 
 def test_it_closes_once() -> None:
-    """The CLI is told once that all is too long for it, and what follows calls then is stopped, too."""
+    """The CLI is told only once that everything is too long for it; then the calls' results end it, too."""
     fence = Fence(1)
     fence.add(Delta(text="xx"))
-    lines, _ = fence.answer(AFTER_TEXT, stray=False)
+    lines, _ = fence.respond(AFTER_TEXT, stray=False)
     settings = json.loads(lines)["request"]["settings"]
     assert settings == {"env": {"CLAUDE_CODE_BLOCKING_LIMIT_OVERRIDE": "1"}}
-    assert fence.answer(AFTER_TEXT, stray=False) == (b"", {})
-    assert fence.answer(AFTER_CALLS, stray=False)[1]["continue"] is False
+    assert fence.respond(AFTER_TEXT, stray=False) == (b"", {})
+    assert fence.respond(AFTER_CALLS, stray=False)[1]["continue"] is False
 
 
 @pytest.mark.parametrize("stray", [False, True])
 def test_stray_calls(stray: bool) -> None:
-    """The request that follows the results of calls is made, but not where a call was stray."""
-    lines, answer = Fence(None).answer(AFTER_CALLS, stray=stray)
+    """The request that follows the results of calls is allowed, unless one of the calls was stray."""
+    lines, response = Fence(None).respond(AFTER_CALLS, stray=stray)
     assert lines == b""
-    assert answer == ({"continue": False, "stopReason": "the call cannot be answered"} if stray else {})
+    assert response == ({"continue": False, "stopReason": "the call cannot be answered"} if stray else {})
 
 
 def test_where_the_cli_is_to_ask_again() -> None:
-    """It stays open for an answer that the CLI checks, and lets ask again for."""
+    """The fence stays open if the CLI checks the answer, since it may have to ask again."""
     fence = Fence(1, closes=False)
     fence.add(Delta(text="xx"))
-    assert fence.answer(AFTER_TEXT, stray=False) == (b"", {})
-    assert fence.answer(AFTER_CALLS, stray=False) == (b"", {})
+    assert fence.respond(AFTER_TEXT, stray=False) == (b"", {})
+    assert fence.respond(AFTER_CALLS, stray=False) == (b"", {})
 
 
 def test_an_unknown_limit() -> None:
-    """Where nobody knows how much a model can answer, the least that any can is taken."""
+    """If the limit of a model is unknown, the lowest limit of all models is assumed."""
     fence = Fence(None)
     fence.add(Delta(text="x" * 4095))
     assert not fence.is_near
     fence.add(Delta(text="x"))
     assert fence.is_near
+
+
+@pytest.mark.parametrize(("silent", "closes"), [(True, True), (True, False), (False, True)])
+def test_white_space(silent: bool, closes: bool) -> None:
+    """After white space alone the fence closes, unless the CLI has to ask again."""
+    fence = Fence(None, closes=closes)
+    lines, response = fence.respond(AFTER_TEXT, stray=False, silent=silent)
+    assert (bool(lines), fence.closed, response) == (silent and closes, silent and closes, {})

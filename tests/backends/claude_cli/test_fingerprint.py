@@ -1,4 +1,4 @@
-"""Fingerprints: equal for what a client hands back in its own way, different for everything else."""
+"""Fingerprints: equal for what a client sends back in another spelling, different for anything else."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from claude_max_proxy import (
     ToolCall,
     ToolResult,
 )
-from claude_max_proxy.backends.claude_cli.fingerprint import extend, normal_id, root
-from claude_max_proxy.backends.claude_cli.kind import Kind
+from claude_max_proxy.backends.claude_cli.fingerprint import extend, root
+from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
 
 
-KIND = Kind("opus")
+KIND = ProcessKind("opus")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
@@ -49,12 +49,12 @@ HISTORIES = st.lists(USERS | ASSISTANTS, max_size=5)
 
 
 def of(messages: list[Message]) -> bytes:
-    """The fingerprint of a conversation."""
+    """Return the fingerprint of a conversation."""
     return extend(root(Request("m"), KIND), messages)
 
 
 def handed_back(message: Message) -> Message:
-    """A message as a client hands it back: other spelling, same meaning."""
+    """Return a message as a client sends it back: in another spelling, with the same meaning."""
     if message.role == "user":
         return Message(
             "user",
@@ -82,27 +82,27 @@ def handed_back(message: Message) -> Message:
 @settings(max_examples=50)
 @given(HISTORIES)
 def test_what_clients_do_to_a_history(messages: list[Message]) -> None:
-    """Joined texts, re-serialised arguments, stripped ids and other reasoning change nothing."""
+    """Joined texts, re-serialised arguments, missing ids and other reasoning change nothing."""
     assert of(messages) == of([handed_back(message) for message in messages])
 
 
 @settings(max_examples=50)
 @given(HISTORIES, HISTORIES)
 def test_a_prefix_can_be_continued(before: list[Message], after: list[Message]) -> None:
-    """A fingerprint extended is the fingerprint of the whole."""
+    """A fingerprint that is extended equals the fingerprint of the whole."""
     assert extend(of(before), after) == of(before + after)
 
 
 @settings(max_examples=50)
 @given(HISTORIES, st.integers(0, 5), TEXTS)
 def test_ephemeral_messages_do_not_count(messages: list[Message], place: int, text: Text) -> None:
-    """A message marked ephemeral may stand anywhere, or nowhere."""
+    """A message that is marked ephemeral may be anywhere, or missing."""
     floating = Message("user", [text], ephemeral=True)
     assert of(messages) == of([*messages[:place], floating, *messages[place:]])
 
 
 def meaning(messages: list[Message]) -> Any:
-    """What a history says, by a rule of its own: the oracle for inequality."""
+    """Return what a history says, computed in another way, to check inequality."""
     said = []
     for message in messages:
         if message.role == "assistant":
@@ -119,7 +119,7 @@ def meaning(messages: list[Message]) -> Any:
 
 
 def without_blanks(part: Any) -> Any:
-    """A user's part as it goes upstream: no text of white space alone does."""
+    """Return a user's part as it goes upstream, or nothing for text of white space alone."""
     if isinstance(part, ToolResult):
         return msgspec.structs.replace(part, parts=tuple(filter(None, map(without_blanks, part.parts))))
     return part if part.text.strip() else None
@@ -128,7 +128,7 @@ def without_blanks(part: Any) -> Any:
 @settings(max_examples=50)
 @given(HISTORIES, HISTORIES)
 def test_other_histories_differ(first: list[Message], second: list[Message]) -> None:
-    """Two histories have one fingerprint exactly when they say the same."""
+    """Two histories have the same fingerprint exactly if they say the same."""
     assert (of(first) == of(second)) is (meaning(first) == meaning(second))
 
 
@@ -144,13 +144,13 @@ WHITE = Text(" \n")
     ],
 )
 def test_white_space_of_a_user(one: list[Any], other: list[Any]) -> None:
-    """White space that stood alone is no difference: it does not reach the model."""
+    """Texts of white space alone make no difference: they do not reach the model."""
     assert of([Message("user", one)]) == of([Message("user", other)])
 
 
 @pytest.mark.parametrize("handed", [[], [Text("")], [WHITE], [WHITE, WHITE]])
 def test_white_space_beside_a_call(handed: list[Any]) -> None:
-    """A client may hand back the white space that the model wrote beside a call, or leave it out."""
+    """A client may send back the white space that the model wrote next to a call, or leave it out."""
     call = ToolCall("c", "look", "{}")
     said = Message("assistant", [WHITE, call])
     assert of([USER, said]) == of([USER, Message("assistant", [*handed, call])])
@@ -195,11 +195,11 @@ AGENT = Agent(("Read",), "work")
 
 
 def test_what_binds_a_process() -> None:
-    """A process's kind, instructions and schema are told once, an agent's tools, too."""
-    bound = Kind("opus", AGENT)
+    """A process's kind, instructions, schema and an agent's tools are part of the fingerprint."""
+    bound = ProcessKind("opus", AGENT)
     requests = [
         (Request("m"), KIND),
-        (Request("m"), Kind("sonnet")),
+        (Request("m"), ProcessKind("sonnet")),
         (Request("m", system="s"), KIND),
         (Request("m", response_schema={}), KIND),
         (Request("m", response_schema={"x": 1}), KIND),
@@ -213,18 +213,9 @@ def test_what_binds_a_process() -> None:
 
 
 def test_what_does_not_bind_a_process() -> None:
-    """The client's name for the model, its tools, and how schemas are spelled, are no difference."""
+    """The client's name for the model, its tools, and the spelling of schemas make no difference."""
     one = Request(
         "opus", tools=[Tool("a", parameters={"x": 1})], stream=True, response_schema={"x": 1, "y": 2}
     )
     two = Request("claude-opus-4", response_schema={"y": 2, "x": 1})
     assert root(one, KIND) == root(two, KIND)
-
-
-@pytest.mark.parametrize(
-    ("given", "normal"),
-    [("call_a-1", "calla1"), ("x" * 50, "x" * 50), ("_" * 9 + "a", "a"), ("é", "cb1abf8beff3192f")],
-)
-def test_ids(given: str, normal: str) -> None:
-    """An id counts by its letters and digits; one without any still counts."""
-    assert normal == normal_id(given)

@@ -1,4 +1,4 @@
-"""Lines out of bytes."""
+"""Splitting bytes into lines."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from claude_max_proxy.backends.claude_cli.framing import LineFramer
 
 
 def framed(wire: bytes, cuts: list[int]) -> list[bytes]:
-    """The lines of ``wire``, fed in pieces of these sizes, over and over."""
+    """Return the lines of ``wire``, fed in pieces of these sizes, repeatedly."""
     framer, lines, start, turn = LineFramer(10_000), [], 0, 0
     while start < len(wire):
         size = cuts[turn % len(cuts)]
@@ -23,13 +23,13 @@ def framed(wire: bytes, cuts: list[int]) -> list[bytes]:
     st.lists(st.binary().map(lambda line: line.replace(b"\n", b" "))), st.lists(st.integers(1, 9), min_size=1)
 )
 def test_however_it_is_cut(lines: list[bytes], cuts: list[int]) -> None:
-    """The same lines come out, wherever the bytes are cut; empty ones are left out."""
+    """The lines are the same, wherever the bytes are cut; empty lines are left out."""
     wire = b"".join(line + b"\n" for line in lines)
     assert [line for line in lines if line] == framed(wire, cuts)
 
 
 def test_a_line_that_is_not_ended_waits() -> None:
-    """What has no end yet is kept for the next chunk."""
+    """An incomplete line is kept for the next chunk."""
     framer = LineFramer(100)
     assert framer.feed(b"one\ntw") == [b"one"]
     assert framer.feed(b"o") == []
@@ -37,7 +37,7 @@ def test_a_line_that_is_not_ended_waits() -> None:
 
 
 def test_nothing_is_stripped() -> None:
-    """White space at either end of a line is the line's own."""
+    """White space at either end of a line is part of the line."""
     assert LineFramer(100).feed(b"  a \r\n") == [b"  a \r"]
 
 
@@ -52,6 +52,6 @@ def test_a_line_is_bounded(size: int) -> None:
 
 
 def test_the_bound_is_per_line() -> None:
-    """However many lines come, only the one that is not complete counts."""
+    """The limit applies to an incomplete line, however many complete ones come with it."""
     framer = LineFramer(10)
     assert sum(len(framer.feed(b"123456\n123")) + len(framer.feed(b"4\n")) for _ in range(100)) == 200

@@ -1,4 +1,4 @@
-"""Which images of results the CLI leaves alone."""
+"""Which images in results the CLI leaves unchanged."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from claude_max_proxy.backends.claude_cli.images import passes_unchanged
 
 
 def png(width: int, height: int) -> bytes:
-    """The head of a PNG."""
+    """Return the head of a PNG."""
     return b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", width, height)
 
 
 def gif(width: int, height: int) -> bytes:
-    """The head of a GIF."""
+    """Return the head of a GIF."""
     return b"GIF89a" + struct.pack("<HH", width, height)
 
 
 def jpeg(width: int, height: int) -> bytes:
-    """A JPEG up to its frame, behind a comment and a table."""
+    """Return a JPEG up to its frame header, which comes after a comment and a table."""
     before = b"\xff\xfe\0\x06abcd" + b"\xff\xc4\0\x04ab"
     return b"\xff\xd8" + before + b"\xff\xc2\0\x11\x08" + struct.pack(">HH", height, width)
 
 
 def lossy_webp(width: int, height: int) -> bytes:
-    """The head of a WebP of the first kind."""
+    """Return the head of a lossy WebP."""
     return b"RIFF....WEBPVP8 ....\0\0\0\x9d\x01\x2a" + struct.pack("<HH", width, height)
 
 
 def lossless_webp(width: int, height: int) -> bytes:
-    """The head of a WebP without losses."""
+    """Return the head of a lossless WebP."""
     return b"RIFF....WEBPVP8L....\x2f" + struct.pack("<I", (width - 1) | (height - 1) << 14) + b"\0"
 
 
 def extended_webp(width: int, height: int) -> bytes:
-    """The head of a WebP with parts."""
+    """Return the head of an extended WebP."""
     sides = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     return b"RIFF....WEBPVP8X....\0\0\0\0" + sides
 
@@ -47,7 +47,7 @@ KINDS = [png, gif, jpeg, lossy_webp, lossless_webp, extended_webp]
 
 
 def passes(data: bytes) -> bool:
-    """Whether an image of these bytes passes."""
+    """Return whether an image with these bytes passes."""
     return passes_unchanged(Image("image/png", base64.b64encode(data).decode()))
 
 
@@ -66,7 +66,7 @@ def passes(data: bytes) -> bool:
     ],
 )
 def test_sizes(kind: object, width: int, height: int, unchanged: bool) -> None:
-    """An image of every kind passes up to 2,000 pixels a side, and so many squares of 28."""
+    """An image of every kind passes up to 2,000 pixels a side, and up to a number of 28-pixel squares."""
     assert callable(kind)
     assert unchanged is passes(kind(width, height))
 
@@ -75,12 +75,12 @@ def test_sizes(kind: object, width: int, height: int, unchanged: bool) -> None:
     "data", [*(kind(9, 9)[:-1] for kind in KINDS), b"", b"hello", b"\xff\xd8" + b"a" * 99]
 )
 def test_what_has_no_size(data: bytes) -> None:
-    """What is cut off, or no image, does not pass for one."""
+    """A truncated image, and what is no image, does not pass."""
     assert not passes(data)
 
 
 def test_other_reasons() -> None:
-    """An image by URL has no bytes, and one of many is made smaller whatever it shows."""
+    """An image by URL has no bytes, and one of many is made smaller whatever its size."""
     assert not passes_unchanged(Image(url="https://a/b.png"))
     assert not passes_unchanged(Image("image/png", "not base64"))
     assert passes(png(1, 1) + bytes(490_000))

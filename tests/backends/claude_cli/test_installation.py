@@ -1,12 +1,13 @@
-"""What is known of the installed CLI."""
+"""What is known about the installed CLI."""
 
 from __future__ import annotations
 
 import pytest
 
-from claude_max_proxy import BackendUnavailable, ModelInfo
+from claude_max_proxy.backend import ModelInfo
 from claude_max_proxy.backends.claude_cli.installation import Installation, check_version
 from claude_max_proxy.backends.claude_cli.protocol import Account, Initialized, ModelUsage, OfferedModel
+from claude_max_proxy.errors import BackendUnavailable
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ from claude_max_proxy.backends.claude_cli.protocol import Account, Initialized, 
     ],
 )
 def test_versions(text: str, version: str) -> None:
-    """A version that is new enough is found in what the CLI prints."""
+    """A version that is new enough is found in the CLI's output."""
     assert version == check_version(text)
 
 
@@ -43,7 +44,7 @@ LONG = OfferedModel("sonnet[1m]", "claude-sonnet-4-6[1m]")
 
 
 def installation() -> Installation:
-    """A CLI that has introduced itself."""
+    """Return a CLI that has introduced itself."""
     known = Installation()
     known.learn_models(Initialized(Account("CLAUDE_CODE_OAUTH_TOKEN", "none", "max"), [OPUS, LONG]))
     known.learn_usages({"claude-opus-4-7": ModelUsage(200_000, 32_000)})
@@ -60,7 +61,7 @@ def test_nothing_is_known_at_first() -> None:
 
 @pytest.mark.parametrize("name", ["opus", "claude-opus-4-7"])
 def test_a_model_by_either_name(name: str) -> None:
-    """What the CLI offers and what it used is told of a model, by its alias or its full name."""
+    """What the CLI offers and has used is known of a model, by its alias or its full name."""
     assert installation().describe(name) == ModelInfo(
         "claude-opus-4-7",
         200_000,
@@ -87,7 +88,7 @@ def test_a_model_that_is_only_offered_long() -> None:
     ],
 )
 def test_the_login(account: Account, logged_in: bool, words: str) -> None:
-    """Where the login comes from is told, or that there is none; never the login itself."""
+    """The kind of login is shown, or that there is none; never the login itself."""
     known = Installation(version="2.1.330")
     known.learn_models(Initialized(account))
     assert known.logged_in is logged_in

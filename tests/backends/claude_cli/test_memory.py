@@ -36,18 +36,19 @@ def test_sizes(text: str, size: int | None) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it in a file")
 def test_what_a_process_takes() -> None:
-    """This process takes some megabytes, and one that is not there takes nothing."""
+    """This process takes some megabytes, and one that does not exist takes nothing."""
     assert 10_000_000 < proportional_memory(os.getpid()) <= resident_memory(os.getpid()) * 1.1
     assert (proportional_memory(2**30), resident_memory(2**30)) == (0, 0)
 
 
 def test_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is room as long as all together stay below; the first process always has room."""
+    """There is room while all processes together stay below the limit; the first always has room."""
     sizes = {1: 400 * 1024**2, 2: 500 * 1024**2}
     monkeypatch.setattr(memory, "proportional_memory", sizes.__getitem__)
+    monkeypatch.setattr(memory, "tree", lambda pid: [pid])
     budget = MemoryBudget(1024**3)
     assert budget.allows([], 1)
-    assert budget.allows([1, 2, 3], 2)  # nobody has looked yet
+    assert budget.allows([1, 2, 3], 2)  # the memory has not been measured yet
     budget.measure([1, 2])
     assert not budget.allows([1, 2], 1)
     assert budget.allows([2], 1)

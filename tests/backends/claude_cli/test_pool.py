@@ -1,4 +1,4 @@
-"""The pool of processes, with processes that only pretend."""
+"""The pool of processes, with fake processes."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ from typing import Any
 
 import pytest
 
-from claude_max_proxy import BackendUnavailable, Busy, Client
+from claude_max_proxy import Client
+from claude_max_proxy.backends.claude_cli import housekeeping
 from claude_max_proxy.backends.claude_cli import memory as memory_module
 from claude_max_proxy.backends.claude_cli import pool as pool_module
 from claude_max_proxy.backends.claude_cli.choice import Wanted
-from claude_max_proxy.backends.claude_cli.kind import Kind
+from claude_max_proxy.backends.claude_cli.fingerprint import Bound
 from claude_max_proxy.backends.claude_cli.pool import Pool
+from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
 from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.claude_cli.used_models import UsedModels
 from claude_max_proxy.backends.claude_cli.warming import REFILL_DELAY
 from claude_max_proxy.backends.claude_cli.wear import Wear
+from claude_max_proxy.errors import BackendUnavailable, Busy
 from tests.backends.claude_cli.test_transcript import message, transcript
 from tests.end_to_end.running import until
 
 
-OPUS, SONNET, HAIKU = Kind("opus"), Kind("sonnet"), Kind("haiku")
+OPUS, SONNET, HAIKU = ProcessKind("opus"), ProcessKind("sonnet"), ProcessKind("haiku")
 _pids = itertools.count(1)
 
 
 class FakeProcess:
     """A process that ends when it is told to, ``linger`` seconds later."""
 
-    def __init__(self, kind: Kind, on_exit: Callable[[Any], None], linger: float) -> None:
+    def __init__(self, kind: ProcessKind, on_exit: Callable[[Any], None], linger: float) -> None:
         self.kind = kind
         self.pid = next(_pids)
         self.alive = True
@@ -48,7 +51,7 @@ class FakeProcess:
         self._linger = linger
 
     async def rehearse(self, rehearsal: Rehearsal) -> None:
-        """Be done with it at once."""
+        """End it at once."""
         self.rehearsed.set()
 
     def pause(self) -> None:
@@ -83,11 +86,12 @@ class FakeProcess:
 
 
 class FakeConversation:
-    """A conversation in a process, which holds `words`."""
+    """A conversation in a process, which contains `words`."""
 
     def __init__(self, process: Any, words: str = "u1 a1", *, pending: bool = False) -> None:
         self.process = process
         self.root = b"root"
+        self.bound = Bound()
         self.entries = transcript(*words.split())
         self.movable = True
         self.pending = {"a": "b"} if pending else {}
@@ -95,13 +99,13 @@ class FakeConversation:
 
 
 async def says(ready: bool) -> bool:
-    """Say it a moment later."""
+    """Say after a moment whether the turn has settled."""
     await asyncio.sleep(0)
     return ready
 
 
 class Launcher:
-    """Launches fakes and keeps them; fails as often as ``failures`` says."""
+    """Launches fake processes and keeps them; fails as often as ``failures`` says."""
 
     def __init__(self) -> None:
         self.processes: list[Any] = []
@@ -109,7 +113,7 @@ class Launcher:
         self.delay = 0.0
         self.linger = 0.0
 
-    async def __call__(self, kind: Kind, on_exit: Callable[[Any], None]) -> Any:
+    async def __call__(self, kind: ProcessKind, on_exit: Callable[[Any], None]) -> Any:
         await asyncio.sleep(self.delay)
         if self.failures:
             self.failures -= 1
@@ -120,18 +124,18 @@ class Launcher:
 
     @property
     def paused(self) -> list[Any]:
-        """Those that live, and are stopped."""
+        """The running processes that are stopped."""
         return [process for process in self.processes if process.alive and process.paused]
 
     @property
     def most(self) -> int:
-        """How many are alive."""
+        """How many are running."""
         return sum(process.alive for process in self.processes)
 
 
 @asynccontextmanager
 async def pool(memory: UsedModels | None = None, **settings: Any) -> AsyncIterator[tuple[Any, Launcher]]:
-    """A pool and what it launches; everything is over afterwards."""
+    """Yield a pool and its launcher; everything is ended afterwards."""
     launch = Launcher()
     memory = memory or UsedModels("claude", Path(os.devnull))
     used = Pool(ClaudeCliSettings(**{"warm": 0, **settings}), launch, lambda _: Rehearsal(), memory)
@@ -143,24 +147,24 @@ async def pool(memory: UsedModels | None = None, **settings: Any) -> AsyncIterat
 
 
 async def settled() -> None:
-    """Let everything happen that is due."""
+    """Let everything run that is due."""
     for _ in range(20):
         await asyncio.sleep(0)
     await asyncio.sleep(0.005)
 
 
 def started(work: Any) -> asyncio.Task[Any]:
-    """Work in the background."""
+    """Run the work in the background."""
     return asyncio.get_running_loop().create_task(work)
 
 
-def wanted(kind: Kind, client: str = "me", words: str = "u9", root: bytes = b"root") -> Wanted:
-    """What a request of a client wants."""
+def wanted(kind: ProcessKind, client: str = "me", words: str = "u9", root: bytes = b"root") -> Wanted:
+    """Return what a client's request wants."""
     return Wanted(kind, root, Client(address=client), [message(word) for word in words.split()])
 
 
 def counts(**given: int) -> dict[str, int]:
-    """How a pool stands, the rest being nothing."""
+    """Return a pool's counts; those that are not given are zero."""
     return {"starting": 0, "warm": 0, "busy": 0, "parked": 0, "ending": 0, "queued": 0, **given}
 
 
@@ -173,7 +177,7 @@ async def test_a_cold_start() -> None:
 
 
 async def test_warm_ones_are_there_before_they_are_needed() -> None:
-    """The configured models are warmed, and a lease takes what is warm."""
+    """The configured models are warmed, and a request gets a warm process."""
     async with pool(warm_models=["opus", "haiku"], warm=2) as (used, launch):
         used.start()
         await settled()
@@ -189,7 +193,7 @@ async def test_warm_ones_are_there_before_they_are_needed() -> None:
 
 
 async def test_a_warm_one_that_died() -> None:
-    """A warm process that has ended is not given; it is counted, and another is started."""
+    """A warm process that has ended is not used; it is counted, and another is started."""
     async with pool(warm_models=["opus"], warm=1) as (used, launch):
         used.start()
         await settled()
@@ -200,7 +204,7 @@ async def test_a_warm_one_that_died() -> None:
 
 
 async def test_another_kind_is_not_given() -> None:
-    """A warm process stands in only for its own kind."""
+    """A warm process is only used for its own kind."""
     async with pool(warm_models=["haiku"], warm=1) as (used, _):
         used.start()
         await settled()
@@ -208,7 +212,7 @@ async def test_another_kind_is_not_given() -> None:
 
 
 async def test_there_are_never_too_many() -> None:
-    """However many ask, only so many processes live; every one is served in the end."""
+    """However many requests come, the number of processes is bounded; all are served in the end."""
     async with pool(max_processes=3, warm_models=["opus"], warm=1) as (used, launch):
         used.start()
         launch.linger = 0.001
@@ -230,21 +234,36 @@ async def test_there_are_never_too_many() -> None:
 
 
 async def test_the_queue_is_bounded() -> None:
-    """When the queue is full the answer is a 429 with the time to wait."""
+    """If the queue is full, the answer is a 429 with the time to wait."""
     async with pool(max_processes=1, queue_size=1) as (used, _):
         process = await used.obtain(wanted(OPUS))
         waiting = started(used.obtain(wanted(OPUS)))
         await settled()
         assert used.counts == counts(busy=1, queued=1)
         with pytest.raises(Busy, match="queue is full") as caught:
-            await used.obtain(wanted(OPUS, "you"))
+            await used.obtain(wanted(OPUS))
         assert (caught.value.status, caught.value.retry_after) == (429, 10)
         used.discard(process)
         assert (await waiting).alive
 
 
+async def test_a_place_in_the_queue_is_each_clients_own() -> None:
+    """A client that asks a lot gives way: its newest request gets the 429, and others get their turn."""
+    async with pool(max_processes=1, queue_size=2) as (used, _):
+        process = await used.obtain(wanted(OPUS))
+        first, second = started(used.obtain(wanted(OPUS))), started(used.obtain(wanted(OPUS)))
+        await settled()
+        other = started(used.obtain(wanted(OPUS, "you")))
+        with pytest.raises(Busy, match="others wait"):
+            await second
+        assert used.counts == counts(busy=1, queued=2)
+        for waiting in (first, other):
+            used.discard(process)
+            process = await waiting
+
+
 async def test_the_wait_is_bounded() -> None:
-    """Who waits too long gets a 429, and takes no place with it."""
+    """A request that waits too long gets a 429, and keeps no place."""
     async with pool(max_processes=1, queue_timeout=0.01) as (used, _):
         process = await used.obtain(wanted(OPUS))
         with pytest.raises(Busy, match=r"within 0\.01 s"):
@@ -256,7 +275,7 @@ async def test_the_wait_is_bounded() -> None:
 
 
 async def test_who_leaves_the_queue() -> None:
-    """A client that hangs up while it waits takes no place with it."""
+    """A client that disconnects while it waits keeps no place."""
     async with pool(max_processes=1) as (used, _):
         process = await used.obtain(wanted(OPUS))
         first, second = started(used.obtain(wanted(OPUS, "a"))), started(used.obtain(wanted(OPUS, "b")))
@@ -287,7 +306,7 @@ async def test_the_queue_is_fair() -> None:
 
 
 async def test_a_start_that_fails() -> None:
-    """A process that cannot be started is an error, and its place is free again for who waits."""
+    """If a process cannot be started, that is an error, and its place is free again for waiting requests."""
     async with pool(max_processes=1) as (used, launch):
         launch.failures, launch.delay = 1, 0.01
         first, second = started(used.obtain(wanted(OPUS, "a"))), started(used.obtain(wanted(OPUS, "b")))
@@ -298,7 +317,7 @@ async def test_a_start_that_fails() -> None:
 
 
 async def test_warming_that_fails() -> None:
-    """A process that cannot be warmed is not tried again at once, and a lease still tries."""
+    """A kind that cannot be warmed is not tried again at once, and a request still tries."""
     async with pool(warm_models=["opus"], warm=1) as (used, launch):
         launch.failures = 1
         used.start()
@@ -308,7 +327,7 @@ async def test_warming_that_fails() -> None:
 
 
 async def test_idle_ones_give_way() -> None:
-    """A warm process of another kind ends for who needs its place."""
+    """A warm process of another kind ends for a request that needs its place."""
     async with pool(max_processes=1, warm_models=["haiku"], warm=1) as (used, launch):
         used.start()
         await settled()
@@ -319,7 +338,7 @@ async def test_idle_ones_give_way() -> None:
 
 
 async def test_a_conversation_is_kept_and_taken() -> None:
-    """A kept conversation is found by what it holds, once its turn has settled."""
+    """A kept conversation is found by its content, once its turn has settled."""
     async with pool() as (used, _):
         conversation = FakeConversation(await used.obtain(wanted(OPUS)))
         used.park(conversation, Client(), says(True))
@@ -329,8 +348,28 @@ async def test_a_conversation_is_kept_and_taken() -> None:
         assert used.counts == counts(busy=1)
 
 
+async def test_conversations_of_a_revoked_key() -> None:
+    """Conversations of removed keys end: those that are kept at once, those in use afterwards."""
+    alice, bob = Client("alice", identity="a"), Client("bob", identity="b")
+    async with pool() as (used, launch):
+        for owner in (alice, alice, bob):
+            asked = Wanted(OPUS, b"root", owner, [message("u9")])
+            used.park(FakeConversation(await used.obtain(asked), pending=True), owner)
+        at_work = FakeConversation(await used.obtain(wanted(OPUS, root=b"others")))
+        used.keep_only({"b"})
+        await settled()
+        assert [process.alive for process in launch.processes] == [False, False, True, True]
+        used.park(at_work, alice, says(True))
+        await settled()
+        assert used.counts == counts(parked=1)
+        used.keep_only({"b", "a"})
+        used.park(FakeConversation(await used.obtain(wanted(OPUS, root=b"others"))), alice, says(True))
+        await settled()
+        assert used.counts == counts(parked=2)
+
+
 async def test_a_used_process_takes_another_conversation() -> None:
-    """What shares nothing but its instructions goes to a used process, with all in it taken back."""
+    """A request that shares only its instructions gets a used process, whose content is removed."""
     async with pool() as (used, launch):
         conversation = FakeConversation(await used.obtain(wanted(OPUS)))
         used.park(conversation, Client())
@@ -343,7 +382,7 @@ async def test_a_used_process_takes_another_conversation() -> None:
 
 @pytest.mark.parametrize("why", ["not ready", "dead"])
 async def test_a_conversation_that_cannot_go_on(why: str) -> None:
-    """A conversation whose turn did not settle, or whose process died, is not given, and its process ends."""
+    """A conversation whose turn did not settle, or whose process died, is not used, and its process ends."""
     async with pool() as (used, launch):
         conversation = FakeConversation(await used.obtain(wanted(OPUS)))
         used.park(conversation, Client(), says(why != "not ready"))
@@ -356,7 +395,7 @@ async def test_a_conversation_that_cannot_go_on(why: str) -> None:
 
 
 async def test_one_that_turns_out_not_to_be_ready() -> None:
-    """Who took a conversation before it was ready gets another process if it never is."""
+    """A request that chose a conversation before it was ready gets another process if it never is."""
     async with pool() as (used, launch):
         conversation = FakeConversation(await used.obtain(wanted(OPUS)))
         used.park(conversation, Client(), says(False))
@@ -364,7 +403,7 @@ async def test_one_that_turns_out_not_to_be_ready() -> None:
 
 
 async def test_the_oldest_conversation_gives_way() -> None:
-    """Who needs a place takes that of the conversation kept longest."""
+    """A request that needs a place takes that of the conversation that was kept longest."""
     async with pool(max_processes=2) as (used, _):
         first = FakeConversation(await used.obtain(wanted(OPUS)), "u1 a1")
         second = FakeConversation(await used.obtain(wanted(OPUS)), "u2 a2")
@@ -376,7 +415,7 @@ async def test_the_oldest_conversation_gives_way() -> None:
 
 
 async def test_keeping_serves_the_queue() -> None:
-    """A conversation that is kept while others wait gives its place to them where it is of no use."""
+    """A conversation that is kept while others wait gives up its place if they cannot use it."""
     async with pool(max_processes=1) as (used, _):
         conversation = FakeConversation(await used.obtain(wanted(OPUS)))
         waiting = started(used.obtain(wanted(HAIKU, "you", root=b"other")))
@@ -387,7 +426,7 @@ async def test_keeping_serves_the_queue() -> None:
 
 
 async def test_who_waits_gets_a_used_process() -> None:
-    """Those who wait take over what is kept, one after the other, and nothing is started for them."""
+    """Waiting requests use kept processes one after the other, and none is started for them."""
     async with pool(max_processes=1) as (used, launch):
         conversation = FakeConversation(await used.obtain(wanted(OPUS)))
         waiting = [started(used.obtain(wanted(OPUS, name))) for name in ("a", "b", "c")]
@@ -400,8 +439,8 @@ async def test_who_waits_gets_a_used_process() -> None:
 
 
 @pytest.mark.parametrize("kind", [OPUS, HAIKU])
-async def test_who_waits_while_one_is_warmed(kind: Kind) -> None:
-    """A process that gets warm while others wait is theirs, or gives its place to them."""
+async def test_who_waits_while_one_is_warmed(kind: ProcessKind) -> None:
+    """A process that becomes warm while others wait is used by them, or gives up its place."""
     async with pool(max_processes=1, warm=1, warm_models=["opus"]) as (used, launch):
         launch.delay = 0.05
         used.start()
@@ -413,7 +452,7 @@ async def test_who_waits_while_one_is_warmed(kind: Kind) -> None:
 
 
 async def test_room_for_a_warm_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of many conversations the oldest gives way to a warm process once it was left alone, and not before."""
+    """Of many idle conversations, the oldest gives up its place to a warm process after a while."""
     monkeypatch.setattr(pool_module, "_LEFT_ALONE", 0.2)
     async with pool(max_processes=4, warm=1) as (used, launch):
         for number in range(4):
@@ -428,7 +467,7 @@ async def test_room_for_a_warm_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_who_leaves_in_the_instant_of_being_served() -> None:
-    """What was given to a client that hangs up in the same instant is there for the next."""
+    """If a client disconnects at the moment when it is served, its process is there for the next."""
     async with pool(max_processes=1) as (used, _):
         conversation = FakeConversation(await used.obtain(wanted(OPUS)))
         first, second = started(used.obtain(wanted(OPUS, "a"))), started(used.obtain(wanted(OPUS, "b")))
@@ -461,7 +500,7 @@ async def test_one_that_was_killed_is_no_crash() -> None:
 
 
 async def test_the_model_used_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process for the model that was used last is warm from the start, after days without use none is."""
+    """A process for the model used last is warm from the start; after days without use, none is."""
     memory = UsedModels("claude", tmp_path)
     async with pool(memory, warm=1) as (used, launch):
         used.start()
@@ -483,9 +522,9 @@ async def test_the_model_used_last(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 async def test_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When nobody has asked for a while one process is left, the one used last, and it is stopped."""
-    monkeypatch.setattr(pool_module, "_MAINTENANCE", 0.01)
-    monkeypatch.setattr(pool_module, "_PAUSED_AFTER", 0.05)
+    """After a while without requests one process is left, the one used last, and it is stopped."""
+    monkeypatch.setattr(housekeeping, "_INTERVAL", 0.01)
+    monkeypatch.setattr(housekeeping, "_PAUSED_AFTER", 0.05)
     async with pool(warm=1, rest_timeout=0.2) as (used, launch):
         used.start()
         for number, kind in enumerate([OPUS, HAIKU, HAIKU]):
@@ -499,9 +538,10 @@ async def test_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond what all may take together nothing is started, and idle ones end."""
-    monkeypatch.setattr(pool_module, "_MAINTENANCE", 0.01)
+    """Beyond the memory that all may use together none is started, and idle ones end."""
+    monkeypatch.setattr(housekeeping, "_INTERVAL", 0.01)
     monkeypatch.setattr(memory_module, "proportional_memory", lambda _: 300 * 1024**2)
+    monkeypatch.setattr(memory_module, "tree", lambda pid: [pid])
     async with pool(max_memory="1GB", warm_models=["opus"]) as (used, launch):
         used.start()
         asked = [await used.obtain(wanted(OPUS, root=bytes([number]))) for number in range(3)]
@@ -517,7 +557,7 @@ async def test_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_end() -> None:
-    """Stopping ends every process, whatever it does, and lets nobody wait."""
+    """Stopping ends every process, whatever it does, and leaves no request waiting."""
     async with pool(max_processes=2, warm_models=["opus"], warm=1) as (used, launch):
         used.start()
         await settled()

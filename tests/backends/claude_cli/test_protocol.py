@@ -1,4 +1,4 @@
-"""The CLI's lines, both directions."""
+"""The CLI's lines, in both directions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ DEEP = b"[" * 100_000
     ],
 )
 def test_what_the_cli_says(line: bytes, path: str, value: Any) -> None:
-    """Each kind of line is read, its fields in any order, and what we do not know is passed over."""
+    """Each kind of line is read, with its fields in any order; unknown ones are skipped."""
     found: Any = decode(line)
     for name in path.split("."):
         found = getattr(found, name)
@@ -63,7 +63,7 @@ def test_a_kind_we_do_not_know() -> None:
     ],
 )
 def test_what_is_no_protocol(line: bytes) -> None:
-    """What is no JSON object, or of a known kind but another shape, is garbage and nothing worse."""
+    """A line that is no JSON object, or has the wrong shape for its kind, is garbage and nothing worse."""
     with pytest.raises(Garbage):
         decode(line)
 
@@ -80,7 +80,7 @@ def test_an_introduction() -> None:
 
 
 def test_requests_have_ids_of_their_own() -> None:
-    """Each request of ours is one line with an id that no other has."""
+    """Each of our requests is one line with a unique id."""
     first, line = protocol.control_request("interrupt", why="x")
     second, _ = protocol.control_request("interrupt")
     assert first != second
@@ -105,7 +105,7 @@ def test_an_mcp_answer(given: int | str | None, written: int | str) -> None:
 
 
 def test_a_refusal() -> None:
-    """What we do not serve is refused with a reason."""
+    """A request that we do not serve is refused with a reason."""
     assert msgspec.json.decode(protocol.refusal("r", "no"))["response"] == {
         "subtype": "error",
         "request_id": "r",
@@ -114,5 +114,5 @@ def test_a_refusal() -> None:
 
 
 def test_a_line_is_one_line() -> None:
-    """Whatever is written, a line has one end."""
+    """Whatever is written, a line ends only once."""
     assert protocol.line("user", text="a\nb\r\u2028").count(b"\n") == 1

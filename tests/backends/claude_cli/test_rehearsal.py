@@ -1,4 +1,4 @@
-"""What a new process is asked before anybody needs it."""
+"""What a new process is asked before it is needed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ AGENT = Agent(("Read",), ".")
 
 
 def requests(lines: bytes) -> list[dict[str, Any]]:
-    """Read the requests in these lines."""
+    """Return the requests in these lines."""
     return [json.loads(line)["request"] for line in lines.splitlines()]
 
 
 def test_a_new_cli_answers_by_itself() -> None:
-    """It is asked for what it knows, and led nowhere."""
+    """A new CLI is asked for its context, and its base URL is not changed."""
     for agent in (None, AGENT):
         asked = rehearsal(NEW, {"ANTHROPIC_BASE_URL": "http://a"}, agent)
         assert requests(asked.begin) == [{"subtype": "get_context_usage", "detail": "summary"}]
@@ -30,7 +30,7 @@ def test_a_new_cli_answers_by_itself() -> None:
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:9", ""])
 def test_an_old_cli_is_led_back(base_url: str) -> None:
-    """It cannot reach the provider while it rehearses, and afterwards is where it was."""
+    """An old CLI cannot reach the provider while it rehearses, and then gets its base URL back."""
     environment = {"ANTHROPIC_BASE_URL": base_url} if base_url else {}
     asked = rehearsal(OLD, environment)
     away, usage = requests(asked.begin)
@@ -41,6 +41,6 @@ def test_an_old_cli_is_led_back(base_url: str) -> None:
 
 
 def test_no_rehearsal() -> None:
-    """Where an old CLI might reach a provider nevertheless, it does not rehearse."""
+    """If an old CLI might reach a provider nevertheless, it does not rehearse."""
     assert rehearsal(OLD, {}, AGENT) == Rehearsal()
     assert rehearsal(OLD, {"CLAUDE_CODE_USE_BEDROCK": "1"}) == Rehearsal()

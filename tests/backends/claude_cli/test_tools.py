@@ -1,4 +1,4 @@
-"""The client's tools, as the CLI is told of them."""
+"""The client's tools, in the form that the CLI gets."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from claude_max_proxy.backends.claude_cli.tools import (
     call_result,
     definitions,
     fits_in_band,
+    is_sound,
     listed,
     names_of,
     serve,
@@ -22,7 +23,7 @@ EMPTY = {"type": "object", "properties": {}}
 
 
 def test_the_handshake() -> None:
-    """The CLI's own version of the protocol is the one that is spoken."""
+    """The CLI's own version of the protocol is used."""
     message = RpcMessage("initialize", 0, RpcParams(protocol_version="2025-06-18"))
     answer = serve(message, [])
     assert answer["protocolVersion"] == "2025-06-18"
@@ -30,7 +31,7 @@ def test_the_handshake() -> None:
 
 
 def test_the_cli_lists_names() -> None:
-    """The CLI hears of the tools' names alone, with a schema that takes every call."""
+    """The CLI gets only the tools' names, with a schema that accepts every call."""
     request = Request("m", tools=[Tool("read", "Reads.", SCHEMA), Tool("now!"), Tool("ToolSearch")])
     first, second, third = listed(request, names_of(request))
     assert (first["name"], first["description"], first["inputSchema"]) == ("read", "", {"type": "object"})
@@ -40,14 +41,14 @@ def test_the_cli_lists_names() -> None:
 
 
 def test_an_agents_tools_are_listed_whole() -> None:
-    """An agent's request to the API is the CLI's own, so the definitions go in band."""
+    """An agent's request to the API is the CLI's own, so the CLI gets the definitions."""
     request = Request("m", tools=[Tool("read", "Reads.", SCHEMA)], agent=Agent((), "."))
     (only,) = listed(request, names_of(request))
     assert (only["description"], only["inputSchema"]) == ("Reads.", SCHEMA)
 
 
 def test_definitions_are_the_clients() -> None:
-    """The model is told what the client wrote, in its order, and nothing that it did not write."""
+    """The model sees what the client wrote, in the same order, and nothing else."""
     fields = {"cache_control": {"type": "ephemeral"}, "input_examples": [{"a": 1}]}
     tools = [
         Tool("z", "", SCHEMA, strict=False, fields=fields),
@@ -73,12 +74,12 @@ def test_the_answers_schema_is_the_clients() -> None:
 
 @pytest.mark.parametrize("method", ["ping", "notifications/initialized", "resources/list", ""])
 def test_what_else_is_asked(method: str) -> None:
-    """Anything else is answered with nothing."""
+    """Any other method is answered with an empty result."""
     assert serve(RpcMessage(method, 1), []) == {}
 
 
 def test_a_result() -> None:
-    """A result is written as MCP has it."""
+    """A result is written in the form of MCP."""
     result = ToolResult("c", (Text("x"), Image("image/png", "AA")), is_error=True)
     assert call_result(result) == {
         "content": [
@@ -137,5 +138,31 @@ def test_what_the_cli_passes_on(parts: tuple[Text | Image | File, ...], fits: bo
     ],
 )
 def test_what_the_cli_passes_on_of_a_failure(parts: tuple[Text | Image, ...], fits: bool) -> None:
-    """Of an error, the CLI passes on one text that is not long and that trimming does not change."""
+    """If a result is an error, the CLI passes on only one short text that trimming does not change."""
     assert fits is fits_in_band(ToolResult("c", parts, is_error=True))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sound"),
+    [
+        ("", True),
+        ('{"a": {"constructor": 1}}', True),
+        ('{"a": "__proto__"}', True),
+        ("[]", False),
+        ("{", False),
+        ('{"__proto__": 1}', False),
+        ('{"\\u005f_proto__": 1}', False),
+        ('{"a": [{"b": {"__proto__": null}}]}', False),
+    ],
+)
+def test_what_the_cli_keeps(arguments: str, sound: bool) -> None:
+    """A call continues in place only if the CLI keeps its arguments unchanged."""
+    assert is_sound(arguments) == sound
+
+
+@pytest.mark.parametrize("name", ["__proto__", "constructor", "hasOwnProperty", "toString", "ToolSearch"])
+def test_names_that_mean_something_else(name: str) -> None:
+    """A name that means something else to the CLI is replaced upstream, and restored for the client."""
+    names = names_of(Request("m", tools=[Tool(name)]))
+    assert names.upstream(name) != name
+    assert names.client == {names.upstream(name): name}

@@ -1,4 +1,4 @@
-"""How a request goes on in a transcript, as data."""
+"""How a request continues a transcript, as plain data."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_max_proxy import Message, Reasoning, Text, ToolCall, ToolResult
-from claude_max_proxy.backends.claude_cli.transcript import Entry, Plan, ends_of, entry, plan
+from claude_max_proxy.backends.claude_cli.transcript import Entry, Plan, ends_of, entry, marks_of, plan
 
 
 ROOT = b"root"
 
 
 def message(written: str) -> Message:
-    """Make a message: `u` a user's, `a` an answer, `e` ephemeral, `c` a call, `r` a result, `t` a thought."""
+    """Return a message: `u` user, `a` assistant, `e` ephemeral, `c` a call, `r` a result, `t` a thought."""
     kind, text = written[0], Text(written)
     match kind:
         case "a":
@@ -30,7 +30,7 @@ def message(written: str) -> Message:
 
 
 def transcript(*written: str) -> list[Entry]:
-    """Make a transcript; a word that ends in `!` came in no line of ours."""
+    """Return a transcript; a word that ends in `!` was in no line of ours."""
     entries: list[Entry] = []
     for word in written:
         before = entries[-1].digest if entries else ROOT
@@ -41,9 +41,9 @@ def transcript(*written: str) -> list[Entry]:
 
 
 def planned(held: str, asked: str, pending: dict[str, str] | None = None) -> Plan | None:
-    """Plan how what is asked goes on in what is held."""
+    """Plan how a request continues what a process holds."""
     messages = [message(word) for word in asked.split()]
-    return plan(transcript(*held.split()), ends_of(ROOT, messages), messages, pending or {})
+    return plan(transcript(*held.split()), ends_of(ROOT, marks_of(messages)), messages, pending or {})
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def planned(held: str, asked: str, pending: dict[str, str] | None = None) -> Pla
     ],
 )
 def test_how_it_goes_on(held: str, asked: str, keep: int, taken_back: str, start: int) -> None:
-    """What is the same stays, what is other is taken back, newest first, and what is missing is appended."""
+    """Equal messages stay, different ones are removed, newest first, and missing ones are appended."""
     found = planned(held, asked)
     assert found is not None
     assert (found.keep, " ".join(found.lines), found.start) == (keep, taken_back, start)
@@ -85,7 +85,7 @@ def test_how_it_goes_on(held: str, asked: str, keep: int, taken_back: str, start
 
 @pytest.mark.parametrize(("held", "asked"), [("a1 u1 a2", "u9"), ("r1! a1", "u1"), ("a1", "a9 u1")])
 def test_what_cannot_be_taken_back(held: str, asked: str) -> None:
-    """What came before any line that we named stays for ever, and serves nothing else."""
+    """What came before the first line that we named cannot be removed, so the process serves nothing else."""
     assert planned(held, asked) is None
 
 
@@ -93,7 +93,7 @@ PENDING = {"callc1": "toolu_1"}
 
 
 def test_open_calls() -> None:
-    """Calls that wait are answered in place; anything else takes them back, with the question before them."""
+    """Waiting calls are answered in place; anything else removes them, and the question before them."""
     answered = planned("u1 c1", "u1 c1 r1", PENDING)
     assert answered is not None
     assert (answered.keep, answered.lines, answered.start) == (2, (), 2)
@@ -110,7 +110,7 @@ WORDS = st.lists(st.sampled_from(["u1", "u2", "a1", "a2", "e1", "e2", "t1"]), ma
 
 @given(WORDS, WORDS)
 def test_every_plan_leads_to_what_is_asked(held: list[str], asked: list[str]) -> None:
-    """What stays and what is appended is what is asked, but for what lasts no longer than its turn."""
+    """What stays and what is appended is the request, except for what lasts only for its turn."""
     asked = [*asked, "u9"]
     found = planned(" ".join(held), " ".join(asked))
     if found is None:

@@ -1,4 +1,4 @@
-"""Messages as the CLI takes them."""
+"""Messages in the form that the CLI accepts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from claude_max_proxy import (
     ToolCall,
     ToolResult,
 )
+from claude_max_proxy.anthropic_messages import ToolNames
 from claude_max_proxy.backends.claude_cli.translation import GUARD, blocks, history_lines, user_line
-from claude_max_proxy.messages_api import ToolNames
 
 
 PARTS: list[tuple[Part, list[dict[str, Any]]]] = [
@@ -84,8 +84,8 @@ BLANK = [Text(""), Text(" \n"), Text("\ufeff"), Text("\x1f\x85\u3000")]
 
 @pytest.mark.parametrize("blank", BLANK)
 def test_white_space_alone(blank: Text) -> None:
-    """A text of white space alone is left out wherever it stands; the others stay as they are."""
-    parts = [ToolResult("c", (blank, Text(" a\n"), blank)), blank, Text("\nb "), IMAGE, blank]
+    """A text of white space alone is left out wherever it is; the other texts stay unchanged."""
+    parts: list[Part] = [ToolResult("c", (blank, Text(" a\n"), blank)), blank, Text("\nb "), IMAGE, blank]
     assert blocks(Message("user", parts), ToolNames()) == [
         {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": " a\n"}]},
         {"type": "text", "text": "\nb "},
@@ -94,7 +94,7 @@ def test_white_space_alone(blank: Text) -> None:
 
 
 def test_what_a_failure_shows() -> None:
-    """A failed call's result may hold only text: its images follow the results, before what the user says."""
+    """A failed call's result may contain only text: its images follow the results, before the user's text."""
     failed = ToolResult("c", (IMAGE, Text("lost")), is_error=True)
     written = blocks(Message("user", [Text("and now?"), failed, ToolResult("d", (IMAGE,))]), ToolNames())
     lost = [{"type": "text", "text": "lost"}]
@@ -108,20 +108,20 @@ def test_what_a_failure_shows() -> None:
 
 @pytest.mark.parametrize(("part", "written"), PARTS)
 def test_parts(part: Part, written: list[dict[str, Any]]) -> None:
-    """Each part is written as the block that the API has for it."""
+    """Each part is written as the API's block for it."""
     assert written == blocks(Message("user", [part]), ToolNames(["read file"]))
 
 
 @pytest.mark.parametrize("ask", [True, False])
 def test_what_a_user_says(ask: bool) -> None:
-    """A user's message ends with an empty block, so that nothing the client wrote is taken for a command."""
+    """A user's message ends with an empty block, so that no text of the client's is taken for a command."""
     line = msgspec.json.decode(user_line(Message("user", [Text("/clear")]), ToolNames(), ask=ask))
     assert line["message"] == {"role": "user", "content": [{"type": "text", "text": "/clear"}, GUARD]}
     assert line.get("shouldQuery", True) is ask
 
 
 def test_what_the_assistant_said() -> None:
-    """The assistant's messages have ids of their own, so that neighbours stay apart."""
+    """The assistant's messages have distinct ids, so that the CLI does not merge neighbours."""
     message = Message("assistant", [Reasoning("hm"), Text("yes")])
     lines = [msgspec.json.decode(history_lines(message, ToolNames()) or b"") for _ in range(2)]
     assert lines[0]["message"]["content"] == [{"type": "text", "text": "yes"}]
@@ -145,6 +145,6 @@ def test_what_says_nothing(role: Any, parts: list[Part]) -> None:
 
 @pytest.mark.parametrize("arguments", ["{", "[]", "where: here", "[" * 10_000])
 def test_arguments_that_are_no_object(arguments: str) -> None:
-    """The model sees what it wrote, in the object that the API asks for, so that it can do better."""
+    """The model sees what it wrote, inside the object that the API requires, so that it can do better."""
     (block,) = blocks(Message("assistant", [ToolCall("c", "x", arguments)]), ToolNames())
     assert block["input"] == {"arguments": arguments}

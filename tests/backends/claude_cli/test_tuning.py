@@ -1,4 +1,4 @@
-"""Per-request settings, as the CLI takes them."""
+"""Settings of a request, in the form that the CLI accepts."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from claude_max_proxy import BeyondModel, ModelInfo, Request, Tool, ToolChoice
+from claude_max_proxy import Request, Tool, ToolChoice
+from claude_max_proxy.anthropic_messages import Abilities, abilities_of
+from claude_max_proxy.backend import ModelInfo
 from claude_max_proxy.backends.claude_cli.tuning import Tuning, tune
-from claude_max_proxy.messages_api import Abilities, abilities_of
+from claude_max_proxy.errors import BeyondModel
 
 
 ANY = ModelInfo("m")
@@ -23,20 +25,20 @@ BOTH = Abilities("all")
 def tuned(
     info: ModelInfo = ANY, abilities: Abilities = BOTH, refused: set[str] | None = None, **fields: Any
 ) -> tuple[Tuning, list[str]]:
-    """What a request becomes, and what of it is ignored."""
+    """Return what a request becomes, and which parameters are ignored."""
     request = Request("m", **fields)
     return tune(request, info, abilities, refused or set()), request.ignored
 
 
 def tuned_for(model: str, **fields: Any) -> tuple[Tuning, list[str]]:
-    """What a request becomes for a model of that name, and what of it is ignored."""
+    """Return what a request becomes for this model, and which parameters are ignored."""
     abilities = abilities_of(model)
     assert abilities is not None
     return tuned(ModelInfo(model, efforts=abilities.efforts), abilities, **fields)
 
 
 def test_nothing_is_asked() -> None:
-    """A request that asks nothing gets every setting's default, said as such: the CLI merges settings."""
+    """A request without settings writes every setting's default, since the CLI merges settings."""
     tuning, ignored = tuned()
     assert (tuning, ignored) == (Tuning(), [])
     assert tuning.settings() == {
@@ -51,7 +53,7 @@ def test_nothing_is_asked() -> None:
 
 
 def test_everything_is_asked() -> None:
-    """What is asked is written where the CLI reads it; the body's fields are JSON."""
+    """Each parameter is written where the CLI reads it; the body's fields are JSON."""
     choice = ToolChoice("named", "look", parallel=False)
     tuning, ignored = tuned(
         max_tokens=4000, stop=["x"], tools=TOOLS, tool_choice=choice, temperature=0.5, effort="high"
@@ -88,7 +90,7 @@ def test_everything_is_asked() -> None:
     ],
 )
 def test_thinking(fields: dict[str, Any], thinking: bool) -> None:
-    """Thinking is off where it is not wanted, where a tool is forced, and where it would use up the limit."""
+    """Thinking is off if it is not wanted, if a tool is forced, or if it would use up the limit."""
     assert tuned(**fields)[0].thinking is thinking
 
 
@@ -108,7 +110,7 @@ def test_thinking(fields: dict[str, Any], thinking: bool) -> None:
     ],
 )
 def test_effort(info: ModelInfo, asked: Any, effort: str | None, ignored: list[str]) -> None:
-    """Effort is the nearest level below what is asked that the model has, or noted as ignored."""
+    """Effort is the nearest level that the model has, at most the one asked for, or is named as ignored."""
     tuning, noted = tuned(info, effort=asked)
     assert (tuning.effort, noted) == (effort, ignored)
 
@@ -126,7 +128,7 @@ def test_effort(info: ModelInfo, asked: Any, effort: str | None, ignored: list[s
     ],
 )
 def test_tool_choice(choice: ToolChoice, body: dict[str, Any]) -> None:
-    """A choice is written as the Messages API has it, the default not at all, and none without tools."""
+    """A choice is written in the form of the Messages API; the default, and one without tools, is not."""
     assert tuned(tools=TOOLS, tool_choice=choice)[0].body.get("tool_choice", {}) == body
     assert "tool_choice" not in tuned(tool_choice=choice)[0].body
 
@@ -156,7 +158,7 @@ OFF_MODELS = {
     ],
 )
 def test_thinking_off(fields: dict[str, Any], name: str | None, model: str) -> None:
-    """Thinking off is said in the model's own way, and the client is told where there is none, or half."""
+    """Thinking is switched off in the model's own way; the client is told if that is impossible."""
     off = OFF_MODELS[model]
     tuning, ignored = tuned_for(model, **fields)
     assert tuning.body == ({"thinking": {"type": off}} if off else {})
@@ -167,7 +169,7 @@ def test_thinking_off(fields: dict[str, Any], name: str | None, model: str) -> N
 
 @pytest.mark.parametrize("model", OFF_MODELS)
 def test_thinking_unasked(model: str) -> None:
-    """A client of the Messages API that says nothing of thinking gets what the API makes of that."""
+    """A client of the Messages API that does not mention thinking gets that API's default."""
     tuning, ignored = tuned_for(model, extra={"anthropic_thinking": {}})
     assert (tuning, ignored) == (Tuning(thinking=False), [])
 
@@ -183,7 +185,7 @@ def test_thinking_unasked(model: str) -> None:
     ],
 )
 def test_effort_without_thinking(model: str, effort: Any, sent: str) -> None:
-    """Some models can be without thinking only up to a level of effort."""
+    """Some models can be without thinking only up to a certain effort."""
     assert tuned_for(model, effort=effort, max_tokens=100)[0].effort == sent
 
 
@@ -192,7 +194,7 @@ def test_effort_without_thinking(model: str, effort: Any, sent: str) -> None:
 )
 @pytest.mark.parametrize("choice", [ToolChoice("required"), ToolChoice("named", "look")])
 def test_a_tool_that_cannot_be_forced(choice: ToolChoice, model: str) -> None:
-    """A forced tool is refused for models that cannot be forced: an answer without means another thing."""
+    """A forced tool is refused for models that cannot be forced: the answer would mean something else."""
     with pytest.raises(BeyondModel) as caught:
         tuned_for(model, tools=TOOLS, tool_choice=choice)
     assert caught.value.param == "tool_choice"
@@ -203,7 +205,7 @@ def test_a_tool_that_cannot_be_forced(choice: ToolChoice, model: str) -> None:
     "model", ["claude-haiku-5-5", "claude-sonnet-5", "claude-fable-5", "claude-haiku-4-5"]
 )
 def test_a_tool_that_can_be_forced(model: str) -> None:
-    """Where a model can be forced, it is, without thinking where it can be without."""
+    """If a model can be forced to call, it is, and without thinking if it can be without."""
     body = dict(tuned_for(model, tools=TOOLS, tool_choice=ToolChoice("required"))[0].body)
     del body["tools"]
     assert body == {"tool_choice": {"type": "any"}} | ({} if model == "claude-fable-5" else DISABLED)
@@ -242,7 +244,7 @@ SAMPLING = {"temperature": 0.2, "top_p": 0.5, "extra": {"top_k": 9}}
     ],
 )
 def test_sampling(model: str, fields: dict[str, Any], body: dict[str, Any], ignored: list[str]) -> None:
-    """Sampling is sent without thinking, as far as the model and the CLI take it; the rest is named."""
+    """Sampling is sent without thinking, if model and CLI accept it; the rest is named as ignored."""
     tuning, noted = tuned_for(model, **fields)
     assert (tuning.body, noted) == (body, ignored)
 
@@ -278,7 +280,7 @@ def test_what_the_model_was_seen_to_refuse(
     ],
 )
 def test_what_may_follow(before: dict[str, Any], after: dict[str, Any], may: bool) -> None:
-    """In the middle of a turn effort and thinking stay what they were; all else may change."""
+    """In the middle of a turn effort and thinking must stay the same; everything else may change."""
     assert tuned(**after)[0].may_follow(tuned(**before)[0]) is may
 
 
@@ -287,14 +289,14 @@ def test_what_may_follow(before: dict[str, Any], after: dict[str, Any], may: boo
     [(None, 9, {}), (9, 9, {}), (9, 10, {"max_tokens": 10}), (9, None, {}), (None, None, {})],
 )
 def test_a_limit_in_the_middle(before: int | None, after: int | None, body: dict[str, Any]) -> None:
-    """A limit that changes while a turn runs goes into the body, where the CLI still reads it."""
+    """A limit that changes while a turn runs is written into the body, where the CLI still reads it."""
     earlier = None if before is None else Tuning(max_tokens=before)
     written = Tuning(max_tokens=after).settings(earlier)["env"]["CLAUDE_CODE_EXTRA_BODY"]
     assert json.loads(written or "{}") == body
 
 
 def test_marks_of_the_cache() -> None:
-    """One of the client's marks fits beside the CLI's: the last, which holds for all before it."""
+    """There is room for one of the client's cache marks: the last, which covers everything before it."""
     mark = {"cache_control": {"type": "ephemeral"}}
     tools = [Tool("a", fields=mark), Tool("b"), Tool("c", fields=mark), Tool("d")]
     tuning, ignored = tuned(tools=tools)

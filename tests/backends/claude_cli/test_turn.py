@@ -1,4 +1,4 @@
-"""One turn: the upstream's stream in, our events out."""
+"""One turn: the events of the upstream's stream become ours."""
 
 from __future__ import annotations
 
@@ -18,49 +18,50 @@ from claude_max_proxy import (
     Started,
     Tool,
     Usage,
+    complete_part,
     fold,
 )
+from claude_max_proxy.anthropic_messages import StreamEvent
 from claude_max_proxy.backends.claude_cli.turn import Turn
-from claude_max_proxy.messages_api import StreamEvent
 
 
 READ = Tool("read")
 
 
 def turn(**fields: Any) -> Turn:
-    """A turn of a request with one tool."""
+    """Return a turn of a request with one tool."""
     return Turn(Request("m", tools=[READ], **{"stream": True, **fields}), live=False, queued=0.25)
 
 
 def read(into: Turn, *events: dict[str, Any]) -> list[Event]:
-    """What these events of the upstream mean."""
+    """Return what these events of the upstream become."""
     return [
         event for given in events for event in into.read(msgspec.convert(given, StreamEvent, strict=False))
     ]
 
 
 def start(**usage: int) -> dict[str, Any]:
-    """The head of a message."""
+    """Return the head of a message."""
     return {"type": "message_start", "message": {"model": "claude-x", "usage": usage}}
 
 
 def block(index: int, kind: str, **fields: Any) -> dict[str, Any]:
-    """The start of a block."""
+    """Return the start of a block."""
     return {"type": "content_block_start", "index": index, "content_block": {"type": kind, **fields}}
 
 
 def delta(index: int, **fields: str) -> dict[str, Any]:
-    """More of a block."""
+    """Return more of a block."""
     return {"type": "content_block_delta", "index": index, "delta": {"type": "x", **fields}}
 
 
 def stop(index: int) -> dict[str, Any]:
-    """The end of a block."""
+    """Return the end of a block."""
     return {"type": "content_block_stop", "index": index}
 
 
 def end(reason: str, **usage: int) -> dict[str, Any]:
-    """The end of a message."""
+    """Return the end of a message."""
     return {"type": "message_delta", "delta": {"stop_reason": reason}, "usage": usage}
 
 
@@ -81,10 +82,7 @@ def test_a_text() -> None:
     )
     assert events == [
         Started("claude-x", live=False, queued=0.25, usage=Usage(5, 1, 7, 0)),
-        PartStarted(0, "text"),
-        PartDelta(0, "Hel"),
-        PartDelta(0, "lo"),
-        PartEnded(0),
+        *complete_part(PartStarted(0, "text"), "Hel", "lo"),
     ]
     assert (used.reason, used.usage) == ("stop", Usage(5, 9, 7, 0))
 
@@ -96,7 +94,7 @@ def test_a_text_that_begins_at_once() -> None:
 
 
 def test_thinking() -> None:
-    """A thinking block becomes a reasoning part; its signature is nobody's business."""
+    """A thinking block becomes a reasoning part; its signature is not checked."""
     events = read(
         turn(), start(), block(0, "thinking"), delta(0, thinking="hm"), delta(0, signature="abc"), stop(0)
     )
@@ -105,7 +103,7 @@ def test_thinking() -> None:
 
 
 def test_tool_calls() -> None:
-    """A call gets an id that every client keeps, and the upstream's own is remembered."""
+    """A call gets an id that every client keeps, and the upstream's own id is remembered."""
     used = turn()
     events = read(
         used,
@@ -127,7 +125,7 @@ def test_tool_calls() -> None:
 
 
 def test_a_tool_with_a_name_of_its_own() -> None:
-    """A tool whose name the upstream does not take is called by the client's name."""
+    """A tool whose name the upstream does not accept is called by the client's name."""
     request = Request("m", tools=[Tool("read file!")], stream=True)
     used = Turn(request, live=False, queued=0)
     events = read(
@@ -137,7 +135,7 @@ def test_a_tool_with_a_name_of_its_own() -> None:
 
 
 def test_a_tool_that_nobody_offered() -> None:
-    """A call of an unknown tool is passed on and marked, for the CLI would answer it by itself."""
+    """A call of an unknown tool is passed on and marked, since the CLI would answer it by itself."""
     used = turn()
     read(used, start(), block(0, "tool_use", id="t", name="rm"))
     assert used.stray
@@ -145,7 +143,7 @@ def test_a_tool_that_nobody_offered() -> None:
 
 @pytest.mark.parametrize("arguments", ['{"a": ', "[]", "a", "[" * 100_000])
 def test_broken_arguments(arguments: str) -> None:
-    """A call whose arguments are no object is given as it is, and noted, for the CLI would answer it."""
+    """A call whose arguments are no object is passed on and marked, since the CLI would answer it."""
     used = turn()
     call = block(0, "tool_use", id="toolu_1", name="read")
     events = read(used, start(), call, delta(0, partial_json=arguments), stop(0))
@@ -154,7 +152,7 @@ def test_broken_arguments(arguments: str) -> None:
 
 
 def test_what_we_do_not_know() -> None:
-    """Blocks and events of unknown kinds are passed over with all that belongs to them."""
+    """Blocks and events of unknown kinds are skipped with everything that belongs to them."""
     events = read(
         turn(),
         start(),
@@ -170,7 +168,7 @@ def test_what_we_do_not_know() -> None:
 
 
 def test_messages_after_each_other() -> None:
-    """A turn of several messages is one answer: one start, indexes that go on, the newest usage."""
+    """A turn of several messages is one answer: one start, continuous indexes, the newest usage."""
     used = turn()
     events = read(
         used,
@@ -203,7 +201,7 @@ def test_messages_after_each_other() -> None:
     ],
 )
 def test_reasons(given: str, reason: str) -> None:
-    """Why the upstream stopped is told in our words."""
+    """The upstream's reason for the end is mapped to ours."""
     used = turn()
     read(used, start(), end(given))
     assert used.reason == reason
@@ -218,7 +216,7 @@ def test_a_part_that_is_cut_off() -> None:
 
 
 def test_nulls_do_not_forget() -> None:
-    """Usage that is null or missing in a later event does not undo what was counted."""
+    """Usage that is null or missing in a later event does not reset what was counted."""
     used = turn()
     read(used, start(input_tokens=5), {"type": "message_delta", "usage": {"input_tokens": None}})
     read(used, {"type": "message_delta", "usage": {"output_tokens_details": {"thinking_tokens": 3}}})
@@ -240,7 +238,7 @@ ANSWER = [
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_structured_answer(stream: bool) -> None:
-    """The input of the CLI's own tool is the text; what is said beside it is not, and it is no call."""
+    """The input of the CLI's own tool is the text; other text is left out, and there is no call."""
     used = turn(response_schema={}, stream=stream)
     events = read(used, *ANSWER)
     held = used.release()

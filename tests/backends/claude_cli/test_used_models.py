@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
-from claude_max_proxy.backends.claude_cli import used_models
 from claude_max_proxy.backends.claude_cli.used_models import UsedModels
 
 
 def written(folder: Path) -> dict[str, float]:
-    """Read the file."""
+    """Return the content of the file."""
     return json.loads((folder / "claude" / "used-models.json").read_text())
 
 
 def test_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The model used last is remembered for some days, across restarts, and others with it."""
     now = 1_000_000.0
-    monkeypatch.setattr(used_models.time, "time", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: now)
     models = UsedModels("claude", tmp_path)
     assert models.last_used("sonnet") == "sonnet"
     for model in ("opus", "haiku", "opus"):
@@ -33,9 +33,9 @@ def test_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_is_written_once_in_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One model that is used all the time is not written down each time."""
+    """A model that is used all the time is not written to the file each time."""
     now = 1_000_000.0
-    monkeypatch.setattr(used_models.time, "time", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: now)
     models = UsedModels("claude", tmp_path)
     for _ in range(5):
         models.use("opus")
@@ -47,7 +47,7 @@ def test_it_is_written_once_in_a_while(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_names_are_bounded(tmp_path: Path) -> None:
-    """Names are the clients' choice, so only the newest stay."""
+    """Clients choose the names, so only the newest are kept."""
     models = UsedModels("claude", tmp_path)
     for number in range(50):
         models.use(f"model-{number}")
@@ -57,7 +57,7 @@ def test_the_names_are_bounded(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "no JSON", '{"opus": "now"}'])
 def test_a_broken_file(text: str, tmp_path: Path) -> None:
-    """What cannot be read is done without, and written anew."""
+    """A file that cannot be read is ignored, and replaced."""
     path = tmp_path / "claude" / "used-models.json"
     path.parent.mkdir()
     path.write_text(text)
@@ -68,7 +68,7 @@ def test_a_broken_file(text: str, tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:
-    """Where nothing can be written, nothing is remembered."""
+    """If the file cannot be written, nothing is remembered."""
     (tmp_path / "claude").write_text("a file")
     models = UsedModels("claude", tmp_path)
     models.use("opus")

@@ -1,4 +1,4 @@
-"""What the upstream would refuse, said at once."""
+"""What the upstream would refuse is refused at once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from claude_max_proxy.backends.claude_cli.validation import check
 
 
 def user(*parts: Part) -> Message:
-    """A user's message."""
+    """Return a user's message."""
     return Message("user", list(parts))
 
 
 def assistant(*parts: Part) -> Message:
-    """The assistant's message."""
+    """Return the assistant's message."""
     return Message("assistant", list(parts))
 
 
@@ -43,7 +43,7 @@ RESULT, ANOTHER = ToolResult("call_1", (Text("x"),)), ToolResult("call_2", ())
     ],
 )
 def test_what_can_be_asked(messages: list[Message]) -> None:
-    """A conversation that ends with the user, its calls answered, can be asked."""
+    """A conversation that ends with the user, with its calls answered, is accepted."""
     check(Request("m", messages=messages))
 
 

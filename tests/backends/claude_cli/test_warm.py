@@ -1,4 +1,4 @@
-"""Warm processes, and which kinds are worth them."""
+"""Warm processes, and which kinds of process are kept warm."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 
 from claude_max_proxy.backends.claude_cli import warm as warm_module
-from claude_max_proxy.backends.claude_cli.kind import Kind
+from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
 from claude_max_proxy.backends.claude_cli.warm import Warm
 
 
-OPUS, HAIKU = Kind("opus"), Kind("haiku")
+OPUS, HAIKU = ProcessKind("opus"), ProcessKind("haiku")
 
 
 class FakeProcess:
-    """All that is looked at."""
+    """A process with only those members that are used."""
 
-    def __init__(self, kind: Kind, *, alive: bool = True) -> None:
+    def __init__(self, kind: ProcessKind, *, alive: bool = True) -> None:
         self.kind = kind
         self.alive = alive
 
 
-def holding(*kinds: Kind) -> tuple[Warm, list[Any]]:
+def holding(*kinds: ProcessKind) -> tuple[Warm, list[Any]]:
     """Keep a process of each of these kinds."""
     warm, processes = Warm(), [FakeProcess(kind) for kind in kinds]
     for process in processes:
@@ -32,7 +32,7 @@ def holding(*kinds: Kind) -> tuple[Warm, list[Any]]:
 
 
 def test_by_kind() -> None:
-    """The oldest of a kind that lives is taken, and each once."""
+    """The oldest running process of a kind is taken, and each only once."""
     warm, (first, second, third) = holding(OPUS, OPUS, HAIKU)
     first.alive = False
     assert (warm.count(OPUS), warm.take(OPUS), warm.take(OPUS)) == (2, second, None)
@@ -47,7 +47,7 @@ def test_one_that_ended() -> None:
 
 
 def test_old_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is old, or of yesterday, is taken out."""
+    """Processes that are old, or were started yesterday, are taken out."""
     warm, (process,) = holding(OPUS)
     assert warm.take_older_than(60) == []
     now = time.monotonic()
@@ -72,9 +72,10 @@ def test_use(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kind that cannot be started is tried again after twice as long each time, a minute at most."""
-    warm, now = Warm(), time.monotonic()
+    """A kind that cannot be started is tried again after a pause that doubles up to a minute."""
+    now = 1000.0  # a clock whose half seconds are exact
     monkeypatch.setattr(warm_module.time, "monotonic", lambda: now)
+    warm = Warm()
     pauses = []
     for _ in range(9):
         warm.back_off(OPUS)

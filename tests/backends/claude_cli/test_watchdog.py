@@ -1,4 +1,4 @@
-"""The shell that ends the CLI's processes when the proxy cannot: real processes."""
+"""The shell that ends the CLI's processes when the proxy cannot: with real processes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from claude_max_proxy.backends.claude_cli.watchdog import Watchdog
 
 
 async def sleeper() -> asyncio.subprocess.Process:
-    """Start something that would outlive us, in a group of its own."""
+    """Start a process that would outlive us, in its own process group."""
     return await asyncio.create_subprocess_exec("sleep", "60", start_new_session=True)
 
 
 async def test_what_is_watched_ends_with_the_pipe() -> None:
-    """When the pipe to the shell ends, what it watches is killed, and what it no longer watches is not."""
+    """When the pipe to the shell closes, it kills the processes that it still watches."""
     watched, ended = await sleeper(), await sleeper()
     watchdog = Watchdog()
     await watchdog.start()
@@ -32,7 +32,7 @@ async def test_what_is_watched_ends_with_the_pipe() -> None:
 
 
 async def test_without_a_start() -> None:
-    """A watchdog that was never started takes everything and does nothing."""
+    """A watchdog that was never started accepts every call and does nothing."""
     watchdog = Watchdog()
     watchdog.add(1)
     watchdog.remove(1)

@@ -1,4 +1,4 @@
-"""How worn a process is."""
+"""When a process has been used enough."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from claude_max_proxy.backends.claude_cli.wear import Wear
 
 
 def test_uses() -> None:
-    """A process does so many turns."""
+    """A process serves a limited number of turns."""
     worn = Wear(os.getpid())
     for _ in range(499):
         worn.use()
@@ -31,7 +31,7 @@ def test_age(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a process takes after some turns is the measure of what it may come to take."""
+    """The memory of a process after some turns determines how much it may grow."""
     taken = iter([100, 150, 151])
     monkeypatch.setattr(wear, "resident_memory", lambda _: next(taken))
     worn = Wear(1)
@@ -42,7 +42,7 @@ def test_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_another_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At midnight, by the clock on the wall, the day is another."""
+    """At midnight, in local time, another day begins."""
     days = iter([(2026, 11, 25), (2026, 11, 25), (2026, 11, 26)])
     monkeypatch.setattr(wear.time, "localtime", lambda: next(days))
     worn = Wear(1)

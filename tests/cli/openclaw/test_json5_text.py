@@ -37,7 +37,7 @@ objects = st.recursive(
 
 
 def combined(before: Any, wanted: Any) -> Any:
-    """What a merge of objects gives."""
+    """Return the result of merging objects."""
     if not (isinstance(before, dict) and isinstance(wanted, dict)):
         return wanted
     merged = {key: combined(before[key], one) if key in before else one for key, one in wanted.items()}
@@ -45,7 +45,7 @@ def combined(before: Any, wanted: Any) -> Any:
 
 
 def test_everything_else_keeps_its_bytes() -> None:
-    """Comments, quotes and trailing commas stay; only what differs is replaced or added."""
+    """Comments, quotes and trailing commas stay; only differences are replaced or added."""
     expected = COMMENTED.replace("b: 'old'", 'b: "new"').replace("n: 0, own: true }", "n: 1, own: true }")
     expected = expected.replace("// mine\n", '// mine\n      {\n        id: "y",\n        n: 2\n      },\n')
     assert merge(COMMENTED, WANTED) == expected
@@ -67,7 +67,7 @@ def test_everything_else_keeps_its_bytes() -> None:
     ],
 )
 def test_merging_into_any_manner_of_writing(text: str) -> None:
-    """What is wanted is in it afterwards, what was there too, and a second merge changes nothing."""
+    """Afterwards the wanted values are there, the other ones remain, and a second merge changes nothing."""
     merged = merge(text, WANTED)
     value = read(merged)
     assert value["a"]["b"] == "new"
@@ -78,7 +78,7 @@ def test_merging_into_any_manner_of_writing(text: str) -> None:
 
 
 def test_the_manner_of_the_file_is_kept() -> None:
-    """Quoted keys, tabs and the step of the indentation are the file's own."""
+    """Quoted keys, tabs and the width of the indentation follow the file."""
     assert merge('{\n\t"z": 1\n}\n', {"a": {"b": 2}}) == '{\n\t"z": 1,\n\t"a": {\n\t\t"b": 2\n\t}\n}\n'
     assert merge("{\n    z: 1\n}", {"a-b": {"c": 2}}) == '{\n    z: 1,\n    "a-b": {\n        c: 2\n    }\n}'
 
@@ -86,7 +86,7 @@ def test_the_manner_of_the_file_is_kept() -> None:
 @settings(max_examples=50, deadline=None)
 @given(before=objects, wanted=objects, indent=st.sampled_from([None, 2]))
 def test_any_objects(before: dict[str, Any], wanted: dict[str, Any], indent: int | None) -> None:
-    """Merged texts say what merged objects are."""
+    """A merged text has the same value as the merged objects."""
     merged = merge(json.dumps(before, indent=indent, ensure_ascii=False), wanted)
     assert read(merged) == combined(before, wanted)
     assert merge(merged, wanted) == merged
@@ -104,6 +104,6 @@ def test_any_objects(before: dict[str, Any], wanted: dict[str, Any], indent: int
     ],
 )
 def test_broken_texts(text: str, line: int) -> None:
-    """A text that is no JSON5 object is refused, with the line."""
+    """A text that is not a JSON5 object is refused, with the line."""
     with pytest.raises(ConfigError, match=f"^line {line}: "):
         read(text)

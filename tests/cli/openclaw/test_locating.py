@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_max_proxy.cli.openclaw.locating import find, is_read_only
+from claude_max_proxy.cli.openclaw.places import find, is_read_only
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from claude_max_proxy.cli.openclaw.locating import find, is_read_only
     ],
 )
 def test_where_it_is(tmp_path: Path, there: list[str], environment: dict[str, str], expected: str) -> None:
-    """OpenClaw's own order: its variables, then the newest name that is there, then the newest name."""
+    """The order is OpenClaw's own: its variables, then the newest name that exists, then the newest name."""
     for name in there:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("{}")
@@ -36,7 +36,7 @@ def test_where_it_is(tmp_path: Path, there: list[str], environment: dict[str, st
 
 
 def test_managed_from_outside() -> None:
-    """OpenClaw's own switches against writing are seen."""
+    """The variables that forbid OpenClaw to write its configuration are respected."""
     assert is_read_only({"OPENCLAW_CONFIG_READONLY": "1"})
     assert is_read_only({"OPENCLAW_NIX_MODE": "1"})
     assert not is_read_only({"OPENCLAW_CONFIG_READONLY": "0"})

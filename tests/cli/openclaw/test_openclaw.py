@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from claude_max_proxy.cli.main import cli
 from claude_max_proxy.cli.openclaw.asking import models
 from claude_max_proxy.cli.openclaw.json5_text import read
 from claude_max_proxy.config import load
+from claude_max_proxy.runtime.runtime import Runtime
 from tests.cli.serving_process import ROOT, serving
 from tests.scripted import plugin_folder
 
@@ -43,7 +45,7 @@ OLDER = """\
 
 @pytest.fixture(name="home")
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with a proxy.toml whose backend is scripted, and nothing of OpenClaw's."""
+    """A home with a proxy.toml whose backend is scripted, and without OpenClaw's files."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
@@ -52,7 +54,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def settings(home: Path, text: str = "server.port = 1") -> None:
-    """Write the proxy.toml; nobody listens on its port."""
+    """Write the proxy.toml; no server listens on its port."""
     folder = home / "plugins" if (home / "plugins").exists() else plugin_folder(home)
     (home / "proxy.toml").write_text(
         f'backends.claude.type = "scripted"\nplugins.paths = ["{folder}"]\n{text}\n', "utf-8"
@@ -60,12 +62,12 @@ def settings(home: Path, text: str = "server.port = 1") -> None:
 
 
 def run(*words: str) -> Result:
-    """Run the command; errors that a user is shown are raised."""
+    """Run the command; errors that a user would see are raised."""
     return CliRunner().invoke(openclaw, words, catch_exceptions=True)
 
 
 def file(home: Path, text: str, name: str = ".openclaw/openclaw.json") -> Path:
-    """Make OpenClaw's configuration."""
+    """Write OpenClaw's configuration."""
     path = home / name
     path.parent.mkdir(mode=0o700, exist_ok=True)
     path.write_bytes(text.encode())
@@ -115,15 +117,39 @@ def test_writing(home: Path, before: str | None) -> None:
 
 
 def test_what_is_not_ours_stays(home: Path) -> None:
-    """Comments, other providers and a default that is there stay as they are; ``--default`` changes that."""
+    """Comments, other providers and an existing default stay; ``--default`` replaces the default."""
     path = file(home, SOMEBODY)
     run("--write")
     text = path.read_text()
     for line in ("// mine\n", "gateway: { mode: 'local', }, // the gateway", "// mine too"):
         assert line in text
     assert read(text)["agents"]["defaults"]["model"] == "other/m"
-    run("--write", "--default")
+    result = run("--write", "--default")
     assert read(path.read_text())["agents"]["defaults"]["model"] == f"{NAME}/claude-opus-4"
+    assert f"the default model is {NAME}/claude-opus-4; `openclaw models set MODEL`" in result.stderr
+
+
+def test_the_default_model_is_told(home: Path) -> None:
+    """Whichever default model there is, the user hears of it and how to have another."""
+    file(home, SOMEBODY)
+    for words in ((), ("--write",), ("--write",)):
+        told = (
+            f"the default model stays other/m; to make it {NAME}/claude-opus-4, run this again with --default"
+        )
+        assert told in run(*words).stderr
+    file(home, "{}")
+    assert f"the default model is {NAME}/claude-opus-4" in run("--write").stderr
+
+
+def test_where_the_log_is(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that OpenClaw starts, which keeps no output of it, writes a log, and the user hears where."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    path = file(home, "{}")
+    log = re.search(r"the log of the proxy that OpenClaw starts is in (.+)", run("--write").stderr)
+    assert log is not None
+    arguments = ours(path)["localService"]["args"]
+    assert arguments[3:5] == ["--log-file", log[1]]
+    assert "the log of the proxy" not in run("--no-service").stderr
 
 
 def test_an_older_block(home: Path) -> None:
@@ -141,14 +167,14 @@ def test_an_older_block(home: Path) -> None:
 
 @pytest.mark.parametrize("name", [".moltbot/moltbot.json", ".clawdbot/clawdbot.json"])
 def test_the_older_names(home: Path, name: str) -> None:
-    """Moltbot's and Clawdbot's files are found, and get no key that these releases refuse."""
+    """The files of Moltbot and Clawdbot are found, and get no key that these releases refuse."""
     path = file(home, "{}", name)
     assert run("--write").exit_code == 0
     assert ours(path).keys() == {"baseUrl", "apiKey", "api", "models"}
 
 
 def test_a_link_stays_one(home: Path) -> None:
-    """A configuration that is a link is written where it leads."""
+    """If the configuration is a link, its target is written."""
     real = file(home, "{}", "dotfiles/openclaw.json")
     path = home / ".openclaw" / "openclaw.json"
     path.parent.mkdir()
@@ -159,7 +185,7 @@ def test_a_link_stays_one(home: Path) -> None:
 
 
 def test_broken_files_are_left_alone(home: Path) -> None:
-    """A file that is no JSON5 is refused with its line, and stays as it is."""
+    """A file that is not JSON5 is refused with its line, and is not changed."""
     path = file(home, "{\n  a: 1\n  b: 2\n}")
     result = run("--write")
     assert str(result.exception).startswith(f"{path}, line 3: not valid JSON5")
@@ -168,7 +194,7 @@ def test_broken_files_are_left_alone(home: Path) -> None:
 
 
 def test_a_configuration_managed_from_outside(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where OpenClaw may not write, we do not either."""
+    """Where OpenClaw may not write, this command does not write either."""
     monkeypatch.setenv("OPENCLAW_CONFIG_READONLY", "1")
     path = file(home, "{}")
     assert "managed from outside" in str(run("--write").exception)
@@ -176,7 +202,7 @@ def test_a_configuration_managed_from_outside(home: Path, monkeypatch: pytest.Mo
 
 
 def test_keys_are_referred_to(home: Path) -> None:
-    """A key of the proxy's is named, never copied, and only what it may ask for is listed."""
+    """A key of the proxy's is referred to, never copied, and only models that it may ask for are listed."""
     long = 'b = { key = "another long secret", models = ["claude-haiku-*"] }'
     settings(home, f'server = {{ port = 1, api_keys = {{ a = "a long secret", {long}, c = "env:MY_KEY" }} }}')
     path = file(home, "{}")
@@ -216,14 +242,14 @@ def test_what_openclaw_cannot_reach(home: Path, server: str, problem: str) -> No
 
 
 def test_a_policy_that_leaves_us_out(home: Path) -> None:
-    """A list of allowed models is not touched, and the user is told."""
+    """A list of allowed models is not changed, and the user is told about it."""
     file(home, '{agents: {defaults: {modelPolicy: {allow: ["other/*"]}}}}')
     assert f'add "{NAME}/*" to it' in run().stderr
 
 
 @pytest.mark.parametrize("api", ["openai-completions", "openai-responses"])
 def test_the_plugin_for_its_context(home: Path, api: str) -> None:
-    """The user hears of the plugin that keeps conversations live, until it is there."""
+    """The user is told about the plugin that keeps conversations live, unless it is installed."""
     words = ("--api", api)
     assert "plugins add openclaw_context" in run(*words).stderr
     folder = home / "plugins"
@@ -233,15 +259,15 @@ def test_the_plugin_for_its_context(home: Path, api: str) -> None:
 
 
 async def test_a_running_proxy_is_asked(tmp_path: Path) -> None:
-    """What a proxy that runs knows of its models is what OpenClaw is told."""
+    """OpenClaw gets what a running proxy knows about its models."""
     async with serving(tmp_path) as running:
         url = (await running.says(r"address\s+(\S+)")).removesuffix("/v1")
-        found = await models(load(tmp_path / "proxy.toml"), url, "")
+        found = await models(Runtime(load(tmp_path / "proxy.toml")), url, "")
     assert "echo" in found
     assert "opus" not in found
 
 
 def test_it_is_registered() -> None:
-    """The command is one of the program's."""
+    """The program has this command."""
     register_commands(cli)
     assert cli.commands["openclaw"] is openclaw

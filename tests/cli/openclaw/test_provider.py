@@ -1,4 +1,4 @@
-"""What OpenClaw is told."""
+"""What is written into OpenClaw's configuration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from claude_max_proxy import ModelInfo
+from claude_max_proxy.backend import ModelInfo
 from claude_max_proxy.cli.openclaw.provider import Proxy, configuration, provider, wants_current_form
 
 
@@ -21,12 +21,12 @@ PROXY = Proxy(
 
 
 def block(api: Any = "openai-responses", *, current: bool = True, **before: Any) -> dict[str, Any]:
-    """A provider's block."""
+    """Return a provider's block."""
     return provider(PROXY, api, before, current=current)
 
 
 def test_the_whole_block() -> None:
-    """It says where the proxy is, how it starts, and what each model is known to do."""
+    """It says where the proxy is, how it is started, and what is known about each model."""
     known, unknown = block()["models"]
     assert block() | {"models": []} == {
         "baseUrl": "http://127.0.0.1:3456/v1",
@@ -66,14 +66,14 @@ def test_the_messages_api() -> None:
 
 
 def test_the_form_for_old_releases() -> None:
-    """It holds no key that the first releases refuse."""
+    """It contains no key that the first releases refuse."""
     old = block(current=False)
     assert old.keys() == {"baseUrl", "apiKey", "api", "models"}
     assert [model.get("compat") for model in old["models"]] == [{"supportsReasoningEffort": True}, None]
 
 
 def test_what_the_user_chose_stays() -> None:
-    """A time limit, a model's name, and facts that the proxy does not know are kept; others are renewed."""
+    """A time limit, a model's name, and facts that the proxy does not know are kept; others are updated."""
     models = [{"id": "unknown", "name": "Mine", "maxTokens": 5}, {"id": "known", "maxTokens": 5}, "?"]
     known, unknown = block(timeoutSeconds=60, models=models)["models"]
     assert block(timeoutSeconds=60)["timeoutSeconds"] == 60
@@ -97,7 +97,7 @@ def test_what_the_user_chose_stays() -> None:
     ],
 )
 def test_the_default_model(before: dict[str, Any], make_default: bool, expected: Any) -> None:
-    """A default that is there is changed only on demand; a list of models gets ours too."""
+    """An existing default is changed only on demand; a list of models gets ours as well."""
     wanted = configuration("p", block(), {"agents": {"defaults": before}}, make_default=make_default)
     assert wanted.get("agents", {}).get("defaults") == expected
 
@@ -116,5 +116,5 @@ def test_the_default_model(before: dict[str, Any], make_default: bool, expected:
     ],
 )
 def test_which_form(name: str, version: str, expected: bool) -> None:
-    """The release that wrote the file last, or the file's old name, says which form it knows."""
+    """The release that wrote the file last, or the file's old name, determines which keys it may contain."""
     assert wants_current_form(name, {"meta": {"lastTouchedVersion": version}}) is expected

@@ -1,4 +1,4 @@
-"""aider, run with one message at a time in a repository of its own."""
+"""aider, run with one message at a time in a separate repository."""
 
 from claude_max_proxy.testing import Reply, Text
 from tests.clients.client import Client
@@ -21,7 +21,7 @@ print("good morning")
 
 
 async def aider(stage: Stage, *arguments: str) -> str:
-    """Run it in a repository with one file, and give what it prints."""
+    """Run it in a repository with one file, and return what it prints."""
     if not (stage.work / ".git").exists():
         (stage.work / "greeting.py").write_text('print("hello")\n')
         (stage.work / ".gitignore").write_text("*\n!greeting.py\n")
@@ -32,7 +32,7 @@ async def aider(stage: Stage, *arguments: str) -> str:
 
 @client.check(requests=2)
 async def edit(stage: Stage) -> None:
-    """It changes a file, and commits it with a message of the weak model's."""
+    """It changes a file and commits it, with a message that the weak model wrote."""
     stage.upstream.script(Reply((Text(EDIT),)), Reply((Text("feat: be polite"),)))
     await aider(stage, "--message", "Be polite.", "greeting.py")
     same((stage.work / "greeting.py").read_text(), 'print("good morning")\n', "the file")
@@ -42,7 +42,7 @@ async def edit(stage: Stage) -> None:
 
 @client.check(requests=1)
 async def ask(stage: Stage) -> None:
-    """It answers a question about a file, streamed."""
+    """It answers a question about a file, as a stream."""
     printed = await aider(
         stage, "--chat-mode", "ask", "--message", "What is this? [[say A greeting.]]", "greeting.py"
     )
@@ -51,6 +51,6 @@ async def ask(stage: Stage) -> None:
 
 @client.check(requests=1)
 async def whole(stage: Stage) -> None:
-    """It answers without a stream."""
+    """It answers without streaming."""
     arguments = ("--no-stream", "--chat-mode", "ask", "--message", "What is this? [[say A greeting.]]")
     within("A greeting.", await aider(stage, *arguments), "what it prints")

@@ -15,6 +15,6 @@ Scenarios(client, "program.py").add(
 
 @client.check("messages", requests=0)
 async def count_tokens(stage: Stage) -> None:
-    """Tokens are counted, as an estimate."""
+    """It gets a count of tokens, which is an estimate."""
     count = await stage.ask("program.py", "count", text="Hello, how are you today?")
     holds(1 < count < 100, f"{count} tokens were counted")

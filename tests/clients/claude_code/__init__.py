@@ -1,4 +1,4 @@
-"""Claude Code itself as a client of the proxy: its own tools, with whatever `[models]` names behind it."""
+"""Claude Code itself as a client of the proxy: its own tools, and any model that `[models]` names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.clients.stage import Output, Stage
 
 
 client = Client("claude-code", "Claude Code")
-# It asks for news, versions and the like beside the API.
+# It also asks for news, versions and the like, which are not part of the API.
 QUIET = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER": "1", "IS_SANDBOX": "1"}
 
 
@@ -27,7 +27,7 @@ async def a_turn(stage: Stage) -> None:
 
 @client.check("messages", requests=4)
 async def tools(stage: Stage) -> None:
-    """It reads a file, changes it and runs a command with its own tools: a request each, and a last one."""
+    """It reads a file, changes it and runs a command with its own tools: one request each, and a last one."""
     path = stage.work / "greeting.txt"
     path.write_text("hello\n")
     edit = {"file_path": str(path), "old_string": "hello", "new_string": "good morning"}
@@ -41,13 +41,13 @@ async def tools(stage: Stage) -> None:
     same(fine(output).strip(), "Done.", "the answer")
     same(path.read_text(), "good morning\n", "the file")
     within("it is 42", str(conversation(stage.upstream.requests[-1].body)), "what was asked")
-    # Behind a change of a file it may add a note of its own, and then the conversation is replayed.
+    # After a change of a file it may add a note, and then the conversation is replayed.
     same((await stage.live(4))[:2], [False, True], "which requests went on in place")
 
 
 @client.check("messages", requests=2)
 async def several_turns(stage: Stage) -> None:
-    """`claude --continue` goes on with the last session."""
+    """`claude --continue` continues the last session."""
     fine(await claude(stage, "Say it [[say It is one.]]"))
     same(
         fine(await claude(stage, "--continue", "Again [[say It is two.]]")).strip(),
@@ -59,14 +59,14 @@ async def several_turns(stage: Stage) -> None:
 
 @client.check("messages", requests=None)
 async def plan_limit(stage: Stage) -> None:
-    """A used up plan is told in its own words."""
+    """It shows a used-up plan in the provider's own words."""
     output = await claude(stage, "Hello [[limit]]")
     within("limit", output.printed + output.errors, "what the user sees")
 
 
 @client.check("messages", requests=None)
 async def short_fault(stage: Stage) -> None:
-    """A short fault of the provider is tried again by the proxy, and the client never hears of it."""
+    """After a short fault of the provider the proxy tries again, and the client does not notice it."""
     stage.upstream.script(fault(529), Reply((Text("Back again."),)))
     same(fine(await claude(stage, "Hello")).strip(), "Back again.", "the answer")
     same(stage.statuses(), [200], "the statuses")

@@ -51,7 +51,7 @@ def run(command: str) -> ToolUse:
 
 @client.check("responses", requests=1)
 async def a_turn(stage: Stage) -> None:
-    """A turn without tools is one request, and its usage is counted."""
+    """A turn without tools is one request, and Codex counts its usage."""
     output = await codex(stage, "Hello [[say Good morning]]")
     same(said(output), "Good morning", "the answer")
     same(events(output)[-1]["usage"]["output_tokens"], 2, "the tokens counted")
@@ -59,7 +59,7 @@ async def a_turn(stage: Stage) -> None:
 
 @client.check("responses", requests=4)
 async def tools(stage: Stage) -> None:
-    """A turn with three steps of tools is four requests, the last three in the process that called."""
+    """A turn with three tool steps is four requests, the last three in the process that made the calls."""
     steps = [
         Reply((Text("Let me see."), run("echo one"))),
         Reply((run("echo two"),)),
@@ -85,7 +85,7 @@ async def edit(stage: Stage) -> None:
 
 @client.check("responses", requests=2)
 async def several_turns(stage: Stage) -> None:
-    """`codex exec resume` goes on with the last session, in the process that answered it."""
+    """`codex exec resume` continues the last session, in the process that answered before."""
     await codex(stage, "Say it [[say It is one.]]")
     same(said(await codex(stage, "resume", "--last", "Again [[say It is two.]]")), "It is two.", "the answer")
     within("It is one.", str(conversation(stage.upstream.requests[-1].body)), "what was asked")
@@ -94,7 +94,7 @@ async def several_turns(stage: Stage) -> None:
 
 @client.check("responses", requests=1)
 async def structured(stage: Stage) -> None:
-    """An answer that follows a schema: `--output-schema`."""
+    """An answer follows a schema: `--output-schema`."""
     (stage.work / "schema.json").write_text(json.dumps(SCHEMA))
     stage.upstream.script(Reply((ToolUse("StructuredOutput", {"name": "Ada", "age": 36}),)))
     output = await codex(stage, "--output-schema", "schema.json", "Who?")
@@ -103,14 +103,14 @@ async def structured(stage: Stage) -> None:
 
 @client.check("responses", requests=1)
 async def plan_limit(stage: Stage) -> None:
-    """A used up plan is told at once, and not tried again."""
+    """It shows a used-up plan at once and does not try again."""
     output = await codex(stage, "Hello [[limit]]")
     within("usage limit", output.printed, "what the user sees")
 
 
 @client.check("responses", requests=None)
 async def short_fault(stage: Stage) -> None:
-    """A short fault of the provider is tried again by the proxy, and Codex never hears of it."""
+    """After a short fault of the provider the proxy tries again, and Codex does not notice it."""
     stage.upstream.script(fault(529), Reply((Text("Back again."),)))
     same(said(await codex(stage, "Hello")), "Back again.", "the answer")
     same(stage.statuses(), [200], "the statuses")
@@ -118,7 +118,7 @@ async def short_fault(stage: Stage) -> None:
 
 @client.check("responses", requests=1)
 async def cancel(stage: Stage) -> None:
-    """When Codex is stopped in the middle of an answer, so is the request to the provider."""
+    """When Codex is stopped in the middle of an answer, the request to the provider stops too."""
     stage.place("config.toml", ".codex/config.toml")
     process = await stage.start("codex", "exec", *OPTIONS, "Hello [[hang 3]]")
     assert process.stdin is not None

@@ -14,14 +14,14 @@ SCENARIOS.add("whole", "streamed", "turns", "tools", "image", "plan_limit", "mod
 
 @client.check(requests=1)
 async def offers_another_protocol(stage: Stage) -> None:
-    """Its offer of h2c is not taken up, and the request behind it is answered by HTTP/1.1."""
+    """The proxy does not accept its offer of h2c, and answers the request over HTTP/1.1."""
     version = await stage.ask(PROGRAM, "version", text=HELLO)
     same(version, "HTTP_1_1", "the version of the answer")
 
 
 @client.check(requests=1)
 async def cancels(stage: Stage) -> None:
-    """A stream that it leaves ends at the provider as well."""
+    """When it leaves a stream, the request to the provider ends too."""
     heard = await stage.ask(PROGRAM, "cancel", text="[[pace 0.05 400]]")
     holds(heard > 0, "nothing was heard before it left")
     await stage.asked(1)

@@ -15,6 +15,6 @@ Scenarios(client, "program.py").add(
 
 @client.check(requests=1)
 async def structured_by_tool(stage: Stage) -> None:
-    """An answer that follows a schema, by a tool that has to be called."""
+    """An answer follows a schema, by a tool that the model must call."""
     stage.upstream.script(Reply((ToolUse("Person", PERSON),)))
     same(await stage.ask("program.py", "structured", text="Who?"), PERSON, "the object")

@@ -14,21 +14,21 @@ TOOL = "def weather(city: str) -> str:\n    'Tell the weather of a city.'\n    r
 
 
 async def llm(stage: Stage, *arguments: str, typed: str = "") -> str:
-    """Run it, and give what it prints."""
+    """Run it, and return what it prints."""
     stage.place(MODELS, f".config/io.datasette.llm/{MODELS}")
     return fine(await stage.run("llm", *arguments, typed=typed)).rstrip("\n")
 
 
 @client.check(requests=1)
 async def streamed(stage: Stage) -> None:
-    """A prompt, streamed."""
+    """It streams the answer to a prompt."""
     printed = await llm(stage, "-m", "claude", "[[deltas 40]]")
     same(printed, words(40), "what it prints")
 
 
 @client.check(requests=1)
 async def whole(stage: Stage) -> None:
-    """A prompt that is not streamed, with text from a pipe and a system prompt."""
+    """It answers a prompt without streaming, with text from a pipe and a system prompt."""
     printed = await llm(
         stage, "-m", "claude", "--no-stream", "-s", "Be brief.", "And this", typed="/from a pipe"
     )
@@ -37,7 +37,7 @@ async def whole(stage: Stage) -> None:
 
 @client.check(requests=2)
 async def turns(stage: Stage) -> None:
-    """`llm -c` goes on with the last conversation, in the process that answered it."""
+    """`llm -c` continues the last conversation, in the process that answered before."""
     await llm(stage, "-m", "claude", "[[say It is one.]]")
     same(await llm(stage, "-c", "[[say It is two.]]"), "It is two.", "what it prints")
     same(await stage.live(2), [False, True], "which requests went on in place")
@@ -45,7 +45,7 @@ async def turns(stage: Stage) -> None:
 
 @client.check(requests=2)
 async def tools(stage: Stage) -> None:
-    """A function of one's own as a tool."""
+    """The model calls a function of the user's own as a tool."""
     stage.upstream.script(Reply((ToolUse("weather", {"city": "Oslo"}),)), Reply((Text("It is warm."),)))
     same(await llm(stage, "-m", "claude", "--functions", TOOL, "How is it?"), "It is warm.", "what it prints")
     within("21 in Oslo", str(conversation(stage.upstream.requests[-1].body)), "what was asked")
@@ -53,7 +53,7 @@ async def tools(stage: Stage) -> None:
 
 @client.check(requests=1)
 async def structured(stage: Stage) -> None:
-    """An answer that follows a schema."""
+    """An answer follows a schema."""
     stage.upstream.script(Reply((ToolUse("StructuredOutput", {"name": "Ada", "age": 36}),)))
     printed = await llm(stage, "-m", "claude", "--schema", "name, age int", "Who?")
     same(json.loads(printed), {"name": "Ada", "age": 36}, "the object")

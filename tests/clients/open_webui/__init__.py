@@ -54,7 +54,7 @@ def deltas(response: httpx.Response) -> list[dict[str, Any]]:
 
 
 async def task(stage: Stage, prompt: str, wanted: dict[str, Any], **fields: Any) -> None:
-    """Make one of its requests behind the scenes, whose answer must be JSON as the model wrote it."""
+    """Make one of its requests in the background, whose answer must be the model's JSON unchanged."""
     stage.upstream.script(Reply((Text(json.dumps(wanted)),)))
     answer = (await post(stage, [{"role": "user", "content": prompt}], stream=False, **fields)).json()
     same(json.loads(answer["choices"][0]["message"]["content"]), wanted, "the answer")
@@ -63,7 +63,7 @@ async def task(stage: Stage, prompt: str, wanted: dict[str, Any], **fields: Any)
 
 @client.check(requests=0)
 async def models(stage: Stage) -> None:
-    """The models are listed, as it wants them: each with an id."""
+    """It gets the list of models in the form that it wants: each with an id."""
     async with stage.proxy.client(headers=HEADERS) as http:
         listed = (await http.get("/v1/models")).json()
     same(listed["object"], "list", "the object")
@@ -72,7 +72,7 @@ async def models(stage: Stage) -> None:
 
 @client.check(requests=2)
 async def chat(stage: Stage) -> None:
-    """A chat of two turns, streamed, with usage, goes on in place."""
+    """A streamed chat of two turns, with usage, continues in place."""
     messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "[[deltas 20]]"}]
     options = {"stream": True, "stream_options": {"include_usage": True}}
     first = await post(stage, messages, **options)
@@ -86,7 +86,7 @@ async def chat(stage: Stage) -> None:
 
 @client.check(requests=2)
 async def native_tools(stage: Stage) -> None:
-    """Tools, called natively; it sends calls back with their index, and the text before them."""
+    """The model calls tools natively; the calls come back with their index, and with the text before them."""
     stage.upstream.script(
         Reply((Text("Let me see."), ToolUse("weather", {"city": "Oslo"}))), Reply((Text("It is warm."),))
     )
@@ -109,7 +109,7 @@ async def native_tools(stage: Stage) -> None:
 
 @client.check(requests=1)
 async def image(stage: Stage) -> None:
-    """An image of a chat reaches the model."""
+    """An image in a chat reaches the model."""
     parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
     await post(stage, [{"role": "user", "content": parts}], stream=True)
     same(
@@ -121,17 +121,17 @@ async def image(stage: Stage) -> None:
 
 @client.check(requests=1)
 async def title(stage: Stage) -> None:
-    """The title of a chat, which it asks of its task model with a small limit."""
+    """It gets the title of a chat, for which it asks its task model with a small limit."""
     await task(stage, "Make a title.", {"title": "Weather in Oslo"}, max_completion_tokens=1000)
 
 
 @client.check(requests=1)
 async def tags(stage: Stage) -> None:
-    """The tags of a chat."""
+    """It gets the tags of a chat."""
     await task(stage, "Make tags.", {"tags": ["Weather", "Norway"]})
 
 
 @client.check(requests=1)
 async def follow_ups(stage: Stage) -> None:
-    """Questions to go on with."""
+    """It gets questions with which to continue."""
     await task(stage, "What might be asked next?", {"follow_ups": ["And tomorrow?"]})

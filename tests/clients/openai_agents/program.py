@@ -34,7 +34,7 @@ async def answer(agent, text, **options):
 
 
 async def pieces(agent, text):
-    """Run it to its end, and give what came on the way, and the end."""
+    """Run it to its end, and return what came on the way, and the end."""
     running = Runner.run_streamed(agent, text)
     found = [
         event.data.delta

@@ -38,7 +38,7 @@ def _command(session: str, message: str) -> tuple[str, ...]:
 
 
 async def prepare(stage: Stage, folder: str = "openclaw") -> dict[str, str]:
-    """Let `claude-max-proxy openclaw --write` configure an OpenClaw; give the variables that name it."""
+    """Let `claude-max-proxy openclaw --write` configure an OpenClaw; return the variables that name it."""
     path = stage.home / f".{folder}-{stage.api}" / "openclaw.json"
     if not path.exists():
         stage.place("offline.json5", str(path.relative_to(stage.home)))
@@ -50,7 +50,7 @@ async def prepare(stage: Stage, folder: str = "openclaw") -> dict[str, str]:
 
 
 async def say(stage: Stage, session: str, message: str, folder: str = "openclaw") -> dict[str, Any]:
-    """Let the agent take one turn, and give what it reports."""
+    """Let the agent take one turn, and return what it reports."""
     return document(fine(await stage.run(*_command(session, message), **await prepare(stage, folder))))
 
 
@@ -83,7 +83,7 @@ async def a_turn(stage: Stage) -> None:
 
 @client.check("responses", "chat", "messages", requests=4)
 async def tools(stage: Stage) -> None:
-    """A turn with three steps of tools is four requests, the last three in the process that called."""
+    """A turn with three tool steps is four requests, the last three in the process that made the calls."""
     steps = [
         Reply((Text("Let me see."), run("echo one"))),
         Reply((run("echo two"),)),
@@ -98,7 +98,7 @@ async def tools(stage: Stage) -> None:
 
 @client.check("responses", "chat", requests=2)
 async def parallel_tools(stage: Stage) -> None:
-    """Two calls at once are answered at once."""
+    """Two calls at once get their results at once."""
     stage.upstream.script(Reply((run("echo one"), run("echo two"))), Reply((Text("Both."),)))
     same(said(await say(stage, "parallel", "Please do both.")), "Both.", "the answer")
     same(sorted(results(stage)), ["one", "two"], "what the tools gave")
@@ -106,7 +106,7 @@ async def parallel_tools(stage: Stage) -> None:
 
 @client.check("responses", "chat", "messages", requests=3, within=600)
 async def several_turns(stage: Stage) -> None:
-    """Each further turn of a session is one request, in the process that answered last, nothing forgotten."""
+    """Each further turn of a session is one request, in the process that answered last; nothing is lost."""
     for word in ("one", "two", "three"):
         report = await say(stage, "turns", f"Say it [[say It is {word}.]]")
         same(said(report), f"It is {word}.", "the answer")
@@ -118,7 +118,7 @@ async def several_turns(stage: Stage) -> None:
 
 @client.check("responses", "chat", requests=None, within=600)
 async def compaction(stage: Stage) -> None:
-    """When the conversation no longer fits, it is compacted, and the turn goes on."""
+    """When the conversation no longer fits, OpenClaw compacts it, and the turn continues."""
     for _ in range(2):
         stage.upstream.script(Reply((Text(LONG, chunks=20),)))
         await say(stage, "long", "Remember this")
@@ -140,7 +140,7 @@ async def compaction(stage: Stage) -> None:
 
 @client.check("responses", "chat", requests=1)
 async def plan_limit(stage: Stage) -> None:
-    """A used up plan is told once, in its own words, and not tried again."""
+    """It shows a used-up plan once, in the provider's own words, and does not try again."""
     output = await stage.run(*_command("limit", "Hello [[limit]]"), **await prepare(stage))
     told = document(output.printed)["error"]["message"]
     within("usage limit reached", told, "what the user sees")
@@ -149,7 +149,7 @@ async def plan_limit(stage: Stage) -> None:
 
 @client.check("responses", "chat", requests=None)
 async def short_fault(stage: Stage) -> None:
-    """A short fault of the provider is tried again by the proxy, and OpenClaw never hears of it."""
+    """After a short fault of the provider the proxy tries again, and OpenClaw does not notice it."""
     stage.upstream.script(fault(529), Reply((Text("Back again."),)))
     same(said(await say(stage, "fault", "Hello")), "Back again.", "the answer")
     same(stage.statuses(), [200], "the statuses")
@@ -157,7 +157,7 @@ async def short_fault(stage: Stage) -> None:
 
 @client.check("responses", "chat", requests=1)
 async def cancel(stage: Stage) -> None:
-    """When OpenClaw is stopped in the middle of an answer, so is the request to the provider."""
+    """When OpenClaw is stopped in the middle of an answer, the request to the provider stops too."""
     process = await stage.start(*_command("cancel", "Hello [[hang 3]]"), **await prepare(stage))
     await stage.asked(1, within=120)
     await asyncio.sleep(1)  # for the first words to arrive

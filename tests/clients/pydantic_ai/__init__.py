@@ -16,6 +16,6 @@ SCENARIOS.add(*NAMES, api="responses")
 
 @client.check(requests=1)
 async def structured_by_tool(stage: Stage) -> None:
-    """An answer that follows a schema, by a tool that has to be called."""
+    """An answer follows a schema, by a tool that the model must call."""
     stage.upstream.script(Reply((ToolUse("final_result", PERSON),)))
     same(await stage.ask("program.py", "structured_by_tool", text="Who?"), PERSON, "the object")

@@ -32,29 +32,29 @@ UNASKED: dict[str, Any] = {"anthropic_thinking": {}}
 
 
 def body(**fields: Any) -> bytes:
-    """A body with these fields."""
+    """Return a body with these fields."""
     return msgspec.json.encode({"model": "m", "max_tokens": 99, "messages": [HI], **fields})
 
 
 def read(**fields: Any) -> Request:
-    """What a body with these fields reads as."""
-    return DIALECT.read(body(**fields))
+    """Return the request that is read from a body with these fields."""
+    return DIALECT.open(body(**fields)).request
 
 
 def parts(*content: dict[str, Any], role: str = "user") -> list[Any]:
-    """What a message of these blocks reads as."""
+    """Return the message that is read from these blocks."""
     return read(messages=[{"role": role, "content": list(content)}]).messages[0].parts
 
 
 def refused(**fields: Any) -> InvalidRequest:
-    """The refusal of a body with these fields."""
+    """Return the error for a body with these fields."""
     with pytest.raises(InvalidRequest) as caught:
         read(**fields)
     return caught.value
 
 
 def test_the_least() -> None:
-    """A model, a limit and a message are enough; thinking is off."""
+    """A model, a limit and a message are enough; thinking is off by default."""
     request = read()
     assert request == Request(
         "m", messages=[Message("user", [Text("hi")])], max_tokens=99, extra=UNASKED, state=request.state
@@ -83,7 +83,7 @@ def test_the_least() -> None:
     ],
 )
 def test_instructions(system: Any, text: str) -> None:
-    """Instructions are a text or blocks of it; Claude Code's bookkeeping is none."""
+    """Instructions are a text or text blocks; Claude Code's bookkeeping block is left out."""
     assert read(system=system).system == text
 
 
@@ -126,14 +126,14 @@ SHOWN: list[tuple[dict[str, Any], list[Any]]] = [
 
 @pytest.mark.parametrize(("block", "read_as"), SHOWN)
 def test_what_is_shown(block: dict[str, Any], read_as: list[Any]) -> None:
-    """Every block that a user may show reads as its part, in a tool's result too."""
+    """Every block that a user may send becomes its part, in a tool's result too."""
     assert parts(block) == read_as
     result = {"type": "tool_result", "tool_use_id": "t", "content": [block], "is_error": True}
     assert parts(result) == [ToolResult("t", tuple(read_as), is_error=True)]
 
 
 def test_what_the_assistant_said() -> None:
-    """Texts, signed and redacted thoughts and calls are handed back as they were."""
+    """Texts, signed and redacted thoughts and calls that the model wrote are read unchanged."""
     assert parts(
         {"type": "thinking", "thinking": "hm", "signature": "sig"},
         {"type": "redacted_thinking", "data": "EoF="},
@@ -149,7 +149,7 @@ def test_what_the_assistant_said() -> None:
 
 
 def test_results_come_first() -> None:
-    """A tool's results stand before the text beside them, as strings, blocks or nothing."""
+    """A tool's results come before the text next to them; they may be a string, blocks or missing."""
     assert parts(
         {"type": "text", "text": "and?"},
         {"type": "tool_result", "tool_use_id": "a", "content": "x"},
@@ -158,7 +158,7 @@ def test_results_come_first() -> None:
 
 
 def test_instructions_in_the_middle() -> None:
-    """Instructions among the messages stay where they are, marked as a reminder."""
+    """Instructions among the messages stay in their place, marked as a reminder."""
     reminder = Text("<system-reminder>\nIt is Monday.\n</system-reminder>")
     said, monday = {"role": "assistant", "content": "ho"}, {"role": "system", "content": "It is Monday."}
     request = read(messages=[HI, monday, said, monday])
@@ -170,7 +170,7 @@ def test_instructions_in_the_middle() -> None:
 
 
 def test_marks_of_the_cache_mean_nothing() -> None:
-    """A mark that moves from message to message does not change what is read, and is named as ignored."""
+    """A cache mark that moves from message to message changes nothing else, and is named as ignored."""
     mark = {"cache_control": {"type": "ephemeral"}}
     marked = read(messages=[{"role": "user", "content": [{"type": "text", "text": "hi", **mark}]}])
     assert marked.ignored == read(system=[{"type": "text", "text": "s", **mark}]).ignored == ["cache_control"]
@@ -219,13 +219,13 @@ MISPLACED: list[tuple[str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("role", "block", "path"), MISPLACED)
 def test_blocks_that_cannot_be(role: str, block: dict[str, Any], path: str) -> None:
-    """A block that has no place, or no content that can be had, is refused by its path."""
+    """A block in a wrong place, or whose content cannot be fetched, is refused by its path."""
     error = refused(messages=[{"role": role, "content": [{"type": "text", "text": "a"}, block]}])
     assert error.param == f"messages[0].content[1].{path}"
 
 
 def test_an_unknown_block() -> None:
-    """A block of a tool that ran at the provider's is refused by its path."""
+    """A block of a tool that ran on the provider's side is refused by its path."""
     block = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {}}
     assert refused(messages=[{"role": "user", "content": [block]}]).param == "messages[0].content[0].type"
 
@@ -248,19 +248,19 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("fields", "path"), WRONG)
 def test_fields_that_are_wrong(fields: dict[str, Any], path: str) -> None:
-    """A field that is wrong, or would change the answer's meaning if it were dropped, is named."""
+    """A field that is wrong, or that cannot be dropped without changing the answer's meaning, is named."""
     assert refused(**fields).param == path
 
 
 def test_a_missing_limit() -> None:
-    """The API wants a limit, and so does this."""
+    """The API requires a limit, and so does this dialect."""
     with pytest.raises(InvalidRequest) as caught:
-        DIALECT.read(msgspec.json.encode({"model": "m", "messages": [HI]}))
+        DIALECT.open(msgspec.json.encode({"model": "m", "messages": [HI]}))
     assert (caught.value.param, caught.value.message) == ("max_tokens", "max_tokens is missing")
 
 
 def test_tools() -> None:
-    """Tools keep everything that is said of them."""
+    """Tools keep all their fields."""
     further = {
         "type": "custom",
         "defer_loading": True,
@@ -273,7 +273,7 @@ def test_tools() -> None:
 
 
 def test_a_tool_that_was_found() -> None:
-    """A tool that a search has found is there from then on: nobody but the API itself could load it later."""
+    """A tool that a search has found is included from the beginning: only the API could load it later."""
     deferred = [{**TOOL, "name": name, "defer_loading": True} for name in ("found", "hidden")]
     found = {
         "type": "tool_result",
@@ -288,7 +288,7 @@ def test_a_tool_that_was_found() -> None:
 
 
 def test_anthropics_own_tools() -> None:
-    """Tools that Anthropic defines are carried in its own words, for a backend that knows them."""
+    """Tools that Anthropic defines are carried unchanged, for a backend that knows them."""
     search = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
     request = read(tools=[TOOL, search], tool_choice={"type": "tool", "name": "web_search"})
     assert request.extra["anthropic_tools"] == {"tools[1]": search}
@@ -310,7 +310,7 @@ CHOICES: list[tuple[dict[str, Any] | None, ToolChoice]] = [
 
 @pytest.mark.parametrize(("wire", "choice"), CHOICES)
 def test_tool_choice(wire: Any, choice: ToolChoice) -> None:
-    """Each way to say who decides about tools has its own."""
+    """Each value of ``tool_choice`` is read."""
     assert read(tools=[TOOL], tool_choice=wire).tool_choice == choice
 
 
@@ -328,21 +328,21 @@ THINKING: list[tuple[dict[str, Any], str | None, str | None]] = [
 
 @pytest.mark.parametrize(("fields", "effort", "kind"), THINKING)
 def test_thinking(fields: dict[str, Any], effort: str | None, kind: str | None) -> None:
-    """Thinking is what the client says, and a budget comes to an effort too."""
+    """Thinking is read as the client states it, and a budget is also read as an effort."""
     request = read(**fields)
     assert (request.effort, request.extra["anthropic_thinking"].get("type")) == (effort, kind)
 
 
 @pytest.mark.parametrize("field", ["output_format", "output_config"])
 def test_a_structured_answer(field: str) -> None:
-    """The schema of an answer may stand in either place."""
+    """The schema of an answer may be in either of two places."""
     form = {"type": "json_schema", "schema": {"type": "object"}}
     request = read(**{field: form if field == "output_format" else {"format": form}})
     assert request.response_schema == {"type": "object"}
 
 
 def test_the_rest() -> None:
-    """Sampling, limits, stops and bookkeeping are carried over."""
+    """Sampling, limits, stop sequences and bookkeeping are carried over."""
     request = read(
         stop_sequences=["END"],
         temperature=0.5,
@@ -364,20 +364,20 @@ def test_the_rest() -> None:
 
 
 def test_features_on_trial() -> None:
-    """The header's names are taken note of, and nothing that is none."""
+    """The names in the beta header are noted, and empty ones are not."""
     request = read()
     DIALECT.read_headers(request, {"anthropic-beta": "a-2025-01-01, b ,c\r\nx: y"})
     assert request.extra["anthropic_beta"] == ["a-2025-01-01", "b"]
 
 
 def test_a_count_needs_no_limit() -> None:
-    """What is to be counted is read like what is to be answered, but needs no limit."""
+    """A body for counting is read like one for an answer, but needs no limit."""
     counted = DIALECT.read_count(msgspec.json.encode({"model": "m", "messages": [HI], "tools": [TOOL]}))
     assert counted.messages == read().messages
     assert counted.tools == read(tools=[TOOL]).tools
 
 
 def test_what_does_not_say_its_type() -> None:
-    """Also where only one type can stand, a block or a format says what it is."""
+    """A block or a format must state its type, even where only one type is allowed."""
     assert refused(system=[{"text": "Be brief."}]).param == "system[0].type"
     assert refused(output_format={"schema": {}}).param == "output_format.type"

@@ -8,51 +8,42 @@ import msgspec
 import pytest
 
 from claude_max_proxy import (
-    BackendUnavailable,
-    BodyTooLarge,
-    Busy,
-    ContextLengthExceeded,
     Event,
     Failed,
     Finished,
-    InternalError,
-    InvalidKey,
     InvalidRequest,
     NotFound,
-    Overloaded,
-    PartDelta,
-    PartEnded,
     PartStarted,
     ProxyError,
     RateLimited,
     Started,
-    UpstreamTimeout,
     Usage,
+    complete_part,
     fold,
 )
 from claude_max_proxy.backends.anthropic_api.reading import AnswerReader
 from claude_max_proxy.dialects.anthropic_messages import AnthropicMessages
 from claude_max_proxy.dialects.anthropic_messages.writing import MessageWriter
+from claude_max_proxy.errors import (
+    BackendUnavailable,
+    BodyTooLarge,
+    Busy,
+    ContextLengthExceeded,
+    InternalError,
+    InvalidKey,
+    Overloaded,
+    UpstreamTimeout,
+)
 
 
 DIALECT = AnthropicMessages()
 EVENTS: list[Event] = [
     Started("upstream"),
-    PartStarted(0, "reasoning"),
-    PartDelta(0, "Let me "),
-    PartDelta(0, "see."),
-    PartEnded(0, "sig"),
-    PartStarted(1, "reasoning"),
-    PartEnded(1, "EoF=", redacted=True),
-    PartStarted(2, "text"),
-    PartDelta(2, 'He said "hi"'),
-    PartEnded(2),
-    PartStarted(3, "tool_call", "call.1", "look"),
-    PartDelta(3, '{"a":'),
-    PartDelta(3, "1}"),
-    PartEnded(3),
-    PartStarted(4, "tool_call", "call2", "look"),
-    PartEnded(4),
+    *complete_part(PartStarted(0, "reasoning"), "Let me ", "see.", signature="sig"),
+    *complete_part(PartStarted(1, "reasoning"), signature="EoF=", redacted=True),
+    *complete_part(PartStarted(2, "text"), 'He said "hi"'),
+    *complete_part(PartStarted(3, "tool_call", "call.1", "look"), '{"a":', "1}"),
+    *complete_part(PartStarted(4, "tool_call", "call2", "look")),
     Usage(10, 20, 30, 40, 5),
     Finished("tool_calls"),
 ]
@@ -73,7 +64,7 @@ BLOCKS: list[dict[str, Any]] = [
 
 
 def streamed(events: list[Event], **options: Any) -> list[dict[str, Any]]:
-    """The events that a stream carries; each one's name is its type."""
+    """Return the events of a stream, after checking that each one's name is its type."""
     writer = MessageWriter("m", **options)
     found = []
     for frame in b"".join(writer.write(event) for event in events).split(b"\n\n")[:-1]:
@@ -84,13 +75,13 @@ def streamed(events: list[Event], **options: Any) -> list[dict[str, Any]]:
 
 
 def whole(events: list[Event], **options: Any) -> dict[str, Any]:
-    """A whole answer."""
+    """Return a whole answer."""
     message: dict[str, Any] = msgspec.json.decode(MessageWriter("m", **options).whole(fold(events)))
     return message
 
 
 def test_a_whole_message() -> None:
-    """A whole answer is a message with its blocks, why it ended, and what it cost."""
+    """A whole answer is a message with its blocks, the reason for its end, and its usage."""
     message = whole(EVENTS)
     assert message.pop("id").startswith("msg_")
     assert message == {
@@ -105,7 +96,7 @@ def test_a_whole_message() -> None:
 
 
 def test_a_stream() -> None:
-    """A streamed answer begins and ends as the API's does, and its blocks do not overlap."""
+    """A streamed answer begins and ends like the API's, and its blocks do not overlap."""
     events = streamed(EVENTS)
     assert events[0]["message"] == {
         "id": events[0]["message"]["id"],
@@ -131,7 +122,7 @@ def test_a_stream() -> None:
 
 
 def test_what_is_written_can_be_read() -> None:
-    """The backend that speaks the API reads from our stream what went into it."""
+    """The backend that speaks this API reads from our stream the events that were written."""
     writer, reader = MessageWriter("m"), AnswerReader("b")
     events = reader.feed(b"".join(writer.write(event) for event in EVENTS))
     reply, expected = fold(events), fold(EVENTS)
@@ -149,7 +140,7 @@ SEEN: list[tuple[str, list[dict[str, Any]]]] = [
 
 @pytest.mark.parametrize(("thoughts", "blocks"), SEEN)
 def test_what_is_seen_of_thoughts(thoughts: str, blocks: list[dict[str, Any]]) -> None:
-    """Who did not ask for thoughts sees none, and who wants none to read gets their proofs alone."""
+    """A client that did not ask for thoughts gets none; one that wants no text of them gets signatures."""
     assert whole(EVENTS, thoughts=thoughts)["content"][: len(blocks)] == blocks
     starts = [
         event for event in streamed(EVENTS, thoughts=thoughts) if event["type"] == "content_block_start"
@@ -159,8 +150,8 @@ def test_what_is_seen_of_thoughts(thoughts: str, blocks: list[dict[str, Any]]) -
 
 
 def test_a_thought_without_words_or_proof() -> None:
-    """Nothing is written of a thought of which there is nothing."""
-    events: list[Event] = [Started("m"), PartStarted(0, "reasoning"), PartEnded(0), Finished("stop")]
+    """Nothing is written for an empty thought."""
+    events: list[Event] = [Started("m"), *complete_part(PartStarted(0, "reasoning")), Finished("stop")]
     assert len(streamed(events)) == 3
     assert whole(events)["content"] == []
 
@@ -175,7 +166,7 @@ REASONS: list[tuple[Finished, str, str | None]] = [
 
 @pytest.mark.parametrize(("finished", "reason", "sequence"), REASONS)
 def test_stop_reasons(finished: Finished, reason: str, sequence: str | None) -> None:
-    """Why an answer ended is said in the API's words."""
+    """The reason for the end of an answer is written in the API's words."""
     message, delta = whole([Started("m"), finished]), streamed([Started("m"), finished])[1]["delta"]
     assert (message["stop_reason"], message["stop_sequence"]) == (reason, sequence)
     assert delta == {"stop_reason": reason, "stop_sequence": sequence}
@@ -197,7 +188,7 @@ ERRORS: list[tuple[ProxyError, int, str]] = [
 
 @pytest.mark.parametrize(("error", "status", "kind"), ERRORS)
 def test_errors(error: ProxyError, status: int, kind: str) -> None:
-    """A failure has the API's status, type and envelope, whole and in the middle of a stream."""
+    """A failure has the API's status, type and envelope, as a whole answer and within a stream."""
     envelope = msgspec.json.decode(DIALECT.error(error))
     assert (DIALECT.status(error), envelope["type"], envelope["error"]["type"]) == (status, "error", kind)
     assert envelope["error"]["message"] == "no"
@@ -205,15 +196,15 @@ def test_errors(error: ProxyError, status: int, kind: str) -> None:
 
 
 def test_too_long() -> None:
-    """An input that is too long is said in the words that clients of this API look for."""
+    """An input that is too long is reported in the words that clients of this API look for."""
     envelope = msgspec.json.decode(DIALECT.error(ContextLengthExceeded("maximum context length is 8192")))
     assert envelope["error"]["message"] == "prompt is too long: maximum context length is 8192"
 
 
 def test_threads() -> None:
-    """A conversation that is kept under an id is refused as the API does it, so that the SDKs do without."""
+    """A kept conversation is refused in the API's way, so that the SDKs do without it."""
     with pytest.raises(InvalidRequest) as caught:
-        DIALECT.read(
+        DIALECT.open(
             b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"thread":{"type":"create"}}'
         )
     detail = msgspec.json.decode(DIALECT.error(caught.value))["error"]
@@ -226,5 +217,5 @@ def test_threads() -> None:
 
 
 def test_keep_alive() -> None:
-    """While nothing comes, there are pings."""
+    """While there is nothing to send, there are pings."""
     assert MessageWriter("m").keep_alive() == b'event: ping\ndata: {"type":"ping"}\n\n'

@@ -1,4 +1,4 @@
-"""Chat completion requests, read: a table of bodies and what they ask."""
+"""Reading chat completion requests: a table of bodies and the requests that they become."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ CALL = {"id": "call1", "type": "function", "function": {"name": "read", "argumen
 
 
 def allowed(mode: str, *names: str) -> dict[str, Any]:
-    """A choice that allows the tools of these names."""
+    """Return a choice that allows the tools of these names."""
     tools = [{"type": "function", "function": {"name": name}} for name in names]
     return {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
 
 
 def body(*messages: Any, **fields: Any) -> bytes:
-    """A request's body; one user message unless others are given."""
+    """Return a request's body, with one user message unless others are given."""
     return msgspec.json.encode({"model": "m", "messages": list(messages) or [USER], **fields})
 
 
 def read(*messages: Any, **fields: Any) -> Request:
-    """What the dialect reads from such a body."""
-    return OpenAIChat().read(body(*messages, **fields))
+    """Return what the dialect reads from such a body."""
+    return OpenAIChat().open(body(*messages, **fields)).request
 
 
 MESSAGES: dict[str, tuple[list[Any], str, list[Message]]] = {
@@ -189,7 +189,7 @@ MESSAGES: dict[str, tuple[list[Any], str, list[Message]]] = {
 
 @pytest.mark.parametrize(("messages", "system", "expected"), MESSAGES.values(), ids=MESSAGES)
 def test_messages(messages: list[Any], system: str, expected: list[Message]) -> None:
-    """Each wire form of a conversation reads as its instructions and messages."""
+    """Each form that a conversation may have is read into its instructions and messages."""
     request = read(*messages)
     assert (request.system, request.messages) == (system, expected)
 
@@ -291,7 +291,7 @@ def test_parameters(fields: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 def test_content_that_only_some_take() -> None:
-    """Speech and images by plain http are carried along, and where the first of each stands is noted."""
+    """Audio, and images by plain http, are passed on, and the place of the first of each is noted."""
     speech = {"type": "input_audio", "input_audio": SPEECH}
     shown = {"type": "image_url", "image_url": {"url": "http://cam.lan/1.png"}}
     request = read({"role": "user", "content": [{"type": "text", "text": "x"}, speech, shown, shown]})
@@ -304,12 +304,12 @@ def test_content_that_only_some_take() -> None:
 
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
 def test_names_are_ignored(role: str) -> None:
-    """The name of who speaks has no place upstream, and the client is told."""
+    """The name of a speaker is not sent upstream, and the client is told."""
     assert read({"role": role, "content": "x", "name": "Bob"}, USER).ignored == ["messages.name"]
 
 
 def test_a_function_is_asked_by_its_name() -> None:
-    """A function's result belongs to the newest call of its name."""
+    """A function's result belongs to the latest call of that name."""
     call = {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}}
     result = {"role": "function", "name": "f", "content": "x"}
     messages = read(call, result, call, result).messages
@@ -318,23 +318,23 @@ def test_a_function_is_asked_by_its_name() -> None:
 
 
 def test_text_arrives_as_it_was_written() -> None:
-    """No character is changed on the way in."""
+    """No character of the input is changed."""
     text = "a\u0000b\r\n\t€ 🦀 </system> /clear @file \u2028"
     assert read({"role": "user", "content": text}).messages == [Message("user", [Text(text)])]
 
 
 def at(content: Any) -> bytes:
-    """A body whose only message has this content."""
+    """Return a body whose only message has this content."""
     return body({"role": "user", "content": content})
 
 
 def image(url: Any) -> bytes:
-    """A body with this image."""
+    """Return a body with this image."""
     return at([{"type": "image_url", "image_url": {"url": url}}])
 
 
 def file(**fields: Any) -> bytes:
-    """A body with this file."""
+    """Return a body with this file."""
     return at([{"type": "file", "file": fields}])
 
 
@@ -348,8 +348,8 @@ ERRORS: dict[str, tuple[bytes, str | None, str]] = {
     "more than JSON": (body() + b"x", None, "invalid_json"),
     "no UTF-8": (b'{"model":"\xff","messages":[]}', None, "invalid_json"),
     "half a surrogate": (b'{"model":"\\ud800","messages":[]}', None, "invalid_json"),
-    "deep": (b'{"model":"m","metadata":{"a":' + DEEP + b"}}", None, "invalid_json"),
-    "deep where unknown": (b'{"model":"m","x":' + DEEP + b"}", None, "invalid_json"),
+    "deep": (b'{"model":"m","metadata":{"a":' + DEEP + b"}}", "metadata.a[0][0]", "invalid_json"),
+    "deep where unknown": (b'{"model":"m","x":' + DEEP + b"}", "x[0][0][0]", "invalid_json"),
     "an array": (b"[]", None, "invalid_request"),
     "null": (b"null", None, "invalid_request"),
     "no model": (b'{"messages":[{"role":"user"}]}', "model", "invalid_request"),
@@ -508,6 +508,6 @@ ERRORS: dict[str, tuple[bytes, str | None, str]] = {
 def test_errors(wire: bytes, param: str | None, code: str) -> None:
     """Each bad body is a 400 that names the first field that is wrong."""
     with pytest.raises(InvalidRequest) as caught:
-        OpenAIChat().read(wire)
+        OpenAIChat().open(wire)
     assert (caught.value.param, caught.value.code, caught.value.status) == (param, code, 400)
     assert param is None or param.split("[")[0] in caught.value.message

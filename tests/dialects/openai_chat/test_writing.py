@@ -1,4 +1,4 @@
-"""Chat completions, written: events in, exactly these chunks out."""
+"""Writing chat completions: exactly these chunks for these events."""
 
 from __future__ import annotations
 
@@ -14,57 +14,42 @@ from claude_max_proxy import (
     Failed,
     Finished,
     FinishReason,
-    Overloaded,
     PartDelta,
     PartEnded,
     PartStarted,
     ProxyError,
     Reply,
-    Request,
     Started,
     Usage,
+    complete_part,
     fold,
 )
 from claude_max_proxy.dialects.openai_chat import OpenAIChat
 from claude_max_proxy.dialects.openai_chat.writing import ChatWriter
-from claude_max_proxy.errors import InvalidKey, InvalidRequest
-from claude_max_proxy.sse import Decoder
+from claude_max_proxy.errors import InvalidKey, InvalidRequest, Overloaded
+from claude_max_proxy.formats.sse import Decoder
 
 
 ROLE = {"role": "assistant", "content": ""}
 STARTED = Started("claude-x")
 TEXT: list[Event] = [
     STARTED,
-    PartStarted(0, "text"),
-    PartDelta(0, "Hel"),
-    PartDelta(0, ""),
-    PartDelta(0, "lo\n€"),
-    PartEnded(0),
+    *complete_part(PartStarted(0, "text"), "Hel", "", "lo\n€"),
     Usage(1, 2, 3, 4, 5),
     Finished("stop"),
 ]
 CALLS: list[Event] = [
     STARTED,
-    PartStarted(0, "text"),
-    PartDelta(0, "Let me see."),
-    PartEnded(0),
-    PartStarted(1, "tool_call", "call1", "read"),
-    PartDelta(1, '{"pa'),
-    PartDelta(1, 'th":"a"}'),
-    PartEnded(1),
-    PartStarted(2, "tool_call", "call2", "now"),
-    PartEnded(2),
+    *complete_part(PartStarted(0, "text"), "Let me see."),
+    *complete_part(PartStarted(1, "tool_call", "call1", "read"), '{"pa', 'th":"a"}'),
+    *complete_part(PartStarted(2, "tool_call", "call2", "now")),
     Usage(1, 2),
     Finished("tool_calls"),
 ]
 THOUGHT: list[Event] = [
     STARTED,
-    PartStarted(0, "reasoning"),
-    PartDelta(0, "hm"),
-    PartEnded(0),
-    PartStarted(1, "text"),
-    PartDelta(1, "yes"),
-    PartEnded(1),
+    *complete_part(PartStarted(0, "reasoning"), "hm"),
+    *complete_part(PartStarted(1, "text"), "yes"),
     Usage(1, 2),
     Finished("stop"),
 ]
@@ -73,14 +58,14 @@ ANSWERS = {"text": TEXT, "calls": CALLS, "thought": THOUGHT, "empty": EMPTY}
 
 
 def wire(events: list[Event], **options: Any) -> list[str]:
-    """The data of each event on the wire."""
+    """Return the data of each event in the bytes of a stream."""
     writer = ChatWriter("gpt-4o", **options)
     decoder = Decoder()
     return [event.data for written in events for event in decoder.feed(writer.write(written))]
 
 
 def chunks(events: list[Event], **options: Any) -> list[dict[str, Any]]:
-    """The chunks of a stream, once its end and its form have been checked."""
+    """Return the chunks of a stream, once its end and its form have been checked."""
     *data, last = wire(events, **options)
     assert last == "[DONE]"
     decoded = [msgspec.json.decode(chunk) for chunk in data]
@@ -90,29 +75,29 @@ def chunks(events: list[Event], **options: Any) -> list[dict[str, Any]]:
 
 
 def deltas(events: list[Event], **options: Any) -> list[dict[str, Any]]:
-    """The deltas of a stream's choices."""
+    """Return the deltas of a stream's choices."""
     return [chunk["choices"][0]["delta"] for chunk in chunks(events, **options) if chunk["choices"]]
 
 
 def call(index: int, arguments: str, **fields: Any) -> dict[str, Any]:
-    """A delta of one tool call."""
+    """Return a delta of one tool call."""
     name = fields.pop("name", None)
     function = {"name": name, "arguments": arguments} if name else {"arguments": arguments}
     return {"tool_calls": [{"index": index, **fields, "function": function}]}
 
 
 def test_a_text() -> None:
-    """A stream is the role, the pieces as they come, and an empty delta at its end."""
+    """A stream consists of the role, the pieces as they come, and an empty delta at its end."""
     assert deltas(TEXT) == [ROLE, {"content": "Hel"}, {"content": "lo\n€"}, {}]
 
 
 def test_reasoning() -> None:
-    """Reasoning goes in a field of its own, before the text."""
+    """Reasoning has a separate field, which comes before the text."""
     assert deltas(THOUGHT) == [ROLE, {"reasoning_content": "hm"}, {"content": "yes"}, {}]
 
 
 def test_tool_calls() -> None:
-    """Calls are counted by themselves, open with id and name, and one without arguments has ``{}``."""
+    """Calls are numbered separately, begin with id and name, and one without arguments has ``{}``."""
     assert deltas(CALLS) == [
         ROLE,
         {"content": "Let me see."},
@@ -126,7 +111,7 @@ def test_tool_calls() -> None:
 
 
 def test_a_legacy_call() -> None:
-    """A client that offered functions gets its call in the API's first form."""
+    """A client that offered functions gets its call in the API's older form."""
     events = [STARTED, *CALLS[4:8], Usage(), Finished("tool_calls")]
     events = [_moved(event) for event in events]
     assert deltas(events, legacy=True) == [
@@ -140,7 +125,7 @@ def test_a_legacy_call() -> None:
 
 
 def _moved(event: Event) -> Event:
-    """The event as one of the first part."""
+    """Return the event with the index of the first part."""
     if isinstance(event, PartStarted | PartDelta | PartEnded):
         return msgspec.structs.replace(event, index=0)
 
@@ -150,7 +135,7 @@ def _moved(event: Event) -> Event:
 @pytest.mark.parametrize("include_usage", [True, False])
 @pytest.mark.parametrize("events", ANSWERS.values(), ids=ANSWERS)
 def test_every_stream(events: list[Event], include_usage: bool) -> None:
-    """One id, time and model; the role first; one finish_reason; usage last, and only if asked for."""
+    """All chunks have one id, time and model; the role is first, usage last and only if it is asked for."""
     written = chunks(events, include_usage=include_usage)
     assert len({(chunk["id"], chunk["created"], chunk["object"], chunk["model"]) for chunk in written}) == 1
     assert (written[0]["object"], written[0]["model"]) == ("chat.completion.chunk", "gpt-4o")
@@ -169,12 +154,12 @@ def test_every_stream(events: list[Event], include_usage: bool) -> None:
 
 @pytest.mark.parametrize("reason", ["stop", "length", "tool_calls", "content_filter"])
 def test_reasons(reason: FinishReason) -> None:
-    """Our reasons are the API's."""
+    """Our reasons are mapped to the API's."""
     assert chunks([STARTED, Finished(reason)])[-1]["choices"][0]["finish_reason"] == reason
 
 
 def test_usage_counts_the_cache() -> None:
-    """The prompt's tokens include what came from and went to the cache."""
+    """The prompt's tokens include those read from the cache and those written to it."""
     counted = chunks(TEXT, include_usage=True)[-1]["usage"]
     assert (counted["prompt_tokens"], counted["completion_tokens"], counted["total_tokens"]) == (8, 2, 10)
     assert counted["prompt_tokens_details"]["cached_tokens"] == 3
@@ -183,12 +168,12 @@ def test_usage_counts_the_cache() -> None:
 
 
 def test_usage_that_is_not_known() -> None:
-    """A client that asks for usage gets some, even where the backend gave none."""
+    """A client that asks for usage gets it, even if the backend reported none."""
     assert chunks([STARTED, Finished("stop")], include_usage=True)[-1]["usage"]["total_tokens"] == 0
 
 
 def test_a_failure_on_the_way() -> None:
-    """A stream that fails says why in the API's envelope, and still ends as streams do."""
+    """A stream that fails gives the reason in the API's envelope, and still ends like a stream."""
     *_, error, done = wire([*TEXT[:3], Failed(Overloaded("too much"))])
     assert done == "[DONE]"
     assert msgspec.json.decode(error) == {
@@ -215,7 +200,7 @@ def test_a_sign_of_life() -> None:
 
 
 def whole(reply: Reply, **options: Any) -> dict[str, Any]:
-    """A whole answer, once its form has been checked."""
+    """Return a whole answer, once its form has been checked."""
     answer = msgspec.json.decode(ChatWriter("gpt-4o", **options).whole(reply))
     ChatCompletion.model_validate(answer)
     return answer
@@ -223,10 +208,11 @@ def whole(reply: Reply, **options: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("events", ANSWERS.values(), ids=ANSWERS)
 def test_a_whole_answer_is_its_stream(events: list[Event]) -> None:
-    """What a stream's deltas add up to is what a whole answer says."""
+    """The deltas of a stream add up to the whole answer."""
     answer = whole(fold(events))
     message = answer["choices"][0]["message"]
-    content, reasoning, calls = "", "", {}
+    content, reasoning = "", ""
+    calls: dict[int, Any] = {}
     for delta in deltas(events):
         content += delta.get("content", "")
         reasoning += delta.get("reasoning_content", "")
@@ -244,7 +230,7 @@ def test_a_whole_answer_is_its_stream(events: list[Event]) -> None:
 
 
 def test_a_call_without_words() -> None:
-    """A whole answer that only calls has null content, and one that says nothing has an empty text."""
+    """A whole answer with calls only has null content, and an empty one has an empty text."""
     assert (
         whole(fold([STARTED, *map(_moved, CALLS[4:8]), Finished("tool_calls")]))["choices"][0]["message"][
             "content"
@@ -255,7 +241,7 @@ def test_a_call_without_words() -> None:
 
 
 def test_a_whole_legacy_call() -> None:
-    """A client that offered functions gets its whole call in the API's first form."""
+    """A client that offered functions gets its call in the API's older form in a whole answer, too."""
     choice = whole(fold(CALLS), legacy=True)["choices"][0]
     assert choice["message"]["function_call"] == {"name": "read", "arguments": '{"path":"a"}'}
     assert "tool_calls" not in choice["message"]
@@ -263,7 +249,7 @@ def test_a_whole_legacy_call() -> None:
 
 
 def test_a_whole_answer_without_usage() -> None:
-    """Usage that is not known is not made up."""
+    """Unknown usage is not made up."""
     assert "usage" not in whole(fold([STARTED, Finished("stop")]))
 
 
@@ -291,7 +277,7 @@ def test_a_whole_answer_without_usage() -> None:
     ],
 )
 def test_envelopes(error: ProxyError, envelope: dict[str, Any]) -> None:
-    """A failure is written as OpenAI does."""
+    """A failure is written in OpenAI's form."""
     assert msgspec.json.decode(OpenAIChat().error(error)) == {"error": envelope}
 
 
@@ -300,15 +286,15 @@ def test_envelopes(error: ProxyError, envelope: dict[str, Any]) -> None:
     [({}, False), ({"stream_options": None}, False), ({"stream_options": {"include_usage": True}}, True)],
 )
 def test_the_dialect_remembers_what_was_asked(options: dict[str, Any], usage: bool) -> None:
-    """Whether usage was asked for goes from the request to its writer, and so does the form of tools."""
-    dialect = OpenAIChat()
+    """The writer learns from the request whether usage is asked for, and in which form tools were offered."""
     body = {"model": "m", "messages": [{"role": "user"}], "functions": [{"name": "f"}], **options}
-    writer = dialect.writer(dialect.read(msgspec.json.encode(body)))
+    writer = OpenAIChat().open(msgspec.json.encode(body)).writer
     written = writer.write(Finished("tool_calls"))
     assert (b'"usage":{' in written) is usage
     assert b'"function_call"' in written
 
 
-def test_a_request_that_was_read_elsewhere() -> None:
-    """A request without the dialect's own notes gets the API's defaults."""
-    assert b"usage" not in OpenAIChat().writer(Request("m")).write(Finished("stop"))
+def test_a_request_that_says_nothing_of_it() -> None:
+    """A request that sets nothing else gets the API's defaults."""
+    writer = OpenAIChat().open(b'{"model": "m", "messages": [{"role": "user"}]}').writer
+    assert b"usage" not in writer.write(Finished("stop"))

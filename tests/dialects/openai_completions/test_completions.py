@@ -1,4 +1,4 @@
-"""The completions API: its bodies read, its answers written."""
+"""The completions API: reading its bodies, writing its answers."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from claude_max_proxy import (
     Finished,
     InvalidRequest,
     Message,
-    PartDelta,
-    PartEnded,
     PartStarted,
     Request,
     Started,
     Text,
     Usage,
+    complete_part,
     fold,
 )
+from claude_max_proxy.dialect import Exchange
 from claude_max_proxy.dialects.openai_completions import OpenAICompletions
 
 
 DIALECT = OpenAICompletions()
 EVENTS: list[Event] = [
     Started("upstream"),
-    PartStarted(0, "reasoning"),
-    PartDelta(0, "hm"),
-    PartEnded(0),
-    PartStarted(1, "text"),
-    PartDelta(1, "on a "),
-    PartDelta(1, "time"),
-    PartEnded(1),
+    *complete_part(PartStarted(0, "reasoning"), "hm"),
+    *complete_part(PartStarted(1, "text"), "on a ", "time"),
     Usage(3, 2),
     Finished("length"),
 ]
 
 
+def opened(**fields: Any) -> Exchange:
+    """Return the exchange that a body with these fields opens."""
+    return DIALECT.open(msgspec.json.encode({"model": "m", "prompt": "Once", **fields}))
+
+
 def read(**fields: Any) -> Request:
-    """What a body with these fields reads as."""
-    return DIALECT.read(msgspec.json.encode({"model": "m", "prompt": "Once", **fields}))
+    """Return the request that is read from a body with these fields."""
+    return opened(**fields).request
 
 
 @pytest.mark.parametrize("prompt", ["Once", ["Once"]])
 def test_a_prompt(prompt: Any) -> None:
-    """The prompt is what a user says; without a limit of the client's there is none."""
+    """The prompt becomes a user's message; if the client sets no limit, there is none."""
     request = read(prompt=prompt)
     assert (request.messages, request.max_tokens) == ([Message("user", [Text("Once")])], None)
 
 
 def test_parameters() -> None:
-    """What a chat has too is carried over."""
+    """Parameters that chat completions have too are carried over."""
     request = read(max_tokens=5, stop="END", temperature=0.5, top_p=0.9, stream=True, seed=1, n=1, best_of=1)
     assert (request.max_tokens, request.stop, request.temperature) == (5, ["END"], 0.5)
     assert (request.top_p, request.stream, request.extra) == (0.9, True, {"seed": 1})
@@ -73,7 +73,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("fields", "path"), REFUSED)
 def test_refusals(fields: dict[str, Any], path: str) -> None:
-    """What cannot be had is refused by its name."""
+    """What is not supported is refused by its name."""
     with pytest.raises(InvalidRequest) as caught:
         read(**fields)
     assert caught.value.param == path
@@ -81,14 +81,14 @@ def test_refusals(fields: dict[str, Any], path: str) -> None:
 
 @pytest.mark.parametrize(("echo", "text"), [(False, "on a time"), (True, "Onceon a time")])
 def test_answers(echo: bool, text: str) -> None:
-    """An answer is its text, after the prompt if that is asked for; whole and streamed it is the same."""
-    request = read(echo=echo, stream_options={"include_usage": True})
-    whole = msgspec.json.decode(DIALECT.writer(request).whole(fold(EVENTS)))
+    """An answer is its text, after the prompt if the client asks for that, streamed or whole."""
+    fields = {"echo": echo, "stream_options": {"include_usage": True}}
+    whole = msgspec.json.decode(opened(**fields).writer.whole(fold(EVENTS)))
     assert (whole["object"], whole["model"]) == ("text_completion", "m")
     assert whole["choices"] == [{"text": text, "index": 0, "logprobs": None, "finish_reason": "length"}]
     assert whole["usage"]["total_tokens"] == 5
 
-    writer = DIALECT.writer(request)
+    writer = opened(**fields).writer
     frames = b"".join(writer.write(event) for event in EVENTS).split(b"\n\n")
     assert frames[-2:] == [b"data: [DONE]", b""]
     chunks = [msgspec.json.decode(frame.removeprefix(b"data: ")) for frame in frames[:-2]]

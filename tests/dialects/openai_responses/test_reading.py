@@ -1,4 +1,4 @@
-"""Response requests, read: a table of bodies and what they ask."""
+"""Reading requests for responses: a table of bodies and the requests that they become."""
 
 from __future__ import annotations
 
@@ -40,28 +40,28 @@ DONE = ToolResult("call1", (Text("done"),))
 
 
 def body(*items: Any, **fields: Any) -> bytes:
-    """A request's body; one user message unless items are given."""
+    """Return a request's body, with one user message unless items are given."""
     return msgspec.json.encode({"model": "m", "input": list(items) or "hi", **fields})
 
 
 def read(*items: Any, **fields: Any) -> Request:
-    """What the dialect reads from such a body."""
-    return OpenAIResponses().read(body(*items, **fields))
+    """Return what the dialect reads from such a body."""
+    return OpenAIResponses().open(body(*items, **fields)).request
 
 
 def user(*parts: dict[str, Any]) -> dict[str, Any]:
-    """A user's message of these parts."""
+    """Return a user's message with these parts."""
     return {"type": "message", "role": "user", "content": list(parts)}
 
 
 def assistant(text: str) -> dict[str, Any]:
-    """A message that the model wrote, as it comes back."""
+    """Return a message that the model wrote, as a client sends it back."""
     part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
     return {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}
 
 
 def text(text: str) -> dict[str, Any]:
-    """A part of text."""
+    """Return a part of text."""
     return {"type": "input_text", "text": text}
 
 
@@ -171,19 +171,19 @@ INPUT: dict[str, tuple[Any, str, list[Message]]] = {
 
 @pytest.mark.parametrize(("given", "system", "expected"), INPUT.values(), ids=INPUT)
 def test_input(given: Any, system: str, expected: list[Message]) -> None:
-    """Each wire form of a conversation reads as its instructions and messages."""
-    request = OpenAIResponses().read(msgspec.json.encode({"model": "m", "input": given}))
+    """Each form that a conversation may have is read into its instructions and messages."""
+    request = OpenAIResponses().open(msgspec.json.encode({"model": "m", "input": given})).request
     assert (request.system, request.messages) == (system, expected)
 
 
 def test_instructions_come_first() -> None:
-    """The body's instructions stand before those of its items."""
+    """The body's instructions come before those in its items."""
     request = read({"role": "developer", "content": "b"}, {"role": "user", "content": "hi"}, instructions="a")
     assert request.system == "a\n\nb"
 
 
 def test_content_that_only_some_take() -> None:
-    """Speech and images by plain http are carried along, and where the first of each stands is noted."""
+    """Audio, and images by plain http, are passed on, and the place of the first of each is noted."""
     speech = {"type": "input_audio", "input_audio": {"data": "AA", "format": "wav"}}
     shown = {"type": "input_image", "image_url": "http://cam.lan/1.png"}
     request = read(user(text("x"), speech, shown, shown))
@@ -192,7 +192,7 @@ def test_content_that_only_some_take() -> None:
 
 
 def test_a_hint_at_the_session() -> None:
-    """The cache's key says which conversation it is."""
+    """The cache key identifies the conversation."""
     assert read(prompt_cache_key="k").client == Client(session="k")
 
 
@@ -332,23 +332,24 @@ def test_parameters(fields: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 def test_tools_of_a_namespace() -> None:
-    """A namespace's tools are functions under its name, and a grammar is told to the model."""
+    """The tools of a namespace become functions with its name, and a grammar is described to the model."""
     grammar = {"type": "grammar", "syntax": "lark", "definition": "start: x"}
     box = {**BOX, "tools": [READ, {**PATCH, "format": grammar}]}
     tools = read(tools=[READ, box]).tools
     assert [tool.name for tool in tools] == ["read", "box__read", "box__patch"]
+    assert tools[2].parameters is not None
     assert tools[2].parameters["properties"]["input"]["description"].endswith("lark grammar:\nstart: x")
 
 
 def test_storing_that_is_off() -> None:
-    """Who asks to store where nothing is stored is told."""
+    """A client that asks to store a response is told if nothing is stored."""
     dialect = OpenAIResponses(Settings(store=False))
-    assert dialect.read(body(store=True)).ignored == ["store"]
-    assert dialect.read(body()).ignored == []
+    assert dialect.open(body(store=True)).request.ignored == ["store"]
+    assert dialect.open(body()).request.ignored == []
 
 
 def at(part: Any) -> bytes:
-    """A body whose only message has this part."""
+    """Return a body whose only message has this part."""
     return body(user(part))
 
 
@@ -356,7 +357,7 @@ DEEP = b"[" * 100_000 + b"]" * 100_000
 FIRST = "input[0].content[0]"
 ERRORS: dict[str, tuple[bytes, str | None, str]] = {
     "no JSON": (b"hello", None, "invalid_json"),
-    "deep": (b'{"model":"m","input":"","x":' + DEEP + b"}", None, "invalid_json"),
+    "deep": (b'{"model":"m","input":"","x":' + DEEP + b"}", "x[0][0][0]", "invalid_json"),
     "an array": (b"[]", None, "invalid_request"),
     "no model": (b'{"input":"hi"}', "model", "invalid_request"),
     "no input": (b'{"model":"m"}', "input", "invalid_request"),
@@ -460,14 +461,14 @@ ERRORS: dict[str, tuple[bytes, str | None, str]] = {
 
 @pytest.mark.parametrize(("given", "path", "code"), ERRORS.values(), ids=ERRORS)
 def test_what_is_wrong(given: bytes, path: str | None, code: str) -> None:
-    """What cannot be asked is refused with the path of the field and a code."""
+    """What is not supported is refused with the path of the field and a code."""
     with pytest.raises(InvalidRequest) as caught:
-        OpenAIResponses().read(given)
+        OpenAIResponses().open(given)
 
     assert (caught.value.param, caught.value.code) == (path, code)
     assert (path or "").removesuffix(".type") in caught.value.message
 
 
 def test_the_header_of_what_is_ignored_cannot_be_forged() -> None:
-    """What a client calls a tool's type does not get into an answer's header."""
+    """Control characters in the type that a client gives a tool do not reach a header of the answer."""
     assert read(tools=[{"type": "web_search\r\nx: y"}]).ignored == ["tools.web_search"]

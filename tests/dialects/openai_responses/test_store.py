@@ -1,16 +1,20 @@
-"""Stored responses: theirs whose key it is, shared where they are alike, and bounded."""
+"""Stored responses: they belong to an API key, share equal items, and are bounded."""
 
 from __future__ import annotations
 
 import random
+import tracemalloc
 from typing import Any
 
 import msgspec
 import pytest
 
-from claude_max_proxy import Call, Client, InvalidRequest, NotFound, Request, Text, ToolCall, ToolResult, fold
+from claude_max_proxy import Client, InvalidRequest, NotFound, Request, Text, ToolCall, ToolResult, fold
+from claude_max_proxy.dialect import Exchange
 from claude_max_proxy.dialects.openai_responses import OpenAIResponses, Settings
+from claude_max_proxy.dialects.openai_responses import store as store_module
 from claude_max_proxy.dialects.openai_responses.store import Store, Stored
+from claude_max_proxy.route import Call
 from tests.dialects.answers import ANSWERS, answer, called, said
 from tests.openai_schema import check
 
@@ -19,12 +23,12 @@ ANSWER = answer(said(0, "yes"))
 
 
 def stored(number: int, *items: bytes, key: str = "", output: tuple[bytes, ...] = ()) -> Stored:
-    """A response with these items."""
+    """Return a response with these items."""
     return Stored(f"resp_{number}", key, b"%d" % number, items, output)
 
 
 def put(store: Store, *given: Stored, most: int = 100, most_bytes: int = 10_000) -> None:
-    """Store these."""
+    """Store these responses."""
     for one in given:
         store.put(one, most=most, most_bytes=most_bytes)
 
@@ -33,7 +37,7 @@ def put(store: Store, *given: Stored, most: int = 100, most_bytes: int = 10_000)
 
 
 def test_bounded_in_number() -> None:
-    """The oldest goes first, and one that was asked for counts as new."""
+    """The oldest response is removed first; one that was asked for counts as new."""
     store = Store()
     put(store, *(stored(number) for number in range(3)), most=3)
     assert store.get("resp_0", "") is not None
@@ -48,31 +52,31 @@ def test_bounded_in_number() -> None:
 
 
 def test_bounded_in_bytes() -> None:
-    """What is stored is never larger than it may be, and what alone is larger is not stored."""
+    """The store never exceeds its limit, and a response that alone exceeds it is not stored."""
     store = Store()
-    put(store, *(stored(number, b'"%038d"' % number) for number in range(10)), most_bytes=100)
-    assert store.size <= 100
+    put(store, *(stored(number, b'"%03998d"' % number) for number in range(10)), most_bytes=11_000)
+    assert 8_000 < store.size <= 11_000
     assert len(store) == 2
-    put(store, stored(10, b'"%099d"' % 10), most_bytes=100)
+    put(store, stored(10, b'"%011000d"' % 10), most_bytes=11_000)
     assert len(store) == 2
 
 
 def test_items_are_kept_once() -> None:
-    """A history that grows by an item a turn takes the room of its items, not of their sum."""
+    """A history that grows by an item a turn takes the room of its items once, not once per turn."""
     store = Store()
     history: tuple[bytes, ...] = ()
     for number in range(50):
-        history = (*history, b'"%0298d"' % number)
-        put(store, stored(number, *history), most_bytes=100_000)
+        history = (*history, b'"%09998d"' % number)
+        put(store, stored(number, *history), most_bytes=1_000_000)
     assert len(store) == 50
-    assert store.size < 50 * 300 + 200
+    assert store.size < 50 * 10_000 * 1.2
     for number in range(50):
         assert store.delete(f"resp_{number}", "")
     assert (store.size, len(store)) == (0, 0)
 
 
 def test_of_other_keys() -> None:
-    """Nothing of one key can be had, found or deleted with another."""
+    """Nothing of one key can be read, found or deleted with another."""
     store = Store()
     put(store, stored(1, b'{"id":"msg_1"}', key="me"))
     assert store.get("resp_1", "you") is None
@@ -81,17 +85,65 @@ def test_of_other_keys() -> None:
     assert store.item("msg_1", "me") == {"id": "msg_1"}
 
 
+def weighed(store: Store, entries: list[Stored]) -> int:
+    """Return the size of a store with these responses, computed from scratch."""
+    unique = {item for entry in entries for item in entry.items}
+    return (
+        sum(map(store_module._own_size, entries))
+        + sum(len(item) + store_module._PER_ITEM for item in unique)
+        + sum(map(store_module._home_size, store._homes))
+    )
+
+
+GROWING = "follow-ups of a long history"
+SHAPES: dict[str, Any] = {
+    GROWING: lambda n, before: (*before, b'{"id":"msg_%d","a":1}' % n) if before else (b"1",) * 5_000,
+    "many small responses": lambda n, _: (b'"%d"' % n,),
+    "many small items": lambda n, _: tuple(b'"%d.%d"' % (n, i) for i in range(500)),
+    "many items with ids": lambda n, _: tuple(b'{"id":"%d.%d"}' % (n, i) for i in range(500)),
+    "items of one id": lambda n, _: tuple(b'{"id":"a","n":"%d.%d"}' % (n, i) for i in range(500)),
+    "large items": lambda n, _: (b'"%0100000d"' % n,),
+    "the same again and again": lambda n, _: (b'"x"',) * 2000,
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_counted_is_what_it_takes(shape: str) -> None:
+    """Whatever is stored, the memory that it takes is about the size that is counted, and never much more."""
+    most, store, items = 1_000_000, Store(), ()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(40 if shape == GROWING else 100):
+            items = SHAPES[shape](number, items)
+            store.put(
+                Stored(f"resp_{number:032d}", "key", b'{"%d":1}' % number, items, ()),
+                most=1_000_000,
+                most_bytes=most,
+            )
+        kept = items if shape == GROWING else ()
+        items = ()
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert len(store) > 0
+    assert store.size <= most
+    assert taken - 8 * len(kept) < 1.25 * store.size + 100_000
+    if shape == GROWING:
+        assert len(store) < 40  # each refers to everything before it
+
+
 def test_after_any_history() -> None:
-    """However much was stored and deleted, sizes are right, and what is gone is gone."""
+    """After storing and deleting many responses, the sizes are right and nothing deleted remains."""
     store, dice = Store(), random.Random(4)
     for number in range(500):
         items = [b'{"id":"i%d"}' % dice.randrange(20) for _ in range(dice.randrange(6))]
-        put(store, stored(number, *items, output=(b'{"id":5}',)), most=dice.randrange(1, 9), most_bytes=400)
+        put(store, stored(number, *items, output=(b'{"id":5}',)), most=dice.randrange(1, 9), most_bytes=8_000)
         store.delete(f"resp_{dice.randrange(number + 1)}", "")
         kept = [one for one in range(number + 1) if store.get(f"resp_{one}", "")]
         entries = [entry for one in kept if (entry := store.get(f"resp_{one}", ""))]
-        unique = {item for entry in entries for item in entry.items}
-        assert store.size == sum(map(len, unique)) + sum(len(entry.body) for entry in entries)
+        assert store.size == weighed(store, entries)
+        assert store.size <= 8_000
     for one in kept:
         store.delete(f"resp_{one}", "")
     assert store.size == 0
@@ -109,27 +161,33 @@ class Talking:
         self.dialect = dialect or OpenAIResponses()
         self.client = Client(key)
 
+    def open(self, given: Any, **fields: Any) -> Exchange:
+        """Open an exchange as this client, and add what it refers to."""
+        exchange = self.dialect.open(msgspec.json.encode({"model": "m", "input": given, **fields}))
+        exchange.request.client = self.client
+        exchange.resume()
+        return exchange
+
     def read(self, given: Any, **fields: Any) -> Request:
-        """What the backend gets."""
-        request = self.dialect.read(msgspec.json.encode({"model": "m", "input": given, **fields}))
-        request.client = self.client
-        self.dialect.resume(request)
-        return request
+        """Return the request as the backend gets it."""
+        return self.open(given, **fields).request
 
     def ask(self, given: Any, events: Any = None, **fields: Any) -> dict[str, Any]:
-        """Ask, and have this answered."""
-        writer = self.dialect.writer(self.read(given, **fields))
+        """Ask, answer the request with these events, and return the response."""
+        writer = self.open(given, **fields).writer
         body: dict[str, Any] = msgspec.json.decode(writer.whole(fold(events or ANSWER)))
         return body
 
     def call(self, place: int, id_: str, **query: str) -> Any:
-        """Ask one of the further routes."""
+        """Call one of the further routes."""
         route = self.dialect.further_routes[place]
-        return msgspec.json.decode(route.answer(Call({"id": id_}, query, self.client)))
+        body = route.answer(Call({"id": id_}, query, self.client))
+        assert isinstance(body, bytes)
+        return msgspec.json.decode(body)
 
 
 def said_by(request: Request) -> list[tuple[str, str]]:
-    """Who said what, in short."""
+    """Return who said what, in short."""
     return [
         (message.role, part.text)
         for message in request.messages
@@ -139,7 +197,7 @@ def said_by(request: Request) -> list[tuple[str, str]]:
 
 
 def test_going_on() -> None:
-    """A response's id stands for the whole conversation up to it, without its instructions."""
+    """A response's id refers to the whole conversation up to it, without its instructions."""
     me = Talking()
     first = me.ask("one", instructions="Once.")
     second = me.ask(
@@ -158,7 +216,7 @@ def test_going_on() -> None:
 
 
 def test_going_on_from_calls() -> None:
-    """Results belong to the calls of the response that is named, and turns stay whole."""
+    """Results belong to the calls of the response that is referred to, and turns stay whole."""
     me = Talking()
     events = answer(said(0, "Look:"), called(1, "call1", "read", "{}"), called(2, "call2", "read", "{}"))
     first = me.ask("one", events)
@@ -176,7 +234,7 @@ def test_streamed_ones_too() -> None:
     """A response that was streamed to its end is stored; one that was not is not."""
     me = Talking()
     for events, there in ((ANSWERS["text"], True), (ANSWERS["text"][:-1], False)):
-        writer = me.dialect.writer(me.read("hi"))
+        writer = me.open("hi").writer
         stream = b"".join(writer.write(event) for event in events)
         id_ = msgspec.json.decode(stream.split(b"\n")[1].removeprefix(b"data: "))["response"]["id"]
         if there:
@@ -187,7 +245,7 @@ def test_streamed_ones_too() -> None:
 
 
 def test_references() -> None:
-    """An item's id stands for the item, the model's or one that the client named."""
+    """An item's id refers to the item, whether the model wrote it or the client named it."""
     me = Talking()
     first = me.ask([{"role": "user", "id": "msg_mine", "content": "one"}])
     items = [{"type": "item_reference", "id": id_} for id_ in ("msg_mine", first["output"][0]["id"])]
@@ -199,7 +257,7 @@ def test_references() -> None:
 
 
 def test_what_is_not_there() -> None:
-    """What was not stored, was deleted, or is another key's, is refused by the field that names it."""
+    """A response that was not stored, was deleted, or is another key's, is refused by the field's name."""
     dialect = OpenAIResponses()
     me, you = Talking(dialect, "me"), Talking(dialect, "you")
     kept, left = me.ask("one"), me.ask("one", store=False)
@@ -222,14 +280,14 @@ def test_what_is_not_there() -> None:
 
 
 def test_nothing_is_stored_unless_it_may_be() -> None:
-    """The settings can forbid it, and the response says so."""
+    """The settings can forbid storing, and the response says that it is not stored."""
     me = Talking(OpenAIResponses(Settings(store=False)))
     assert me.ask("one", store=True)["store"] is False
     assert len(me.dialect.stored.store) == 0
 
 
 def test_the_settings_bound_it() -> None:
-    """The settings' number is the most that is stored."""
+    """The number in the settings is the most responses that are stored."""
     me = Talking(OpenAIResponses(Settings(store_limit=2)))
     ids = [me.ask("one")["id"] for _ in range(3)]
     assert len(me.dialect.stored.store) == 2
@@ -237,7 +295,7 @@ def test_the_settings_bound_it() -> None:
 
 
 def test_the_next_configuration_goes_on() -> None:
-    """What one configuration stored, the next one has; another dialect of the name is no matter."""
+    """A new configuration keeps what the previous one stored, and takes nothing over from another dialect."""
     me = Talking()
     first = me.ask("one")
     after = OpenAIResponses()
@@ -260,7 +318,7 @@ ITEMS: list[Any] = [
 
 
 def test_what_led_to_it() -> None:
-    """The input is listed as OpenAI lists it, by pages, newest first or oldest first."""
+    """The input is listed in OpenAI's form, by pages, newest first or oldest first."""
     me = Talking()
     response = me.ask(ITEMS)
     listed = me.call(2, response["id"])
@@ -271,7 +329,8 @@ def test_what_led_to_it() -> None:
     assert oldest == listed["data"][::-1]
     assert oldest[0]["content"] == [{"type": "input_text", "text": "one"}]
 
-    pages, after = [], {}
+    pages: list[Any] = []
+    after: dict[str, Any] = {}
     while True:
         page = me.call(2, response["id"], order="asc", limit="3", **after)
         pages += page["data"]
@@ -292,7 +351,7 @@ def test_what_led_to_it() -> None:
     ],
 )
 def test_what_cannot_be_asked(place: int, query: dict[str, str]) -> None:
-    """A query that cannot be is refused by its name."""
+    """An invalid query is refused by the parameter's name."""
     me = Talking()
     with pytest.raises(InvalidRequest) as caught:
         me.call(place, me.ask("one")["id"], **query)

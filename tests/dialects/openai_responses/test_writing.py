@@ -1,4 +1,4 @@
-"""Responses, written: events in, exactly these typed events out, and the same whole."""
+"""Writing responses: exactly these typed events for these events, and the same response as a whole."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ import msgspec
 import pytest
 
 from claude_max_proxy import (
-    Client,
-    ContextLengthExceeded,
     Event,
     Failed,
-    Overloaded,
     PartDelta,
-    PartEnded,
     PartStarted,
     ProxyError,
     Reasoning,
-    Request,
     Started,
+    complete_part,
     fold,
 )
+from claude_max_proxy.dialect import Exchange
 from claude_max_proxy.dialects.openai_responses import OpenAIResponses
-from claude_max_proxy.errors import InvalidRequest, RateLimited, UpstreamRefused
-from claude_max_proxy.sse import Decoder
+from claude_max_proxy.errors import (
+    ContextLengthExceeded,
+    InvalidRequest,
+    Overloaded,
+    RateLimited,
+    UpstreamRefused,
+)
+from claude_max_proxy.formats.sse import Decoder
 from tests.dialects.answers import ANSWERS, answer, called, said, thought
 
 
@@ -44,14 +47,14 @@ HIDDEN = {"tools": TOOLS}
 _ID = re.compile(r'"(resp|msg|rs|fc|ctc)_[0-9a-f]{32}"')
 
 
-def asked(**fields: Any) -> Request:
-    """What is read from a body with these fields."""
-    return OpenAIResponses().read(msgspec.json.encode({"model": "gpt-4o", "input": "hi", **fields}))
+def opened(**fields: Any) -> Exchange:
+    """Return the exchange that a body with these fields opens."""
+    return OpenAIResponses().open(msgspec.json.encode({"model": "gpt-4o", "input": "hi", **fields}))
 
 
 def streamed(events: list[Event], **fields: Any) -> list[dict[str, Any]]:
-    """The events of a stream, once their names and numbers have been checked."""
-    writer = OpenAIResponses().writer(asked(**fields))
+    """Return the events of a stream, once their names and numbers have been checked."""
+    writer = opened(**fields).writer
     frames = Decoder().feed(b"".join(writer.write(event) for event in events))
     decoded = [msgspec.json.decode(frame.data) for frame in frames]
     assert [frame.event for frame in frames] == [event["type"] for event in decoded]
@@ -60,31 +63,31 @@ def streamed(events: list[Event], **fields: Any) -> list[dict[str, Any]]:
 
 
 def whole(events: list[Event], **fields: Any) -> dict[str, Any]:
-    """The response that these events are when nobody streams."""
-    body: dict[str, Any] = msgspec.json.decode(OpenAIResponses().writer(asked(**fields)).whole(fold(events)))
+    """Return the whole response for these events."""
+    body: dict[str, Any] = msgspec.json.decode(opened(**fields).writer.whole(fold(events)))
     return body
 
 
 def anonymous(value: Any) -> Any:
-    """Take from ids and times what makes each new."""
+    """Remove from ids and times what is different in each answer."""
     text = _ID.sub(r'"\1"', msgspec.json.encode(value).decode())
     return msgspec.json.decode(re.sub(r'"(created|completed)_at":\d+', r'"\1_at":0', text))
 
 
 def kinds(events: list[dict[str, Any]]) -> list[str]:
-    """The events' types, in short."""
+    """Return the types of the events, abbreviated."""
     return [event["type"].removeprefix("response.") for event in events]
 
 
 def joined(events: list[dict[str, Any]], kind: str) -> str:
-    """What the deltas of this kind say."""
+    """Return the text of all deltas of this kind."""
     return "".join(event["delta"] for event in events if event["type"] == f"response.{kind}.delta")
 
 
 @pytest.mark.parametrize("fields", [SHOWN, HIDDEN], ids=["thoughts shown", "thoughts hidden"])
 @pytest.mark.parametrize("events", ANSWERS.values(), ids=ANSWERS)
 def test_whole_and_streamed(events: list[Event], fields: dict[str, Any]) -> None:
-    """A stream ends with the response that is the answer when nobody streams, its items as they were done."""
+    """A stream ends with the whole response, whose items are those that the stream has completed."""
     stream = streamed(events, **fields)
     last = stream[-1]["response"]
     assert anonymous(last) == anonymous(whole(events, **fields))
@@ -97,7 +100,7 @@ def test_whole_and_streamed(events: list[Event], fields: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("events", ANSWERS.values(), ids=ANSWERS)
 def test_deltas_add_up(events: list[Event]) -> None:
-    """What is streamed in pieces, single letters even, is what the items say in the end."""
+    """What is streamed in pieces, even single letters, adds up to the final items."""
     letters = [
         piece
         for event in events
@@ -120,7 +123,7 @@ def test_deltas_add_up(events: list[Event]) -> None:
 
 
 def test_the_order_of_events() -> None:
-    """Each part is an item: added, written, done, one after the other."""
+    """Each part is an item that is added, written and completed before the next."""
     events = answer(thought(0, "a|b"), said(1, "c|d"), called(2, "call1", "read", "{|}"))
     assert kinds(streamed(events, **SHOWN)) == [
         "created",
@@ -149,7 +152,7 @@ def test_the_order_of_events() -> None:
 
 
 def test_places() -> None:
-    """Every event of an item names it, and its place in the output."""
+    """Every event of an item has its id and its place in the output."""
     stream = streamed(ANSWERS["calls of all kinds"], **SHOWN)
     output = stream[-1]["response"]["output"]
     for event in stream[2:-1]:
@@ -160,7 +163,7 @@ def test_places() -> None:
 
 
 def test_calls_as_the_client_knows_them() -> None:
-    """A tool that takes free text is called with text, one of a namespace under its own name."""
+    """A tool that takes free text is called with text, and one of a namespace by its own name."""
     *_, read, patch, box = whole(ANSWERS["calls of all kinds"], **SHOWN)["output"]
     assert (read["type"], read["name"], read["arguments"]) == ("function_call", "read", '{"path":"a"}')
     assert (patch["type"], patch["name"], patch["input"]) == ("custom_tool_call", "patch", "")
@@ -179,26 +182,23 @@ def test_calls_as_the_client_knows_them() -> None:
     ],
 )
 def test_ids_of_calls(given: str, written: str) -> None:
-    """A call's id looks like one of this API's where it can, with the same letters and digits."""
+    """A call's id gets the form of this API's ids if possible, with the same letters and digits."""
     (item,) = whole(answer(called(0, given, "read", "{}")))["output"]
     assert item["call_id"] == written
 
 
 def test_a_thought_comes_back() -> None:
-    """A thought's proof goes out in its item, and comes back from it, shown or not."""
+    """A thought's signature is sent in its item, and read from it again, whether the text is shown or not."""
     for fields in (SHOWN, HIDDEN):
         events: list[Event] = [
             Started("m"),
-            PartStarted(0, "reasoning"),
-            PartDelta(0, "hm, ü"),
-            PartEnded(0, "c2ln"),
-            PartStarted(1, "reasoning"),
-            PartEnded(1, "cmVk", redacted=True),
+            *complete_part(PartStarted(0, "reasoning"), "hm, ü", signature="c2ln"),
+            *complete_part(PartStarted(1, "reasoning"), signature="cmVk", redacted=True),
             *answer(said(2, "yes"))[1:],
         ]
         output = whole(events, **fields)["output"]
         assert [part["text"] for part in output[0]["summary"]] == (["hm, ü"] if fields is SHOWN else [])
-        again = asked(input=[*output, {"role": "user", "content": "go on"}])
+        again = opened(input=[*output, {"role": "user", "content": "go on"}]).request
         assert again.messages[0].parts[:2] == [
             Reasoning("hm, ü", "c2ln"),
             Reasoning("", "cmVk", redacted=True),
@@ -207,18 +207,18 @@ def test_a_thought_comes_back() -> None:
 
 @pytest.mark.parametrize("broken", ["cmp1.", "cmp1.!!!", "cmp1.AAAA", "cmp1.kwECAw==", "gAAAAABo", ""])
 def test_proofs_of_others(broken: str) -> None:
-    """A proof that is not ours, or was cut, is left out, and the thought stays."""
+    """A signature that is not ours, or was cut, is left out, and the thought stays."""
     item = {
         "type": "reasoning",
         "summary": [{"type": "summary_text", "text": "hm"}],
         "encrypted_content": broken,
     }
-    messages = asked(input=[item, {"role": "assistant", "content": "yes"}]).messages
+    messages = opened(input=[item, {"role": "assistant", "content": "yes"}]).request.messages
     assert messages[0].parts[0] == Reasoning("hm")
 
 
 def test_why_an_answer_ended() -> None:
-    """What was cut short is incomplete, with OpenAI's words for the reason."""
+    """An answer that was cut short is incomplete, with OpenAI's words for the reason."""
     for name, reason in (("too long", "max_output_tokens"), ("refused", "content_filter")):
         last = streamed(ANSWERS[name])[-1]
         assert last["type"] == "response.incomplete"
@@ -236,7 +236,7 @@ def test_why_an_answer_ended() -> None:
     ],
 )
 def test_a_failure(error: ProxyError, code: str) -> None:
-    """A stream that fails ends in one event, with what there was, also when there was nothing yet."""
+    """A stream that fails ends in one event with the parts so far, also if there were none yet."""
     for events in ([], [Started("m")], ANSWERS["thought"][:-3], ANSWERS["text"][:3]):
         stream = streamed([*events, Failed(error)])
         assert kinds(stream)[:2] == ["created", "in_progress"]
@@ -247,8 +247,8 @@ def test_a_failure(error: ProxyError, code: str) -> None:
 
 
 def test_waiting() -> None:
-    """A client that waits gets events that it counts, also before the first of the answer."""
-    writer = OpenAIResponses().writer(asked())
+    """A waiting client gets numbered events, also before the first of the answer."""
+    writer = opened().writer
     parts = [writer.keep_alive(), writer.write(Started("m")), writer.keep_alive()]
     parts += [writer.write(event) for event in ANSWERS["text"][1:]]
     events = [msgspec.json.decode(frame.data) for frame in Decoder().feed(b"".join(parts))]
@@ -257,7 +257,7 @@ def test_waiting() -> None:
 
 
 def test_what_was_asked_is_echoed() -> None:
-    """A response says what it answers, with the API's defaults where nothing was asked."""
+    """A response repeats its request's parameters, with the API's defaults for those that were not set."""
     plain = whole(ANSWERS["text"])
     assert plain["model"] == "gpt-4o"
     assert plain["store"] is True
@@ -288,7 +288,7 @@ def test_what_was_asked_is_echoed() -> None:
 
 
 def test_usage() -> None:
-    """Tokens are counted as OpenAI counts them, cached ones among those that went in; without, none."""
+    """Tokens are counted in OpenAI's way, cached ones included in the input; without usage there are none."""
     assert whole(ANSWERS["text"])["usage"] == {
         "input_tokens": 8,
         "input_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 4},
@@ -300,7 +300,7 @@ def test_usage() -> None:
 
 
 def test_arguments_that_are_no_json() -> None:
-    """What the model wrote in the wrong form reaches the client as it is, streamed and whole alike."""
+    """What the model wrote in the wrong form reaches the client unchanged, streamed and whole alike."""
     for arguments in (
         '{"input":"a\\n|b',
         "*** Begin| Patch",
@@ -317,16 +317,15 @@ def test_arguments_that_are_no_json() -> None:
 
 
 def test_nobody_elses() -> None:
-    """Two answers to one request are two responses."""
-    request = asked()
-    request.client = Client("me")
-    dialect = OpenAIResponses()
-    ids = {msgspec.json.decode(dialect.writer(request).whole(fold(ANSWERS["text"])))["id"] for _ in range(2)}
+    """The answers to two equal requests have different ids."""
+    dialect, body = OpenAIResponses(), b'{"model": "gpt-4o", "input": "hi"}'
+    writers = [dialect.open(body).writer for _ in range(2)]
+    ids = {msgspec.json.decode(writer.whole(fold(ANSWERS["text"])))["id"] for writer in writers}
     assert len(ids) == 2
 
 
 def test_where_a_backend_says_messages() -> None:
-    """What a backend finds wrong with the messages is wrong with the input, as this API calls it."""
+    """An error that a backend finds in the messages is reported for the input, as this API calls it."""
     error = InvalidRequest("messages[2]: there is no user message", param="messages[2]")
     told = msgspec.json.decode(OpenAIResponses().error(error))["error"]
     assert (told["message"], told["param"]) == ("input: there is no user message", "input")

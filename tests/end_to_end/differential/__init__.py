@@ -1,1 +1,1 @@
-"""What clients may say, drawn at random; how each API writes it; and whether the upstream read just that."""
+"""Random requests of clients, written in each API, and checks that the upstream has read just the same."""

@@ -1,4 +1,4 @@
-"""What a client says, in nobody's dialect, and how it is drawn: odd names, texts and schemas of all kinds."""
+"""Draws requests that belong to no API in particular: odd names, texts and schemas of all kinds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 
-# Letters that somebody might normalise, cut, escape, or take for an end.
+# Letters that some code might normalize, cut, escape, or take for an end.
 ODD = "aZ0 _-.①ＡＢＣ²ﬁé\u0301👨‍👩‍👧全角\u200b\ufeff\u2028\u0000\u001b\"\\/<>&'\n\r\t$%"
 TEXT = st.text(ODD, max_size=12) | st.text(max_size=12)
 WORDS = TEXT.map(lambda text: f"{text}x{text}")
@@ -16,13 +16,13 @@ SOME = st.integers(0, 3)
 
 
 def one_in(number: int) -> st.SearchStrategy[bool]:
-    """Draw true once in so many times; whole numbers are drawn near zero far more often."""
+    """Draw true in one of ``number`` cases; Hypothesis draws whole numbers near zero far more often."""
     return st.sampled_from([True] + [False] * (number - 1))
 
 
 @dataclass
 class OfferedTool:
-    """A tool as it was offered; what is not in ``said`` the client did not say."""
+    """An offered tool; the client has left out what is not in ``said``."""
 
     name: str
     said: dict[str, Any]
@@ -35,7 +35,7 @@ class OfferedTool:
 
 @dataclass
 class Step:
-    """A turn of the past: what the user said, what the assistant said, its calls, and their results."""
+    """A past turn: what the user said, what the assistant said, its calls, and their results."""
 
     user: str
     assistant: str
@@ -56,7 +56,7 @@ class Case:
     called: tuple[int, dict[str, Any]] | None = None
 
     def __repr__(self) -> str:
-        """Say what pytest and hypothesis can print."""
+        """Return a form that pytest and hypothesis can print."""
         return f"Case({self.__dict__!r})"[:20_000]
 
 
@@ -74,7 +74,7 @@ NUMBERS = st.integers(-(2**60), 2**60) | st.floats(-1e9, 1e9)
 
 
 def _words(inner: st.SearchStrategy[Any]) -> dict[str, st.SearchStrategy[Any]]:
-    """Return every keyword of the drafts, with values that its definition allows."""
+    """Return all keywords of the drafts, with values that their definitions allow."""
     listed, named = st.lists(inner, min_size=1, max_size=2), st.dictionaries(PLAIN_NAMES, inner, max_size=2)
     names = st.lists(TEXT, unique=True, max_size=2)
     return {
@@ -107,7 +107,7 @@ def _words(inner: st.SearchStrategy[Any]) -> dict[str, st.SearchStrategy[Any]]:
     }
 
 
-# What is wrong, once in a while: each is refused by somebody.
+# Mistakes that are drawn once in a while; each is refused somewhere.
 WRONG: dict[str, st.SearchStrategy[Any]] = {
     "type": st.sampled_from(["any", "function", []]),
     "items": st.lists(st.just({}), max_size=2),
@@ -187,14 +187,14 @@ EXACT_ARGUMENTS = st.dictionaries(PLAIN_NAMES.map(lambda name: f"a{name}"), TEXT
 
 @st.composite
 def steps(draw: st.DrawFn, names: list[str]) -> Step:
-    """Draw a turn of the past, with calls of tools that are offered, or were once."""
+    """Draw a past turn, with calls of tools that are or were offered."""
     calls = draw(st.lists(st.tuples(st.sampled_from([*names, "gone"]), EXACT_ARGUMENTS, WORDS), max_size=2))
     return Step(draw(WORDS), draw(WORDS), calls)
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
-    """Draw a request: most have few tools, some none, and some two hundred."""
+    """Draw a request: most have few tools, some have none, and some two hundred."""
     tools = draw(st.lists(offered(), max_size=4, unique_by=lambda tool: tool.name))
     if draw(one_in(20)):
         tools += [OfferedTool(f"many_{number}", {"parameters": {"type": "object"}}) for number in range(200)]

@@ -1,4 +1,4 @@
-"""A case in each of the three APIs, and what their answers say that matters here."""
+"""Writes a case in each of the three APIs, and reads what matters from their answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROUTES = {"chat": "/v1/chat/completions", "responses": "/v1/responses", "message
 
 
 def chat_messages(case: Case) -> list[Body]:
-    """Write the conversation as chat messages."""
+    """Return the conversation as chat messages."""
     written: list[Body] = [{"role": "system", "content": case.system}] if case.system else []
     for turn, step in enumerate(case.past):
         written.append({"role": "user", "content": step.user})
@@ -35,12 +35,12 @@ def chat_messages(case: Case) -> list[Body]:
 
 
 def write(case: Case, dialect: str, model: str) -> Body:
-    """Write the whole body."""
+    """Return the whole body."""
     return {"chat": _chat, "responses": _responses, "messages": _messages}[dialect](case, model)
 
 
 def called(answer: Body, dialect: str) -> list[tuple[str, Any]]:
-    """Return the calls of a whole answer: the tool's name, and the arguments."""
+    """Return the calls in a whole answer: each tool's name and arguments."""
     match dialect:
         case "chat":
             calls = answer["choices"][0]["message"].get("tool_calls") or []

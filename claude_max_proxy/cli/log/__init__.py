@@ -1,0 +1,1 @@
+"""The log of ``serve``: its formats, its file, and the thread that writes it."""

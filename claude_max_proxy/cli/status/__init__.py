@@ -1,0 +1,1 @@
+"""``claude-max-proxy status``: one screen about the running proxy."""

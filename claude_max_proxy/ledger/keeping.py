@@ -1,0 +1,133 @@
+"""Writes rows, gaps and the sums of hours, and prunes. Imported only where a database is used.
+
+Each function is one transaction, and does the same again if it is called again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Table, delete, func, insert, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from claude_max_proxy.ledger import tables
+from claude_max_proxy.ledger.database import Database
+from claude_max_proxy.ledger.queries import HOUR, NAMES, pruned_before, summed
+from claude_max_proxy.ledger.row import Row
+from claude_max_proxy.ledger.usage import SUMMED, Gap
+
+
+_r, _h = tables.requests.c, tables.hours.c
+_GROUPINGS: dict[str, tuple[str, ...]] = {
+    "total": (),
+    **{name: (name,) for name in NAMES},
+    "key model": ("key", "model"),
+    "all": NAMES,
+}
+
+
+def hour_of(time: float) -> int:
+    """Return when the hour begins that a time belongs to; both are in seconds since 1970."""
+    return int(time // HOUR) * HOUR
+
+
+def write(database: Database, rows: Sequence[Row]) -> int:
+    """Add rows; those whose ids are there already are left as they are.
+
+    Returns how many are too old, because the time that they belong to is pruned; these are not added.
+    """
+    with database.writing() as connection:
+        pruned = pruned_before(connection)
+        young = [row for row in rows if row.began >= pruned]
+        if young:
+            values = [{"hour": hour_of(row.began), **msgspec.structs.asdict(row)} for row in young]
+            hours = sorted({one["hour"] for one in values})
+            _add(connection, tables.requests, values)
+            _add(connection, tables.hours_due, [{"hour": hour} for hour in hours])
+    return len(rows) - len(young)
+
+
+def write_gap(database: Database, id_: str, gap: Gap) -> None:
+    """Add where rows are missing; ``id_`` names the gap, so that it is added once."""
+    with database.writing() as connection:
+        _add(connection, tables.gaps, [{"id": id_, **msgspec.structs.asdict(gap)}])
+
+
+def due(database: Database, now: float) -> list[int]:
+    """Return the hours that are over and not summed up."""
+    hour = tables.hours_due.c.hour
+    with database.reading() as connection:
+        return list(connection.execute(select(hour).where(hour <= now - HOUR).order_by(hour)).scalars())
+
+
+def sum_up(database: Database, hour: int) -> None:
+    """Compute the sums of an hour from its requests, instead of those that there are.
+
+    The sums of an hour that is pruned stay as they are: another process may have pruned it just now.
+    """
+    with database.writing(alone=True) as connection:
+        if hour < pruned_before(connection):
+            return
+        connection.execute(delete(tables.hours_due).where(tables.hours_due.c.hour == hour))
+        connection.execute(delete(tables.hours).where(_h.hour == hour))
+        for grouping, names in _GROUPINGS.items():
+            _sum(connection, hour, grouping, names)
+
+
+def _sum(connection: Connection, hour: int, grouping: str, names: tuple[str, ...]) -> None:
+    columns = [_r[name] if name in names else literal("") for name in NAMES]
+    query = select(literal(grouping), literal(hour), *columns, *summed())
+    query = query.where(
+        _r.hour == hour, _r.began >= hour, _r.began < hour + HOUR
+    )  # there is an index on `began`
+    query = query.group_by(*(_r[name] for name in names)).having(func.count() > 0)
+    connection.execute(
+        insert(tables.hours).from_select(
+            ["grouped_by", "hour", *NAMES, *SUMMED], query, include_defaults=False
+        )
+    )
+
+
+def begin_pruning(database: Database, before: float) -> None:
+    """Mark the requests of all whole hours before a time for :func:`prune` to delete; their sums stay.
+
+    Hours that are not summed up yet are, first. From then on, no row of that time is added.
+    """
+    whole = hour_of(before)
+    hour = tables.hours_due.c.hour
+    while True:
+        with database.writing(alone=True) as connection:
+            waiting = connection.execute(select(hour).where(hour < whole).limit(1)).scalar()
+            if waiting is None:
+                if whole > pruned_before(connection):
+                    fact = tables.facts.c.name == "pruned_before"
+                    connection.execute(delete(tables.facts).where(fact))
+                    connection.execute(insert(tables.facts), [{"name": "pruned_before", "value": whole}])
+                return
+        sum_up(database, waiting)
+
+
+def prune(database: Database, most: int) -> int:
+    """Delete at most ``most`` of the marked requests; return how many."""
+    with database.writing(alone=True) as connection:
+        old = select(_r.id).where(_r.began < pruned_before(connection)).order_by(_r.began).limit(most)
+        deleted = connection.execute(delete(tables.requests).where(_r.id.in_(old))).rowcount
+    if database.is_sqlite and deleted:
+        _give_back(database)
+    return deleted
+
+
+def _give_back(database: Database) -> None:
+    """Let SQLite's file shrink a little."""
+    with database.engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None  # the connection is open
+        driver.execute("PRAGMA incremental_vacuum(1000)").fetchall()
+
+
+def _add(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows whose primary key is not there yet."""
+    into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(into(table).on_conflict_do_nothing(), rows)

@@ -1,0 +1,79 @@
+"""Makes the answers of the page: HTML with its headers, files, and downloads."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from claude_max_proxy import Call, Response, __version__, aside
+from claude_max_proxy.ledger import Unavailable
+from claude_max_proxy.observers.page import assets, rendering
+from claude_max_proxy.observers.page.security import GUARDED, KEPT, NOT_KEPT, TOKEN
+
+
+VIEWS = (
+    ("Now", "/"),
+    ("Requests", "/requests"),
+    ("Usage", "/usage"),
+    ("Models", "/try"),  # the API has /models
+    ("Setup", "/setup"),
+)
+HTML = "text/html; charset=utf-8"
+_View = Callable[[Call], Awaitable[Response]]
+
+
+class Pages:
+    """Renders views of the page, which is called ``title``."""
+
+    def __init__(self, title: str) -> None:
+        """Take the title."""
+        self._title = title
+
+    async def page(self, template: str, view: str, status: int = 200, **values: Any) -> Response:
+        """Return the view that a template makes of the values."""
+        await prepared()
+        base: dict[str, Any] = {"token": TOKEN, "title": self._title, "views": VIEWS, "version": __version__}
+        base |= {"now": time.time(), "bare": False, "oob": False, "view": view}
+        return html(rendering.render(template, **{**base, **values}), status)
+
+    def guarded(self, view: str, answer: _View) -> _View:
+        """Return ``answer`` so that it says in words if the ledger's database is away."""
+
+        @functools.wraps(answer)
+        async def answered(call: Call) -> Response:
+            try:
+                return await answer(call)
+            except Unavailable as error:
+                text = f"{error}."
+                heading = "The ledger cannot be asked now"
+                return await self.page("error.html", view, 503, heading=heading, text=text, back="/")
+
+        return answered
+
+
+async def prepared() -> None:
+    """Load Jinja2, the templates and the files, on a thread, when the page is first needed."""
+    if not rendering.is_prepared():
+        await aside(rendering.prepare, large=True)
+
+
+def html(text: str, status: int = 200) -> Response:
+    """Return a page or a part of one, which nobody keeps."""
+    return Response(text.encode(), status, HTML, {**GUARDED, **NOT_KEPT})
+
+
+def download(pieces: AsyncIterator[bytes], media_type: str, name: str) -> Response:
+    """Return a file to keep, piece by piece."""
+    disposition = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(pieces, 200, media_type, {**GUARDED, **NOT_KEPT, **disposition})
+
+
+async def static(call: Call) -> Response:
+    """Return one of the page's files, which browsers keep: other content has another name."""
+    await prepared()
+    found = assets.served(call.parameters["name"])
+    if found is None:
+        return Response(b"there is no such file", 404, "text/plain; charset=utf-8", {**GUARDED, **NOT_KEPT})
+    return Response(found.body, 200, found.media_type, {**GUARDED, **KEPT})

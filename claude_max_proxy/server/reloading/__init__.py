@@ -1,0 +1,1 @@
+"""Reloading the configuration: watches its files, and replaces one generation by the next."""
