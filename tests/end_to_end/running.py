@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -120,9 +121,13 @@ class RunningProxy:
         """Return the processes that the proxy started, directly or not, and that have not ended."""
         return [pid for pid in _processes() if pid != self.pid and self._is_ours(pid)]
 
-    def descriptors(self) -> int:
-        """Count the proxy's open file descriptors."""
-        return sum(1 for _ in Path(f"/proc/{self.pid}/fd").iterdir())
+    def descriptors(self, *, files: bool = True) -> int:
+        """Count the proxy's open file descriptors, all or only those that are no files."""
+        places = []
+        for path in Path(f"/proc/{self.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+                places.append(path.readlink())
+        return sum(files or not place.is_absolute() for place in places)
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
         """Send the signal, wait for the end, and return the exit status."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import logging
 import os
 import shutil
@@ -29,6 +30,8 @@ except ImportError:  # Windows has no such locks, so directories are not removed
 logger = logging.getLogger(__name__)
 
 _TRIES = 5
+# With these, the system cannot look at a directory at the moment; they say nothing about the directory.
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _Remove = Callable[[Path], object]
 
 
@@ -45,8 +48,13 @@ class PrivateDirectory:
 
         Raises :class:`BackendUnavailable` if none can be made.
         """
-        if self._path is not None and _is_fit(self._path, self._lock):
-            return self._path
+        try:
+            if self._path is not None and _is_fit(self._path, self._lock):
+                return self._path
+        except OSError as error:
+            raise BackendUnavailable(
+                f"the Claude Code CLI could not be started: {error.strerror}: {self._path}"
+            ) from error
 
         self.remove()
         problem: OSError | None = None
@@ -138,10 +146,14 @@ def _claim(path: Path) -> int | None:
             lock = _locked(path)
         except (BlockingIOError, FileNotFoundError):  # another proxy is removing it at this moment
             continue
-        if _is_fit(path, lock):
+        fit = False
+        try:
+            fit = _is_fit(path, lock)
+        finally:
+            if not fit and lock is not None:
+                os.close(lock)
+        if fit:
             return lock
-        if lock is not None:
-            os.close(lock)
         if path.is_dir() and any(path.iterdir()):
             raise OSError(f"{path} is not empty")
     raise OSError(f"{path} cannot be had")
@@ -172,12 +184,17 @@ def _check_owner(path: Path, lock: int) -> None:
 
 
 def _is_fit(path: Path, lock: int | None) -> bool:
-    """Return whether the path is still the directory that the lock is on, and is empty."""
+    """Return whether the path is still the directory that the lock is on, and is empty.
+
+    Raises :class:`OSError` if the system lacks what it takes to look.
+    """
     try:
         if lock is None:
             return not any(path.iterdir())
         return os.path.samestat(path.lstat(), os.fstat(lock)) and not any(path.iterdir())
-    except OSError:
+    except OSError as error:
+        if error.errno in _SHORTAGES:
+            raise
         return False
 
 

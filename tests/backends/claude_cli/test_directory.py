@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -179,3 +180,21 @@ def test_a_directory_for_a_while(temporary: Path) -> None:
         (path / "deep" / "file").touch()
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.ENOMEM], ids=errno.errorcode.get)
+def test_a_shortage_says_nothing_about_the_directory(
+    error: int, private: PrivateDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the system cannot look, that is the problem it names, and the directory stays as it is."""
+    path = private.path()
+
+    def refuse(_: Path) -> Iterator[Path]:
+        raise OSError(error, os.strerror(error), str(path))
+
+    with monkeypatch.context() as patching:
+        patching.setattr(Path, "iterdir", refuse)
+        with pytest.raises(BackendUnavailable, match=f"could not be started: {os.strerror(error)}"):
+            private.path()
+    assert path.is_dir()
+    assert private.path() == path
