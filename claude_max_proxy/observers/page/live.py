@@ -16,7 +16,7 @@ from claude_max_proxy.observers.page.security import GUARDED, NOT_KEPT
 from claude_max_proxy.observers.page.watching import Watching
 
 
-PARTS = ("state", "problems", "windows", "today", "underway", "recent", "processes", "reload")
+PARTS = ("state", "problems", "windows", "budgets", "today", "underway", "recent", "processes", "reload")
 _PAUSE = 1.0  # seconds between two looks
 _SILENCE = 15.0  # seconds after which a comment shows that the connection works
 _MOST_READERS = 20

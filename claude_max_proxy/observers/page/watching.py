@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from claude_max_proxy import Backend, Context
+from claude_max_proxy.budget_facts import BudgetFacts, Budgets
 from claude_max_proxy.ledger import Ledger, Row, State, Unavailable, Usage
-from claude_max_proxy.observers.page import filters, history, now, plan
+from claude_max_proxy.observers.page import filters, history, limits, now, plan
 from claude_max_proxy.process_facts import ProcessFacts
 
 
@@ -67,11 +68,14 @@ class Watching:
         problems = now.problems(health, self._ledger_problems(ledger))
         running = self._context.underway()
         processes = now.processes(self._processes(), moment)
+        budgets = self._budgets()
         return {
             "now": moment,
             "state": now.state(health, problems),
             "problems": problems,
             "windows": self._windows(moment),
+            "budgets": limits.cards(budgets),
+            "more_budgets": limits.more(budgets),
             "today": history.today_tiles(self._today),
             "underway": now.underway(running),
             "more_underway": now.more_underway(running),
@@ -85,6 +89,10 @@ class Watching:
     def _windows(self, moment: float) -> list[plan.WindowCard]:
         backends = self._context.backends.items()
         return [card for name, one in backends for card in plan.cards(name, one.windows(), moment)]
+
+    def _budgets(self) -> Sequence[BudgetFacts]:
+        budgets = self._context.find(Budgets)  # type: ignore[type-abstract]  # it finds what derives from it
+        return budgets.facts() if budgets is not None else ()
 
     def _processes(self) -> Iterable[tuple[str, ProcessFacts]]:
         for name, backend in self._context.backends.items():
