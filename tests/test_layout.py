@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,34 @@ def test_a_file(file: Path) -> None:
     for node in ast.walk(module):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES, node.name
+
+
+def module_of(file: Path) -> str:
+    """Return the name by which a file is imported."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Return the modules of the package that a file imports anywhere, also for types or inside a function."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from names & MODULES
+            if names - MODULES:
+                yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+MODULES = {module_of(file) for file in FILES}
+
+
+def test_no_circles() -> None:
+    """No module imports itself by way of others: ``prepare`` raises an error that names the circle."""
+    graph = {module_of(file): set(imports(file)) & MODULES for file in FILES}
+    assert sum(map(len, graph.values())) > len(graph)
+    TopologicalSorter(graph).prepare()
 
 
 @pytest.mark.parametrize("file", BUILT_INS, ids=name_of)

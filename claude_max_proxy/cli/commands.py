@@ -105,7 +105,8 @@ def plugins(context: click.Context, config_file: str | None) -> None:
     if context.invoked_subcommand is None:
         from claude_max_proxy.cli.overviews import list_plugins
 
-        list_plugins(config_file)
+        program = context.find_root().command
+        list_plugins(config_file, program.commands if isinstance(program, click.Group) else ())
 
 
 @plugins.command("new")

@@ -9,7 +9,7 @@ import click
 
 from claude_max_proxy import ConfigError, __version__
 from claude_max_proxy.cli.commands import serve
-from claude_max_proxy.cli.plugin_commands import Program
+from claude_max_proxy.cli.program import Program
 from claude_max_proxy.formats.quoting import plain_lines
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import click
 import msgspec
 
@@ -47,7 +49,7 @@ def _model(name: str, runtime: Runtime) -> tuple[str, ...]:
     )
 
 
-def list_plugins(config_file: str | None) -> None:
+def list_plugins(config_file: str | None, built_in: Collection[str]) -> None:
     """Print each plugin with its origin, its hooks, its settings, and what is wrong with it."""
     plugins = load_plugins(load(find_config(config_file)))
     rows = [
@@ -58,7 +60,7 @@ def list_plugins(config_file: str | None) -> None:
     for plugin in plugins.found:
         if plugin.problem:
             click.echo(f"\n{plain_lines(plugin.problem)}")
-    if names := sorted(commands_of(plugins)):
+    if names := sorted(commands_of(plugins, built_in)):
         click.echo(f"\ncommands of plugins: {', '.join(names)}")
 
 

@@ -35,7 +35,7 @@ _EVERY_OBJECT_HAS = frozenset(
 TAKEN = frozenset({STRUCTURED_OUTPUT, "ToolSearch"}) | _EVERY_OBJECT_HAS
 _ANSWER = (
     "Give the answer to the user by calling this tool once, when everything is known that it needs. Its "
-    "input is the whole answer; what is said beside it is not seen."
+    "input is the whole answer; text outside the call is not seen."
 )
 
 

@@ -17,7 +17,7 @@ _encode = json.JSONEncoder(default=str).encode
 class JsonFormatter(logging.Formatter):
     """Writes ``time``, ``level``, ``logger``, ``message``, the ``request_id`` if there is one, and more.
 
-    What a record has as ``fields``, a dict, stands beside these as values; the access log uses it. A
+    What a record has as ``fields``, a dict, is added to these as values; the access log uses it. A
     traceback becomes the text ``exception``. The line is ASCII, so nothing in it can end it.
     """
 

@@ -91,7 +91,7 @@ class Account:
     def refusal(self, estimate: Cost, now: float) -> Refusal | None:
         """Return why a request that may cost ``estimate`` has no room, or ``None`` if it has.
 
-        A request is admitted if it fits beside all that run, or if nothing runs and something is left: so at
+        A request is admitted if it fits in with all that run, or if nothing runs and something is left: so at
         most what was running is used beyond a limit.
         """
         limit = self.budget.tokens_per_minute

@@ -26,7 +26,8 @@ from claude_max_proxy import (
 )
 from claude_max_proxy import Settings as BaseSettings
 from claude_max_proxy.observers.traces import names
-from claude_max_proxy.observers.traces.sender import Sender, Target
+from claude_max_proxy.observers.traces.sender import Sender
+from claude_max_proxy.observers.traces.target import Target
 
 
 _NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")

@@ -9,12 +9,10 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from claude_max_proxy import Record
+from claude_max_proxy.observers.traces.target import Target
 
 
 if TYPE_CHECKING:
@@ -26,20 +24,6 @@ _BATCH = 512
 _PAUSE = 2.0  # seconds in which records are collected before they are sent together
 _MEASURED = 30.0  # seconds between two sendings of the metrics
 _PATIENCE = 3.0  # seconds in which what is left may be sent at the end
-
-
-class Target(msgspec.Struct, frozen=True):
-    """Where to send what: the collector, the share of traces, and the providers by the backends' names."""
-
-    endpoint: str
-    headers: Mapping[str, str]
-    service_name: str
-    version: str
-    sample: float
-    providers: Mapping[str, str]
-
-    def __repr__(self) -> str:
-        return f"Target({self.endpoint!r})"  # a header may be a secret
 
 
 class Sender:

@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 
 from claude_max_proxy import Record
 from claude_max_proxy.observers.traces.measures import Measures
-from claude_max_proxy.observers.traces.sender import Target
 from claude_max_proxy.observers.traces.spans import make_spans
+from claude_max_proxy.observers.traces.target import Target
 
 
 logger = logging.getLogger(__name__)

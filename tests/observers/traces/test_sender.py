@@ -10,7 +10,8 @@ import time
 import pytest
 
 from claude_max_proxy import Client, Record, Usage
-from claude_max_proxy.observers.traces.sender import Sender, Target
+from claude_max_proxy.observers.traces.sender import Sender
+from claude_max_proxy.observers.traces.target import Target
 from tests.observers.traces.collector import Collector, attributes, collecting
 
 
