@@ -13,6 +13,7 @@ from claude_max_proxy.config import (
     PluginPolicy,
     PluginsConfig,
     ServerConfig,
+    SharedConfig,
     quoted,
 )
 from claude_max_proxy.config.descriptions import Setting, settings_of
@@ -54,6 +55,7 @@ def annotated() -> str:
     parts = [
         _HEAD,
         _table("server", settings_of(ServerConfig)),
+        _table("shared", settings_of(SharedConfig)),
         f"[models]\n\n{_MODELS}{_keys(settings_of(ModelEntry))}\n{models}",
         f"{_table('backends.claude', [type_, *settings_of(ClaudeCliSettings)])}\n{_BACKENDS}",
         f"{_table('plugins', plugins)}\n{_PLUGINS}{_keys(settings_of(PluginPolicy))}",

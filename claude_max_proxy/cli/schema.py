@@ -6,7 +6,14 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy.config import BackendTable, ModelEntry, PluginPolicy, PluginsConfig, ServerConfig
+from claude_max_proxy.config import (
+    BackendTable,
+    ModelEntry,
+    PluginPolicy,
+    PluginsConfig,
+    ServerConfig,
+    SharedConfig,
+)
 from claude_max_proxy.config.descriptions import settings_of
 from claude_max_proxy.plugin.plugins import Plugins, load_built_ins
 from claude_max_proxy.runtime.building import backend_types
@@ -20,9 +27,15 @@ def config_schema() -> _Schema:
     built_ins = Plugins(load_built_ins(), PluginsConfig())
     types = backend_types(built_ins)
     own = {one.name: type(one.settings) for one in built_ins.found if one.settings is not None}
-    structs: list[type[msgspec.Struct]] = [ServerConfig, ModelEntry, PluginPolicy, PluginsConfig]
+    structs: list[type[msgspec.Struct]] = [
+        ServerConfig,
+        SharedConfig,
+        ModelEntry,
+        PluginPolicy,
+        PluginsConfig,
+    ]
     structs += [*own.values(), *(struct for struct, _ in types.values())]
-    (server, model, policy, plugins, *others), components = msgspec.json.schema_components(
+    (server, shared, model, policy, plugins, *others), components = msgspec.json.schema_components(
         structs, ref_template="#/$defs/{name}"
     )
     tables, backends = others[: len(own)], others[len(own) :]
@@ -35,6 +48,7 @@ def config_schema() -> _Schema:
         "additionalProperties": False,
         "properties": {
             "server": server,
+            "shared": shared,
             "models": {"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, model]}},
             "backends": _backends(backends, list(types)),
             "plugins": _plugins(plugins, policy, dict(zip(own, tables, strict=True)), components),

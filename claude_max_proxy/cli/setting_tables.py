@@ -16,6 +16,7 @@ from claude_max_proxy.config import (
     PluginPolicy,
     PluginsConfig,
     ServerConfig,
+    SharedConfig,
 )
 from claude_max_proxy.config.descriptions import Setting, settings_of
 from claude_max_proxy.runtime.building import backend_types
@@ -40,6 +41,7 @@ def common(runtime: Runtime) -> list[SettingTable]:
     return [
         _table(("server",), ServerConfig, values[("server",)]),
         _table(("server", "api_keys", "NAME"), ApiKey),
+        _table(("shared",), SharedConfig, values[("shared",)]),
         _table(("models", "NAME"), ModelEntry),
         _table(("models", "NAME", "agent"), Agent),
         *_backends(runtime, values),

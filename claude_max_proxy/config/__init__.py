@@ -21,6 +21,7 @@ from claude_max_proxy.config.reading import (
 )
 from claude_max_proxy.config.server_config import ApiKey, ServerConfig
 from claude_max_proxy.config.settings import Count, Seconds, Settings
+from claude_max_proxy.config.shared_config import SharedConfig
 from claude_max_proxy.config.structs import (
     BackendTable,
     Config,
@@ -44,6 +45,7 @@ __all__ = [
     "Seconds",
     "ServerConfig",
     "Settings",
+    "SharedConfig",
     "convert",
     "holds_nothing",
     "load",

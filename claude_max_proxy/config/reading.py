@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,6 +16,8 @@ from claude_max_proxy.config.problems import Problems
 from claude_max_proxy.config.regular_file import LARGEST_TEXT, read_regular
 from claude_max_proxy.config.safe_files import refuse_if_writable_by_others
 from claude_max_proxy.config.server_config import ServerConfig
+from claude_max_proxy.config.settings import Settings
+from claude_max_proxy.config.shared_config import SharedConfig
 from claude_max_proxy.config.structs import Config, ModelEntry, PluginPolicy, PluginsConfig
 from claude_max_proxy.errors import ConfigError
 
@@ -32,11 +34,15 @@ DEFAULT_MODELS = {
     "claude-code-cli/claude-haiku-4": "claude/haiku",
     "claude-*": "claude/claude-*",
 }
-_SECTIONS = ("server", "models", "backends", "plugins")
+_SECTIONS = ("server", "shared", "models", "backends", "plugins")
+_Table = TypeVar("_Table", bound=Settings)
 _POLICY_KEYS = frozenset(PluginPolicy.__struct_fields__)
+# Keys that many tables may have.
+_AMBIGUOUS = {"url"}
 # The table that each key belongs to. Tables whose keys are names that the user chooses are left out.
 _HOMES = {
     **dict.fromkeys(ServerConfig.__struct_fields__, "server"),
+    **dict.fromkeys(set(SharedConfig.__struct_fields__) - _AMBIGUOUS, "shared"),
     **{key: "plugins" for key in PluginsConfig.__struct_fields__ if key != "tables"},
 }
 _TOML_LINE = re.compile(r" \(at line (?P<line>\d+), (?P<column>column \d+)\)$")
@@ -114,7 +120,8 @@ def parse(table: dict[str, Any], source: Path | None) -> Config:
             _check_section(name, value)
             sections[name] = value
     config = Config(
-        server=_server(sections["server"], problems),
+        server=_fixed(sections["server"], ServerConfig, "server", problems),
+        shared=_fixed(sections["shared"], SharedConfig, "shared", problems),
         models={
             name: _model(name, entry, problems)
             for name, entry in (DEFAULT_MODELS | sections["models"]).items()
@@ -144,11 +151,12 @@ def _check_section(name: str, value: Any) -> None:
         raise ConfigError(f"{quoted(name)}: unknown key outside of any table{meant}")
 
 
-def _server(table: dict[str, Any], problems: Problems) -> ServerConfig:
+def _fixed(table: dict[str, Any], struct: type[_Table], path: str, problems: Problems) -> _Table:
+    """Return a table that exists once and has a default for every key."""
     with problems.collected():
-        return convert(table, ServerConfig, "server")
+        return convert(table, struct, path)
 
-    return ServerConfig()
+    return struct()
 
 
 def _model(name: str, entry: Any, problems: Problems) -> ModelEntry:

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from claude_max_proxy.config.server_config import ServerConfig
 from claude_max_proxy.config.settings import Count, Seconds, Settings
+from claude_max_proxy.config.shared_config import SharedConfig
 from claude_max_proxy.request import Agent, Effort
 
 
@@ -136,6 +137,7 @@ class Config(Settings, frozen=True):
     """All of ``proxy.toml``. ``source`` is the file it came from, ``None`` for the defaults alone."""
 
     server: ServerConfig = ServerConfig()
+    shared: SharedConfig = SharedConfig()
     models: dict[str, ModelEntry] = {}
     backends: dict[str, dict[str, Any]] = {}
     plugins: PluginsConfig = PluginsConfig()

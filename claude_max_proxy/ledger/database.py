@@ -17,14 +17,12 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL
 
 from claude_max_proxy.errors import ConfigError
-from claude_max_proxy.ledger.migrations import migrate
+from claude_max_proxy.ledger.migrations import LOCK, MIGRATIONS
 from claude_max_proxy.ledger.place import SQLITE, file_of
 
 
 _PATIENCE = 5  # seconds for a connection, and for a lock that another process holds
 _LONGEST = 30  # seconds for one statement
-# One number for all proxies: who holds it alone may sum up, prune or migrate.
-LOCK = 0x6C_65_64_67_65_72
 
 
 class Database:
@@ -39,7 +37,7 @@ class Database:
         self.engine = _engine(url)
         self.is_sqlite = self.engine.dialect.name == SQLITE
         try:
-            migrate(self.engine, LOCK)
+            MIGRATIONS.apply(self.engine)
         except BaseException:
             self.close()
             raise

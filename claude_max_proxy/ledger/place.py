@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import platformdirs
 
-from claude_max_proxy.config.secret import MASK, find_secret, masked_url, secrets_of_url
+from claude_max_proxy.config.secret import find_secret, masked_url
+from claude_max_proxy.databases.urls import postgresql_url
 from claude_max_proxy.errors import ConfigError
 
 
 SQLITE = "sqlite"
 SETTING = "plugins.ledger.url"
 _APPLICATION = "claude-max-proxy"
-_LONGEST_REASON = 500  # characters
-_POSTGRESQL = ("postgresql", "postgres", "postgresql+psycopg")
 
 
 def user_folder() -> Path:
@@ -35,8 +33,8 @@ def find_url(given: str) -> str:
     scheme = url.partition("://")[0]
     if scheme == SQLITE:
         return f"sqlite:///{file_of(_path(url))}"
-    if scheme in _POSTGRESQL and _is_url(url):
-        return f"postgresql://{url.partition('://')[2]}"
+    if postgresql := postgresql_url(url):
+        return postgresql
 
     raise ConfigError(
         f"{SETTING}: it must be `sqlite:///PATH`, `postgresql://USER:PASSWORD@HOST/DATABASE`, or "
@@ -59,24 +57,8 @@ def shown(url: str) -> str:
     return masked_url(url)
 
 
-def why(error: BaseException, url: str) -> str:
-    """Return why a database cannot be used, on one line and without the password in its URL."""
-    cause = getattr(error, "orig", None) or error  # SQLAlchemy's own message has the statement in it
-    text = " ".join(f"{type(cause).__name__}: {cause}".split())
-    for secret in sorted(filter(None, secrets_of_url(url)), key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return text[:_LONGEST_REASON]
-
-
 def _path(url: str) -> str:
     rest = url.removeprefix("sqlite:///")
     if rest in {url, "", ":memory:"} or "?" in rest:
         raise ConfigError(f"{SETTING}: a SQLite database is a file, as in `sqlite:///~/ledger.sqlite`")
     return rest
-
-
-def _is_url(url: str) -> bool:
-    try:
-        return bool(urlsplit(url).netloc) or "host=" in urlsplit(url).query
-    except ValueError:
-        return False

@@ -9,7 +9,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from claude_max_proxy.ledger.place import shown, why
+from claude_max_proxy.databases.urls import why
+from claude_max_proxy.ledger.place import shown
 from claude_max_proxy.ledger.row import Row
 from claude_max_proxy.ledger.spill import Spill
 from claude_max_proxy.ledger.usage import Gap, Unavailable

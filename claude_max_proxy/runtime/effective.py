@@ -18,6 +18,7 @@ def tables(
 ) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
     """Yield the path and the values of each table; API keys are masked, other secrets by :func:`shown`."""
     yield ("server",), _server(config.server)
+    yield ("shared",), msgspec.to_builtins(config.shared)
     yield ("models",), {name: _plain(entry) for name, entry in config.models.items()}
     for name, (_, settings, _) in recipes.items():
         table = {"type": config.backends[name]["type"], **msgspec.to_builtins(settings)}

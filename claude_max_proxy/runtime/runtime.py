@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import platformdirs
 
+from claude_max_proxy import __version__
 from claude_max_proxy.backend import Backend, ModelInfo
 from claude_max_proxy.capabilities.honoured import Known
 from claude_max_proxy.concurrency.bounded import attempt
@@ -36,6 +37,7 @@ from claude_max_proxy.runtime.building import (
 )
 from claude_max_proxy.runtime.context import RuntimeContext
 from claude_max_proxy.runtime.rate_limits import RateLimits
+from claude_max_proxy.shared import Shared, shared_of
 
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class Runtime:
     underway: Underway
     breakers: Breakers
     rates: RateLimits
+    shared: Shared | None
 
     def __init__(
         self, config: Config, before: Runtime | None = None, drop_ins: DropIns | None = None
@@ -82,6 +85,7 @@ class Runtime:
         self.rates = before.rates if before else RateLimits()
         self.underway = before.underway if before else Underway()
         with located(config.source):
+            self.shared = before.shared if before else shared_of(config.shared, __version__)
             self._build(before, drop_ins)
         self.gateway = Gateway(self.context, self.plugins, self.breakers, self.capabilities, self.underway)
         self._taken_over = list(before.backends.values()) if before else []
@@ -116,7 +120,12 @@ class Runtime:
         problems.tell()
 
     async def start(self) -> None:
-        """Start every backend that does not run yet. If one fails, stop those again and raise its error."""
+        """Start every backend that does not run yet. If one fails, stop those again and raise its error.
+
+        The first runtime also connects to what replicas share; that it is away is no error.
+        """
+        if self.shared is not None:
+            await self.shared.open()
         models = expected(self.config)
         for name, backend in self.backends.items():
             backend.expect(models.get(name, ()))
@@ -138,6 +147,11 @@ class Runtime:
         """Stop all backends except those in ``still_used``, at the same time and within a time limit."""
         stopping = {name: one for name, one in self.backends.items() if one not in still_used}
         await asyncio.gather(*(_stop(name, backend) for name, backend in stopping.items()))
+
+    async def close(self) -> None:
+        """Close what all configurations have in common, after the last of them has been stopped."""
+        if self.shared is not None:
+            await self.shared.close()
 
     def keep_only(self, owners: Collection[str]) -> None:
         """Forget everything that is kept for other owners than these (see ``Client.owner``)."""
@@ -186,7 +200,12 @@ class Runtime:
         status = "degraded" if statuses & {"degraded", "unavailable"} else "ok"
         if statuses == {"unavailable"}:
             status = "unavailable"
+        shared = self.shared.health() if self.shared is not None else {}
+        if status == "ok" and shared.get("status") == "degraded":
+            status = "degraded"
         facts: dict[str, Any] = {"status": status, "backends": backends}
+        if shared:
+            facts["shared"] = shared
         if self.problem:
             facts["config_problem"] = self.problem
         if problems := {plugin.name: plugin.problem for plugin in self.plugins.found if plugin.problem}:

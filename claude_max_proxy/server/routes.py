@@ -60,6 +60,7 @@ class Health(msgspec.Struct):
     plugin_failures: dict[str, int] | UnsetType = UNSET
     task_problems: dict[str, str] | UnsetType = UNSET
     connection_problem: str | UnsetType = UNSET
+    shared: dict[str, Any] | UnsetType = UNSET
 
 
 def model_routes(runtime: Runtime, keys: Keys) -> list[Any]:

@@ -8,7 +8,14 @@ from claude_max_proxy import Agent
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
-from claude_max_proxy.config import ApiKey, ModelEntry, PluginPolicy, PluginsConfig, ServerConfig
+from claude_max_proxy.config import (
+    ApiKey,
+    ModelEntry,
+    PluginPolicy,
+    PluginsConfig,
+    ServerConfig,
+    SharedConfig,
+)
 from claude_max_proxy.config.descriptions import Setting, settings_of
 from claude_max_proxy.dialects.openai_responses import Settings as ResponsesSettings
 from claude_max_proxy.http_upstream import HttpSettings
@@ -23,6 +30,7 @@ from claude_max_proxy.observers.traces import Settings as TracesSettings
 TABLES: dict[str, type[msgspec.Struct]] = {
     "server": ServerConfig,
     "api_keys": ApiKey,
+    "shared": SharedConfig,
     "models": ModelEntry,
     "agent": Agent,
     "claude-cli": ClaudeCliSettings,

@@ -15,9 +15,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from claude_max_proxy import ConfigError
+from claude_max_proxy.databases.migrations import TooNew
 from claude_max_proxy.ledger import Ledger, Row, Unavailable, Where, find_url, keeping, queries, tables
 from claude_max_proxy.ledger.database import Database
-from claude_max_proxy.ledger.migrations import TooNew
 from tests.ledger.rows import START, record
 
 

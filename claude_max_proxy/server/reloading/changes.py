@@ -34,6 +34,7 @@ def _entries(config: Config, stamps: Stamps) -> dict[str, Any]:
     """Return what a configuration says by the path of each key, and its other files by theirs."""
     tables = {
         "server": msgspec.structs.asdict(config.server),
+        "shared": msgspec.structs.asdict(config.shared),
         "models": config.models,
         "backends": config.backends,
         "plugins": {"paths": config.plugins.paths, "order": config.plugins.order, **config.plugins.tables},

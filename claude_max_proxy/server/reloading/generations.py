@@ -49,13 +49,15 @@ class Generation(msgspec.Struct, eq=False):
     """One configuration at work, and the number of ``requests`` that it is answering.
 
     ``empty`` says that its file exists but contains no setting. ``idle`` is set when the last request ends.
-    ``stamps`` are those of its files, and ``waiting`` the settings that come into force with another start.
+    ``stamps`` are those of its files, ``shared`` stands for the secrets in ``[shared]``, and ``waiting`` are
+    the settings that come into force with another start.
     """
 
     runtime: Runtime
     app: Application
     empty: bool
     stamps: dict[Path, Stamp]
+    shared: dict[str, bytes]
     waiting: list[str] = []
     requests: int = 0
     idle: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
@@ -170,8 +172,7 @@ class Generations:
         """
         self._seen = self._watched.stamps()  # what cannot be read is not read again before it changes
         reading = await threads.run(partial(read, self._load, self._watched), "read-configuration")
-        fixed = before.runtime.config.server
-        reading = self._take(reading.after(fixed, empty=before.empty))
+        reading = self._take(reading.after(before.runtime.config, before.shared, empty=before.empty))
         load = partial(DropIns, plugin_folders(reading.config), before.runtime.drop_ins)
         return self._assemble(reading, before.runtime, await threads.run(load, "import-plugins"))
 
@@ -187,7 +188,9 @@ class Generations:
         application = build_app(runtime)
         if before is not None and self._watched.stamps() != self._seen:
             raise ConfigError("a file changed while it was read")  # the watch then reads it again
-        return Generation(runtime, application, reading.empty, reading.stamps, reading.waiting)
+        return Generation(
+            runtime, application, reading.empty, reading.stamps, reading.shared, reading.waiting
+        )
 
     async def _tell(self, old: Generation, error: BaseException) -> None:
         """Log why the new configuration does not take effect, each mistake on its own line."""
@@ -265,6 +268,7 @@ class Generations:
                 raise
             logger.exception("the server cannot start")
             self._stalls.stop()
+            await self.runtime.close()
             message = str(error) if isinstance(error, ConfigError) else described(error)
             await send({"type": "lifespan.startup.failed", "message": message})
             return
@@ -275,6 +279,7 @@ class Generations:
         await self._tasks.close()
         for generation in list(self._alive):
             await self._end(generation)
+        await self.runtime.close()
         self._stalls.stop()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from claude_max_proxy.config import Config, ServerConfig, holds_nothing
+from claude_max_proxy.config import Config, holds_nothing
+from claude_max_proxy.config.secret import fingerprint
 from claude_max_proxy.errors import ConfigError
 from claude_max_proxy.plugin.drop_ins import Stamp
 from claude_max_proxy.server.reloading.watched import Watched
@@ -24,28 +25,39 @@ class Reading(msgspec.Struct, frozen=True):
     """A configuration as its files held it when they had these ``stamps``.
 
     ``empty`` says that proxy.toml exists but contains no setting, and ``waiting`` are the settings that come
-    into force with another start.
+    into force with another start. ``shared`` changes for each key of ``[shared]`` when its secret does.
     """
 
     config: Config
     watched: Watched
     stamps: dict[Path, Stamp]
     empty: bool
+    shared: dict[str, bytes] = {}
     waiting: list[str] = []
 
-    def after(self, fixed: ServerConfig, *, empty: bool) -> Reading:
-        """Return what may follow a configuration that has these ``fixed`` settings and was ``empty`` itself.
+    def after(self, before: Config, shared: dict[str, bytes], *, empty: bool) -> Reading:
+        """Return what may follow the configuration ``before``, which was ``empty`` itself or not.
 
-        Raises :class:`ConfigError` if the file has lost all of its settings since then.
+        What cannot change while the process runs stays as it was; ``shared`` is what the reading of
+        ``before`` had. Raises :class:`ConfigError` if the file has lost all of its settings since then.
         """
         config = self.config
         if self.empty and not empty:
             raise ConfigError(f"{config.source} is empty or gone; restart the proxy to use the defaults")
 
-        waiting = [name for name in _FIXED if getattr(config.server, name) != getattr(fixed, name)]
-        kept = {name: getattr(fixed, name) for name in waiting}
-        config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, **kept))
-        return msgspec.structs.replace(self, config=config, waiting=[f"server.{name}" for name in waiting])
+        old, new = before.server, config.server
+        kept = {name: getattr(old, name) for name in _FIXED if getattr(old, name) != getattr(new, name)}
+        server = msgspec.structs.replace(new, **kept)
+        waiting = [f"server.{name}" for name in kept] + self._waiting_in_shared(before, shared)
+        config = msgspec.structs.replace(config, server=server, shared=before.shared)
+        return msgspec.structs.replace(self, config=config, shared=shared, waiting=waiting)
+
+    def _waiting_in_shared(self, before: Config, shared: dict[str, bytes]) -> list[str]:
+        """Return the keys of ``[shared]`` that have changed, or whose secrets have."""
+        old, new = msgspec.structs.asdict(before.shared), msgspec.structs.asdict(self.config.shared)
+        return [
+            f"shared.{name}" for name in new if (new[name], self.shared[name]) != (old[name], shared[name])
+        ]
 
 
 def read(load: Callable[[], Config], before: Watched | None) -> Reading:
@@ -60,4 +72,5 @@ def read(load: Callable[[], Config], before: Watched | None) -> Reading:
     watched = Watched(config)
     if (now := watched.stamps()) != stamps:
         stamps, config = now, load()
-    return Reading(config, watched, stamps, holds_nothing(config.source))
+    shared = {name: fingerprint(value) for name, value in msgspec.structs.asdict(config.shared).items()}
+    return Reading(config, watched, stamps, holds_nothing(config.source), shared)

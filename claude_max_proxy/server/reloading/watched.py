@@ -16,7 +16,9 @@ class Watched:
     def __init__(self, config: Config) -> None:
         """Find out which files they are."""
         self._files = [config.source] if config.source else []
-        self._files += secret_files([config.server.api_keys, config.backends, config.plugins.tables])
+        self._files += secret_files(
+            [config.server.api_keys, config.shared, config.backends, config.plugins.tables]
+        )
         self._folders = plugin_folders(config)
 
     def stamps(self) -> dict[Path, Stamp]:

@@ -84,7 +84,7 @@ def test_another_file(file: Path, tmp_path: Path) -> None:
 
 def followed(first: Reading, second: Reading) -> Reading:
     """Return what comes into force after ``first``."""
-    return second.after(first.config.server, empty=first.empty)
+    return second.after(first.config, first.shared, empty=first.empty)
 
 
 def test_what_waits_for_another_start(file: Path) -> None:

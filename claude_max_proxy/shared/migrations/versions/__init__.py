@@ -1,0 +1,1 @@
+"""The steps by which the tables came about, the first of them `0001`."""

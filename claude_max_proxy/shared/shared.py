@@ -1,0 +1,90 @@
+"""Everything that this process shares with the other replicas, opened and closed together."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from typing import Any
+
+from claude_max_proxy.config import SharedConfig
+from claude_max_proxy.config.secret import Secret, find_secret, fingerprint
+from claude_max_proxy.databases.urls import postgresql_url
+from claude_max_proxy.errors import ConfigError
+
+
+_OPEN_WITHIN = 3.0  # seconds that a start waits for the database; after that it goes on without
+
+
+def shared_of(config: SharedConfig, version: str) -> Shared | None:
+    """Return what a configuration says is shared; ``None`` if that is nothing. Nothing is connected yet.
+
+    Raises :class:`ConfigError` for a URL of another kind, and if psycopg is not installed.
+    """
+    if not config.url:
+        return None
+
+    url = postgresql_url(find_secret(config.url, "shared.url"))
+    if not url:
+        raise ConfigError(
+            "shared.url: it must be `postgresql://USER:PASSWORD@HOST/DATABASE`, or `env:NAME` or "
+            "`file:PATH` with such a URL"
+        )
+    try:
+        return Shared(config, Secret(url), version)
+    except ImportError as error:
+        raise ConfigError(
+            "shared.url: PostgreSQL needs the packages that come with "
+            "`pip install 'claude-max-proxy[postgres]'`"
+        ) from error
+
+
+class Shared:
+    """The database that replicas share, and what is in it.
+
+    ``replica`` is this replica's name, and ``id`` is unique to this process.
+    """
+
+    def __init__(self, config: SharedConfig, url: Secret, version: str) -> None:
+        """Prepare; :meth:`open` connects. Raises ``ImportError`` without the extra ``postgres``."""
+        from claude_max_proxy.shared.channel import Channel
+        from claude_max_proxy.shared.database import Database
+        from claude_max_proxy.shared.replicas import Replicas
+
+        self._made_of = (config, fingerprint(config))
+        self._opened = False
+        self.replica = replica_name()
+        self.id = f"{self.replica[:60]}-{secrets.token_hex(6)}"
+        self.database = Database(url)
+        self.channel = Channel(self.database, self.id)
+        self.replicas = Replicas(self.database, self.id, self.replica, version)
+
+    def is_of(self, config: SharedConfig) -> bool:
+        """Return whether this is what the configuration, with its secrets as they are now, asks for."""
+        return self._made_of == (config, fingerprint(config))
+
+    async def open(self) -> None:
+        """Connect; if that takes more than a few seconds, go on with it in the background."""
+        if self._opened:
+            return
+
+        self._opened = True
+        await self.database.open(_OPEN_WITHIN)
+        self.channel.open()
+        self.replicas.open()
+
+    async def close(self) -> None:
+        """Tell the other replicas that this one leaves, and close the connections."""
+        await self.channel.close()
+        await self.replicas.close()
+        await self.database.close()
+
+    def health(self) -> dict[str, Any]:
+        """Return the state of what is shared, for ``/health``."""
+        status = "ok" if self.database.status == "ok" else "degraded"
+        facts = {"status": status, "replica": self.replica, "replicas": self.replicas.count}
+        return {**facts, **({"problem": self.database.problem} if self.database.problem else {})}
+
+
+def replica_name() -> str:
+    """Return the name of this replica: that of its host."""
+    return socket.gethostname()[:200] or "replica"
