@@ -42,6 +42,7 @@ class Record(msgspec.Struct):
     - ``finish``: why the model ended the answer; empty if it did not.
     - ``error``: why the request failed; empty if it did not. ``code`` is the error's code.
     - ``id``, ``traceparent``: as in the request.
+    - ``replica``: the name of the proxy that answered, among several (``[server] replica``).
     """
 
     model: str
@@ -68,3 +69,4 @@ class Record(msgspec.Struct):
     code: str = ""
     traceparent: str = ""
     answered_by: str = ""
+    replica: str = ""

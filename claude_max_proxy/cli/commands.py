@@ -324,7 +324,7 @@ def service_logs(context: click.Context, manager: str | None, lines: int, follow
 @_config
 @click.option(
     "--by",
-    type=click.Choice(["day", "hour", "key", "model", "session", "program", "backend", "dialect"]),
+    type=click.Choice(["day", "hour", "key", "model", "session", "program", "backend", "dialect", "replica"]),
     default="day",
     show_default=True,
     help="What to add up by.",

@@ -88,6 +88,7 @@ class Server(uvicorn.Server):
         """Prepare to serve ``generations`` on ``listener``; ``leaving`` makes sure that the process ends."""
         self._generations = generations
         self._leaving = leaving
+        self._replica = generations.runtime.config.server.replica_name
         self._handler = self.handle_exit  # always the same object, so that we can recognise it
         self._listener = listener
         self._tasks = Tasks()
@@ -101,7 +102,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # we handle these headers ourselves, by [server] trusted_proxies
-                headers=[("x-content-type-options", "nosniff")],
+                headers=[("x-content-type-options", "nosniff"), ("x-proxy-replica", self._replica)],
                 **tls,
             )
         )
@@ -163,7 +164,7 @@ class Server(uvicorn.Server):
             self._connection,
             tls=self.config.ssl,
             handshake_timeout=lambda: self._generations.runtime.config.server.header_timeout,
-            refusal=lambda: busy(next(iter(self._generations.runtime.dialects.values()))),
+            refusal=lambda: busy(next(iter(self._generations.runtime.dialects.values())), self._replica),
         )
         self.servers = [self._door]  # type: ignore[list-item]  # it has the methods that are used here
         self._door.open(BACKLOG)

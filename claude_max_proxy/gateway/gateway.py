@@ -54,6 +54,7 @@ class Gateway:
         self.underway = underway or Underway()
         self._context = context
         self._config = context.config
+        self._replica = context.config.server.replica_name
         self._plugins = plugins
         self._backends = context.backends
         self._capabilities = capabilities
@@ -64,7 +65,7 @@ class Gateway:
         The observers then get the request's record. This raises nothing but a cancellation. Closing the
         generator early means that the client has left.
         """
-        watch = Watch(request, dialect, self.underway)
+        watch = Watch(request, dialect, self.underway, self._replica)
         try:
             async with aclosing(await self._wrapped(request, watch)) as events:
                 async for event in events:
@@ -123,7 +124,7 @@ class Gateway:
     @asynccontextmanager
     async def _recorded(self, request: Request, dialect: str) -> AsyncGenerator[Watch, None]:
         """Keep the record of a request whose answer has no events, and give it to the observers."""
-        watch = Watch(request, dialect, self.underway)
+        watch = Watch(request, dialect, self.underway, self._replica)
         try:
             yield watch
             watch.complete()

@@ -17,8 +17,11 @@ from claude_max_proxy.request import Request
 class Watch:
     """Fills in one request's record while its events pass."""
 
-    def __init__(self, request: Request, dialect: str, underway: Underway) -> None:
-        """Begin the record of a request that came in ``dialect``, as one whose client has left."""
+    def __init__(self, request: Request, dialect: str, underway: Underway, replica: str = "") -> None:
+        """Begin the record of a request that came in ``dialect``, as one whose client has left.
+
+        ``replica`` is the name of this proxy.
+        """
         self.record = Record(
             request.model,
             dialect=dialect,
@@ -28,6 +31,7 @@ class Watch:
             id=request.id,
             path=request.path,
             traceparent=request.traceparent,
+            replica=replica,
         )
         self.ended = False
         self._spoken = False

@@ -85,7 +85,7 @@ class Ledger:
 
         Hours and days are local ones, in their order; hours and days without requests are left out. Other
         groups come with the largest number of tokens first. For times whose requests were deleted, whole
-        hours count, and neither sessions, codes, outcomes nor upstream models are known.
+        hours count, and neither sessions, replicas, codes, outcomes nor upstream models are known.
         """
         found: list[Usage] = await self._ask("usage", by, since, until, where)
         return found

@@ -146,7 +146,7 @@ def _grouping(by: str, where: Where) -> str | None:
     """Return the grouping of ``hours`` that can answer, or ``None`` if only the requests themselves can."""
     if where.session is not None or where.upstream_model is not None or where.code is not None:
         return None
-    if where.outcome or by == "session":
+    if where.outcome or by in {"session", "replica"}:
         return None
 
     needed = {name for name in NAMES if getattr(where, name) is not None} | ({by} & set(NAMES))

@@ -28,6 +28,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     - ``input_tokens`` excludes those read from or written to the provider's cache; ``output_tokens`` includes
       those for reasoning.
     - ``price``: what the same tokens cost by the provider's API, in US dollars; ``None`` if it is not known.
+    - ``replica``: the name of the proxy that answered.
     """
 
     id: str
@@ -59,6 +60,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     pieces: int = 0
     traceparent: str = ""
     price: float | None = None
+    replica: str = ""
 
     @property
     def cursor(self) -> Cursor:
@@ -97,6 +99,7 @@ _COPIED = (
     "queued",
     "pieces",
     "traceparent",
+    "replica",
 )
 _COUNTED = (
     "input_tokens",

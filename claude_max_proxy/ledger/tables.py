@@ -55,6 +55,7 @@ requests = Table(
     Column("pieces", Integer, nullable=False),
     Column("traceparent", String(200), nullable=False),
     Column("price", Double),
+    Column("replica", String(200), nullable=False, server_default=""),
     Index("requests_by_time", "began", "id"),
     Index("requests_by_key", "key", "began"),
     Index("requests_by_model", "model", "began"),

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 
-By = Literal["hour", "day", "key", "model", "program", "session", "backend", "dialect"]
+By = Literal["hour", "day", "key", "model", "program", "session", "backend", "dialect", "replica"]
 Outcome = Literal["", "ok", "failed", "left"]
 
 

@@ -86,6 +86,7 @@ def fields(record: Record) -> dict[str, Any]:
         "session": client.session,
         "address": client.address,
         "traceparent": record.traceparent,
+        "replica": record.replica,
         "input_tokens": usage.input_tokens if usage else None,
         "output_tokens": usage.output_tokens if usage else None,
         "cache_read_tokens": usage.cache_read_tokens if usage else None,

@@ -59,7 +59,8 @@ class Application(Litestar):
     to, ``keys`` are the API keys, and ``running`` contains the answers that are under way.
 
     A request that is refused before the gateway has seen it leaves a record, too, which ``log_request`` gets;
-    ``asking`` are the paths that ask a model, and what their records say as the dialect.
+    ``asking`` are the paths that ask a model, and what their records say as the dialect. ``replica`` is the
+    name of this proxy.
     """
 
     keys: Keys
@@ -68,6 +69,7 @@ class Application(Litestar):
     dialect_of: Callable[[str], Dialect]
     log_request: Callable[[Record], Awaitable[None]]
     asking: Mapping[str, str]
+    replica: str
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""
@@ -84,7 +86,7 @@ class Application(Litestar):
             failure = state.pop("failure", None)
             asked = state.get("asks")
             if failure is not None and (asked is None or not asked.recorded):
-                await self.log_request(refusal(scope, failure, self.asking, name))
+                await self.log_request(refusal(scope, failure, self.asking, name, self.replica))
 
     async def _serve_or_refuse(self, scope: Any, receive: Any, send: Any) -> None:
         if "refused" in scope["state"]:
@@ -160,6 +162,7 @@ def build_app(runtime: Runtime) -> Application:
     application.hosts = Hosts([config.host, *config.allowed_hosts])
     application.dialect_of = dialect_of
     application.keys, application.running = keys, running
+    application.replica = config.replica_name
     application.log_request, application.asking = runtime.plugins.log_request, asking(dialects)
     return application
 
@@ -169,7 +172,13 @@ def _cors(config: ServerConfig) -> CORSConfig:
         allow_origins=config.allowed_origins,
         allow_methods=["GET", "POST", "DELETE"],
         allow_headers=["*"],  # an allowed page may send any headers; the OpenAI library sends its own
-        expose_headers=["retry-after", "x-proxy-ignored", "x-request-id", "x-should-retry"],
+        expose_headers=[
+            "retry-after",
+            "x-proxy-ignored",
+            "x-proxy-replica",
+            "x-request-id",
+            "x-should-retry",
+        ],
         max_age=600,
     )
 

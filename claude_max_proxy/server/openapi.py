@@ -29,6 +29,7 @@ _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 _SECURITY: list[Node] = [{"key": []}, {"bearer": []}]
 _HEADERS: Node = {
     "x-request-id": {"description": "Names the request.", "schema": {"type": "string"}},
+    "x-proxy-replica": {"description": "Names the proxy that answered.", "schema": {"type": "string"}},
     "x-proxy-ignored": {"description": "Parameters without effect.", "schema": {"type": "string"}},
 }
 

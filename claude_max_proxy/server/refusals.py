@@ -16,10 +16,10 @@ from claude_max_proxy.server.clients import client_from
 from claude_max_proxy.server.request_headers import traceparent
 
 
-def refusal(scope: Any, error: ProxyError, asking: Mapping[str, str], name: str) -> Record:
+def refusal(scope: Any, error: ProxyError, asking: Mapping[str, str], name: str, replica: str) -> Record:
     """Return the record of a request with this ``scope`` and the id ``name``, which ended in ``error``.
 
-    ``asking`` are the paths that ask a model, and their dialects.
+    ``asking`` are the paths that ask a model, and their dialects. ``replica`` is the name of this proxy.
     """
     headers, state = Headers.from_scope(scope), scope["state"]
     total = time.monotonic() - state["arrived"]
@@ -36,4 +36,5 @@ def refusal(scope: Any, error: ProxyError, asking: Mapping[str, str], name: str)
         ending="refused",
         code=error.code or "",
         traceparent=traceparent(headers.get("traceparent", "")),
+        replica=replica,
     )

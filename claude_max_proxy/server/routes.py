@@ -55,6 +55,7 @@ class Health(msgspec.Struct):
     backends: dict[str, Any] | UnsetType = UNSET
     provider: str | UnsetType = UNSET
     version: str | UnsetType = UNSET
+    replica: str | UnsetType = UNSET
     config_problem: str | UnsetType = UNSET
     plugin_problems: dict[str, str] | UnsetType = UNSET
     plugin_failures: dict[str, int] | UnsetType = UNSET
@@ -136,7 +137,8 @@ def health_routes(runtime: Runtime) -> list[Any]:
             facts["status"] = "degraded" if facts["status"] == "ok" else facts["status"]
         body = Health(facts["status"])
         if request.scope["state"]["confided"]:
-            body = Health(provider="claude-max-proxy", version=__version__, **facts)
+            replica = runtime.config.server.replica_name
+            body = Health(provider="claude-max-proxy", version=__version__, replica=replica, **facts)
         return Response(body, status_code=503 if body.status == "unavailable" else 200)
 
     return [health]

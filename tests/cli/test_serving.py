@@ -190,21 +190,25 @@ NO_SNIFFING = {
 }
 
 
-async def test_no_sniffing(tmp_path: Path) -> None:
-    """No answer of any kind can be mistaken by a browser for another type of content."""
-    async with serving(tmp_path, '[server]\nallowed_origins = ["https://app.example"]\n') as proxy:
+async def test_what_every_answer_has(tmp_path: Path) -> None:
+    """Whatever its kind, an answer names the replica, and no browser mistakes it for other content."""
+    toml = '[server]\nallowed_origins = ["https://app.example"]\nreplica = "One-1"\n'
+    async with serving(tmp_path, toml) as proxy:
         url = await proxy.says(r"address\s+(\S+)")
         port = int(url.split(":")[2].split("/")[0])
         for name, head in NO_SNIFFING.items():
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(head + b"Host: localhost\r\nConnection: close\r\n\r\n{")
-            answer = (await asyncio.wait_for(reader.read(), 20)).lower()
+            answer = await asyncio.wait_for(reader.read(), 20)
             writer.close()
-            assert answer.count(b"\r\nx-content-type-options: nosniff\r\n") == 1, (name, answer)
+            for header in (b"x-content-type-options: nosniff", b"x-proxy-replica: One-1"):
+                assert answer.count(b"\r\n%b\r\n" % header) == 1, (name, answer)
         for body in (CHAT, {**CHAT, "stream": True}):
             async with httpx.AsyncClient() as http:
                 answered = await http.post(f"{url}/chat/completions", json=body)
             assert (answered.status_code, answered.headers["x-content-type-options"]) == (200, "nosniff")
+            assert answered.headers["x-proxy-replica"] == "One-1"
+        await proxy.says(r"INFO +\[\w{16} One-1\] 200 ")
 
 
 @pytest.mark.parametrize("trusted", [[], ["127.0.0.1"]])

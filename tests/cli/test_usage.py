@@ -68,7 +68,9 @@ def test_a_table(file: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("by", ["day", "hour", "key", "model", "session", "program", "backend", "dialect"])
+@pytest.mark.parametrize(
+    "by", ["day", "hour", "key", "model", "session", "program", "backend", "dialect", "replica"]
+)
 def test_json(file: Path, by: str) -> None:
     """Every grouping can be printed as JSON, which has the same sums."""
     fill(file, record(time.time() - 1, "alice", "opus"))

@@ -142,6 +142,13 @@ async def test_odd_texts_are_kept(ledger: Ledger, text: str) -> None:
         assert (await ledger.spent(0, where)).requests == 1
 
 
+async def test_by_replica(ledger: Ledger) -> None:
+    """Requests can be added up by the proxy that answered them, also those of hours that are summed up."""
+    await fill(ledger, record(replica="one"), record(replica="two"), record(replica="one"))
+    groups = await ledger.usage("replica", START, START + HOUR)
+    assert [(one.group, one.requests) for one in groups] == [("one", 2), ("two", 1)]
+
+
 async def test_odd_numbers_are_kept(ledger: Ledger) -> None:
     """An upstream may claim any number of tokens; what no database can store is cut."""
     await fill(ledger, record(usage=Usage(10**30, -5, 2**63)))

@@ -41,6 +41,21 @@ def test_opening_twice(url: str) -> None:
     second.close()
 
 
+def test_rows_from_before_replicas(url: str) -> None:
+    """A database of the first step gets the column; its rows stay, without a replica."""
+    database = Database(url)
+    keeping.write(database, [Row(id="old", began=START)])
+    with database.writing() as connection:
+        connection.execute(sqlalchemy.text("ALTER TABLE requests DROP COLUMN replica"))
+        connection.execute(sqlalchemy.text("UPDATE ledger_version SET version_num = '0001'"))
+    database.close()
+    database = Database(url)
+    keeping.write(database, [Row(id="new", began=START + 1, replica="one")])
+    found = queries.requests(database, Where(), 10, None)
+    assert [(row.id, row.replica) for row in found] == [("new", "one"), ("old", "")]
+    database.close()
+
+
 def test_several_start_at_once(url: str) -> None:
     """Any number of processes may open an empty database at the same time, and write to it."""
     problems: list[BaseException] = []

@@ -32,7 +32,14 @@ ANSWERED = Record(
 
 
 EVERYTHING = msgspec.structs.replace(
-    ANSWERED, answered_by="m", error="e", code="c", replayed="r", last_token=0.5, traceparent="t"
+    ANSWERED,
+    answered_by="m",
+    error="e",
+    code="c",
+    replayed="r",
+    last_token=0.5,
+    traceparent="t",
+    replica="one",
 )
 
 

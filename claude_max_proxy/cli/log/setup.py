@@ -45,4 +45,6 @@ def set_level(config: ServerConfig) -> None:
 
 
 def _formatter(config: ServerConfig, *, time: str = "%H:%M:%S", colour: bool = False) -> logging.Formatter:
-    return JsonFormatter() if config.log_format == "json" else TextFormatter(time, colour=colour)
+    if config.log_format == "json":
+        return JsonFormatter(config.replica_name)
+    return TextFormatter(time, colour=colour, replica=config.replica_name)

@@ -21,16 +21,17 @@ _COLOURS = {logging.DEBUG: "2", logging.WARNING: "33", logging.ERROR: "31", logg
 
 
 class TextFormatter(logging.Formatter):
-    """Writes the time, the level, the request's id in brackets if there is one, and the message.
+    """Writes the time, the level, the message, and before it the request's id in brackets, if there is one.
 
     It escapes what is not printable and cuts what is too long; tracebacks keep their lines. With ``colour``,
     the level has a colour if it is not the usual one.
     """
 
-    def __init__(self, time: str = "%H:%M:%S", *, colour: bool = False) -> None:
-        """Write times in the form ``time``."""
+    def __init__(self, time: str = "%H:%M:%S", *, colour: bool = False, replica: str = "") -> None:
+        """Write times in the form ``time``; ``replica`` is the name of this proxy, for the brackets."""
         super().__init__(datefmt=time)
         self._colour = colour
+        self._replica = f" {replica}" if replica else ""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for a record, and further ones for a traceback."""
@@ -52,7 +53,7 @@ class TextFormatter(logging.Formatter):
         if len(line) > LONGEST:
             line = f"{line[:LONGEST]}…"
         name = getattr(record, "request_id", "") or request_id.current()
-        line = plain(f"[{name}] {line}" if name else line)
+        line = plain(f"[{name}{self._replica}] {line}" if name else line)
         line = f"{record.asctime} {self._level(record)} {line}"
         return f"{line}\n{_cut_lines(frames[1:])}" if frames else line
 

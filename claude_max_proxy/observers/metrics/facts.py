@@ -50,7 +50,8 @@ class Facts:
         for record in context.underway():
             under_way[(record.backend,)] = under_way.get((record.backend,), 0) + 1
         values[names.UNDER_WAY.name] = under_way
-        values[names.BUILD.name][__version__, platform.python_version()] = 1
+        replica = context.config.server.replica_name
+        values[names.BUILD.name][__version__, platform.python_version(), replica] = 1
         return values
 
     def _read_backends(self, context: Context, values: Values) -> None:

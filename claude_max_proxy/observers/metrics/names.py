@@ -144,6 +144,10 @@ RELOAD_TIME = _gauge(
     "config_last_reload_timestamp_seconds", "When the configuration was last reloaded, as Unix time."
 )
 PLUGIN_FAILURES = _counter("plugin_failures_total", "How often a plugin has failed.", "plugin")
-BUILD = _gauge("build_info", "Always 1; the labels say what runs.", "version", "python")
+BUILD = _gauge(
+    "build_info",
+    "Always 1; the labels say what runs, and as which replica.",
+    *("version", "python", "replica"),
+)
 
 METRICS = tuple(one for one in list(globals().values()) if isinstance(one, Metric))

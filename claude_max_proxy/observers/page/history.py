@@ -145,6 +145,7 @@ def facts(row: Row, now: float) -> list[tuple[str, str]]:
         ("Ended with", row.finish),
         ("Deltas", f"{formatting.exact(row.pieces)}{f', {pace}' if pace else ''}" if row.pieces else ""),
         ("API price", formatting.dollars(row.price) if row.price is not None else ""),
+        ("Replica", row.replica),
         ("Request id", row.id),
         ("Trace", row.traceparent),
     ]

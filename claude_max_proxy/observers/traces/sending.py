@@ -35,7 +35,13 @@ class Sending:
         self._reasons = _Reasons()
         self._away = False
         self._made = _Made()
-        resource = Resource.create({"service.name": target.service_name, "service.version": target.version})
+        resource = Resource.create(
+            {
+                "service.name": target.service_name,
+                "service.version": target.version,
+                "service.instance.id": target.replica,
+            }
+        )
         tracers = TracerProvider(
             ParentBased(TraceIdRatioBased(target.sample)), resource, shutdown_on_exit=False
         )

@@ -14,6 +14,7 @@ class Target(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]
     service_name: str
     version: str
+    replica: str
     sample: float
     providers: Mapping[str, str]
 

@@ -127,8 +127,11 @@ class Door:
             self._refusing -= 1
 
 
-def busy(dialect: Dialect) -> bytes:
-    """Return the HTTP answer for a client for which there is no descriptor, in the form of ``dialect``."""
+def busy(dialect: Dialect, replica: str) -> bytes:
+    """Return the HTTP answer for a client for which there is no descriptor, in the form of ``dialect``.
+
+    ``replica`` is the name of this proxy.
+    """
     error = Busy("the proxy has reached its limit of connections", retry_after=5)
     body = dialect.error(error)
     lines = [
@@ -136,6 +139,7 @@ def busy(dialect: Dialect) -> bytes:
         "content-type: application/json",
         f"content-length: {len(body)}",
         f"retry-after: {error.retry_after}",
+        f"x-proxy-replica: {replica}",
         "connection: close",
     ]
     return "\r\n".join([*lines, "", ""]).encode() + body

@@ -16,7 +16,7 @@ from claude_max_proxy.server.reloading.watched import Watched
 
 # The settings in [server] that cannot change while the process runs.
 _FIXED = (
-    *("host", "port", "unix_socket", "tls_certificate", "tls_key"),
+    *("host", "port", "unix_socket", "tls_certificate", "tls_key", "replica"),
     *("log_format", "log_file", "log_file_bytes", "log_files"),
 )
 

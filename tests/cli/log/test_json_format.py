@@ -58,6 +58,15 @@ def test_foreign_text(set_up_log: Callable[[ServerConfig], Terminal], text: str)
     assert json.loads(second)["message"] == "after it"
 
 
+def test_the_replica() -> None:
+    """Each line of a request names the proxy that serves it; other lines do not."""
+    lines = [
+        json.loads(JsonFormatter("one").format(logging.makeLogRecord({"request_id": name})))
+        for name in ("a1", "")
+    ]
+    assert [(line.get("request_id"), line.get("replica")) for line in lines] == [("a1", "one"), (None, None)]
+
+
 def test_a_line_has_a_length() -> None:
     """Long text that others have written is cut."""
     assert len(formatted("x" * 1_000_000, "")["message"]) < 10_000

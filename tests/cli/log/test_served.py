@@ -76,12 +76,12 @@ async def test_every_request(tmp_path: Path) -> None:
 
 
 async def test_people_read_text(tmp_path: Path) -> None:
-    """For people, each line of a request begins with its id; without a terminal it has no colour."""
-    async with serving(tmp_path, "", unlucky=UNLUCKY) as proxy:
+    """For people, each line of a request begins with its id and the replica; a pipe gets no colour."""
+    async with serving(tmp_path, '[server]\nreplica = "one"\n', unlucky=UNLUCKY) as proxy:
         answer = await ask(await proxy.says(r"address\s+(\S+)"))
         name = answer.headers["x-request-id"]
-        await proxy.says(rf"INFO    \[{name}\] 200  openai-chat  echo  → claude/one")
-        await proxy.says(rf"WARNING \[{name}\] said\\nin between")
+        await proxy.says(rf"INFO    \[{name} one\] 200  openai-chat  echo  → claude/one")
+        await proxy.says(rf"WARNING \[{name} one\] said\\nin between")
         assert "\x1b" not in proxy.said
 
 

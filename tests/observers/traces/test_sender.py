@@ -42,6 +42,7 @@ def target(url: str, **changes: object) -> Target:
         "endpoint": url,
         "headers": {"X-Token": "a-secret"},
         "service_name": "a-proxy",
+        "replica": "one",
         "version": "1",
         "sample": 1.0,
         "providers": {"claude": "anthropic"},
@@ -115,7 +116,9 @@ def test_attributes() -> None:
         "claude_max_proxy.ending": "completed",
     }
     assert all(
-        {"service.name": "a-proxy", "service.version": "1"}.items() <= one.items() for one in found.resources
+        {"service.name": "a-proxy", "service.version": "1", "service.instance.id": "one"}.items()
+        <= one.items()
+        for one in found.resources
     )
     assert {headers["x-token"] for _, headers in found.requests} == {"a-secret"}
 
