@@ -85,7 +85,9 @@ class Runtime:
         self.rates = before.rates if before else RateLimits()
         self.underway = before.underway if before else Underway()
         with located(config.source):
-            self.shared = before.shared if before else shared_of(config.shared, __version__)
+            self.shared = (
+                before.shared if before else shared_of(config.shared, __version__, config.server.replica_name)
+            )
             self._build(before, drop_ins)
         self.gateway = Gateway(self.context, self.plugins, self.breakers, self.capabilities, self.underway)
         self._taken_over = list(before.backends.values()) if before else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from typing import Any
 
 from claude_max_proxy.config import SharedConfig
@@ -15,9 +14,10 @@ from claude_max_proxy.errors import ConfigError
 _OPEN_WITHIN = 3.0  # seconds that a start waits for the database; after that it goes on without
 
 
-def shared_of(config: SharedConfig, version: str) -> Shared | None:
+def shared_of(config: SharedConfig, version: str, replica: str) -> Shared | None:
     """Return what a configuration says is shared; ``None`` if that is nothing. Nothing is connected yet.
 
+    ``replica`` is the name of this replica.
     Raises :class:`ConfigError` for a URL of another kind, and if psycopg is not installed.
     """
     if not config.url:
@@ -30,7 +30,7 @@ def shared_of(config: SharedConfig, version: str) -> Shared | None:
             "`file:PATH` with such a URL"
         )
     try:
-        return Shared(config, Secret(url), version)
+        return Shared(config, Secret(url), version, replica)
     except ImportError as error:
         raise ConfigError(
             "shared.url: PostgreSQL needs the packages that come with "
@@ -44,7 +44,7 @@ class Shared:
     ``replica`` is this replica's name, and ``id`` is unique to this process.
     """
 
-    def __init__(self, config: SharedConfig, url: Secret, version: str) -> None:
+    def __init__(self, config: SharedConfig, url: Secret, version: str, replica: str) -> None:
         """Prepare; :meth:`open` connects. Raises ``ImportError`` without the extra ``postgres``."""
         from claude_max_proxy.shared.channel import Channel
         from claude_max_proxy.shared.database import Database
@@ -52,8 +52,8 @@ class Shared:
 
         self._made_of = (config, fingerprint(config))
         self._opened = False
-        self.replica = replica_name()
-        self.id = f"{self.replica[:60]}-{secrets.token_hex(6)}"
+        self.replica = replica
+        self.id = f"{replica}-{secrets.token_hex(6)}"
         self.database = Database(url)
         self.channel = Channel(self.database, self.id)
         self.replicas = Replicas(self.database, self.id, self.replica, version)
@@ -83,8 +83,3 @@ class Shared:
         status = "ok" if self.database.status == "ok" else "degraded"
         facts = {"status": status, "replica": self.replica, "replicas": self.replicas.count}
         return {**facts, **({"problem": self.database.problem} if self.database.problem else {})}
-
-
-def replica_name() -> str:
-    """Return the name of this replica: that of its host."""
-    return socket.gethostname()[:200] or "replica"

@@ -37,7 +37,7 @@ async def join(url: str) -> AsyncIterator[Join]:
     async with AsyncExitStack() as stack:
 
         async def one(**settings: Any) -> Shared:
-            shared = shared_of(SharedConfig(url=url, **settings), "1.2.3")
+            shared = shared_of(SharedConfig(url=url, **settings), "1.2.3", "one")
             assert shared is not None
             await shared.open()
             stack.push_async_callback(shared.close)

@@ -102,7 +102,7 @@ async def test_starts_without_the_database(tmp_path: Path, caplog: pytest.LogCap
     file = tmp_path / "url"
     file.write_text("postgresql://user:pass-word-1@127.0.0.1:1/none?sslmode=disable")
     file.chmod(0o600)
-    shared = shared_of(SharedConfig(url=f"file:{file}"), "1")
+    shared = shared_of(SharedConfig(url=f"file:{file}"), "1", "one")
     assert shared is not None
     await shared.open()
     try:
@@ -117,7 +117,7 @@ async def test_starts_without_the_database(tmp_path: Path, caplog: pytest.LogCap
 def test_refuses_other_urls(url: str) -> None:
     """A URL of another kind is an error that names the setting."""
     with pytest.raises(ConfigError, match=r"^shared\.url: "):
-        shared_of(SharedConfig(url=url), "1")
+        shared_of(SharedConfig(url=url), "1", "one")
 
 
 async def test_deadline(join: Join) -> None:
