@@ -80,4 +80,5 @@ def test_names_every_key() -> None:
 
 def test_every_key_is_a_comment() -> None:
     """Unchanged, the file sets nothing, so that a new default takes effect in spite of it."""
-    assert tomllib.loads(TEXT) == {"server": {}, "models": {}, "backends": {"claude": {}}, "plugins": {}}
+    tables = {"server": {}, "shared": {}, "models": {}, "backends": {"claude": {}}, "plugins": {}}
+    assert tomllib.loads(TEXT) == tables

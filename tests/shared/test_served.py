@@ -61,6 +61,6 @@ async def test_a_new_secret_waits_for_a_restart(
     file = tmp_path / "url"
     file.write_text(url)
     file.chmod(0o600)
-    async with LiveProxy(tmp_path, toml(f"file:{file}")).serving() as proxy:
+    async with LiveProxy(tmp_path, toml(f"file:{file}")).serving():
         file.write_text(server.new_database())
         await until(lambda: "waiting for a restart: shared.url" in caplog.text)
