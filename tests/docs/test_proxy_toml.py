@@ -80,5 +80,5 @@ def test_names_every_key() -> None:
 
 def test_every_key_is_a_comment() -> None:
     """Unchanged, the file sets nothing, so that a new default takes effect in spite of it."""
-    tables = {"server": {}, "shared": {}, "models": {}, "backends": {"claude": {}}, "plugins": {}}
-    assert tomllib.loads(TEXT) == tables
+    tables = tomllib.loads(TEXT)
+    assert tables == {"server": {}, "shared": {}, "models": {}, "backends": {"claude": {}}, "plugins": {}}
