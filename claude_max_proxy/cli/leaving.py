@@ -59,6 +59,8 @@ class Leaving:
         with contextlib.suppress(Exception):
             Forgiving(2, "w", closefd=False).write(b"stopped at once\n")
         with contextlib.suppress(Exception):
+            _write_log()
+        with contextlib.suppress(Exception):
             self._last()
         os._exit(_SIGNALLED + number)
 
@@ -101,7 +103,12 @@ def _tell() -> None:
         frame = sys._current_frames().get(main.ident or 0)  # noqa: SLF001  # the documented way
         stack = "".join(traceback.format_stack(frame)[-6:]).rstrip() if frame else ""
         logger.error("exiting because something does not end; the main thread is at\n%s", stack)
-    for handler in logging.getLogger().handlers:
-        handler.flush()
+    _write_log()
     sys.stdout.flush()
     sys.stderr.flush()
+
+
+def _write_log() -> None:
+    """Write the lines of the log that wait for it."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()

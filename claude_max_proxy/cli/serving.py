@@ -21,6 +21,7 @@ import uvicorn
 from claude_max_proxy import ConfigError
 from claude_max_proxy.cli.announcing import announce, announce_backends
 from claude_max_proxy.cli.event_loop import run_to_its_end
+from claude_max_proxy.cli.lasting import Lasting
 from claude_max_proxy.cli.leaving import Leaving
 from claude_max_proxy.cli.log import setup as log
 from claude_max_proxy.cli.self_reference import check_no_loop
@@ -94,6 +95,7 @@ class Server(uvicorn.Server):
         self._tasks = Tasks()
         self._descriptors = Descriptors(raise_limit())
         self._told_to_stop = asyncio.Event()
+        self._lasting = Lasting()
         super().__init__(
             uvicorn.Config(
                 generations,
@@ -138,7 +140,11 @@ class Server(uvicorn.Server):
                     await self._told_to_stop.wait()
 
     async def on_tick(self, counter: int) -> bool:
-        """Set the signal handlers again if other code has replaced them: a plugin must not prevent an end."""
+        """Set the signal handlers again if other code has replaced them: a plugin must not prevent an end.
+
+        Also take what has been loaded out of Python's garbage collection.
+        """
+        self._lasting.freeze(self._generations.retired)
         for number in _SIGNALS:
             if (other := signal.getsignal(number)) is not self._handler:
                 # This comes before the log line, since who reads the line may send a signal.

@@ -6,9 +6,10 @@ Nothing is asked over the network. The package takes half a second to import; on
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect_left
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -45,44 +46,53 @@ class Rates(msgspec.Struct, frozen=True):
 def price_of(usage: Usage | None, models: Sequence[str], began: float) -> float | None:
     """Return the price in US dollars, by the first of these models that is known.
 
-    Returns ``None`` if none is, or if there are no tokens. ``began`` is when they were used, in seconds since
-    1970, because prices change.
+    Returns ``None`` if none is, and for no tokens or for less than none. ``began`` is when they were used,
+    in seconds since 1970, because prices change.
     """
     if usage is None or not (usage.prompt_tokens or usage.output_tokens):
+        return None
+    if min(usage.input_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens) < 0:
         return None
 
     hour = int(began // _HOUR)
     for model in filter(None, models):
-        with contextlib.suppress(Exception):  # numbers that the library does not take have no price
-            rates = _rates(model, hour)
-            if rates == "by size":
-                return _calculated(model, hour, *_counts(usage))
-            if isinstance(rates, Rates):
-                return rates.price(usage)
+        with contextlib.suppress(Exception):  # numbers that are too large have no price
+            thresholds = _thresholds(model, hour)
+            if thresholds is not None:
+                crossed = bisect_left(thresholds, usage.prompt_tokens)
+                return _rates(model, hour, crossed).price(usage)
     return None
 
 
-# The library takes a sixth of a millisecond for a price, which is more than all else that a row costs.
+# The library takes up to a third of a millisecond for a price, several times what all else of a row costs.
 @lru_cache(maxsize=2048)
-def _rates(model: str, hour: int) -> Rates | str:
-    """Return what a token costs, "by size" if that depends on the prompt's size, or "unknown"."""
+def _thresholds(model: str, hour: int) -> tuple[int, ...] | None:
+    """Return the sizes of a prompt above which a token costs something else, in their order.
+
+    There are none for most models. Returns ``None`` for a model that the library does not know.
+    """
     try:
         calculation = _calculation(model, hour, 0, 0)
     except LookupError:
-        return "unknown"
-    if any(hasattr(price, "tiers") for price in vars(calculation.model_price).values()):
-        return "by size"
+        return None
 
+    prices = vars(calculation.model_price).values()
+    return tuple(sorted({tier.start for price in prices for tier in getattr(price, "tiers", ())}))
+
+
+@lru_cache(maxsize=2048)
+def _rates(model: str, hour: int, crossed: int) -> Rates:
+    """Return what a token costs in a prompt that is larger than the first ``crossed`` thresholds."""
+    thresholds = _thresholds(model, hour) or ()
+    prompt = thresholds[crossed - 1] + 1 if crossed else min((_MILLION, *thresholds))
+    calculated = partial(_calculated, model, hour, prompt)
+    plain = calculated(0)
     return Rates(
-        _calculated(model, hour, _MILLION, 0) / _MILLION,
-        _calculated(model, hour, 0, _MILLION) / _MILLION,
-        _calculated(model, hour, _MILLION, 0, _MILLION) / _MILLION,
-        _calculated(model, hour, _MILLION, 0, 0, _MILLION) / _MILLION,
+        input=plain / prompt,
+        output=(calculated(_MILLION) - plain) / _MILLION,
+        cache_read=calculated(0, prompt) / prompt,
+        cache_write=calculated(0, 0, prompt) / prompt,
     )
-
-
-def _counts(usage: Usage) -> tuple[int, int, int, int]:
-    return usage.prompt_tokens, usage.output_tokens, usage.cache_read_tokens, usage.cache_write_tokens
 
 
 def _calculated(model: str, hour: int, prompt: int, output: int, read: int = 0, written: int = 0) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from claude_max_proxy.cli.log.file import LogFile
 from claude_max_proxy.cli.log.json_format import JsonFormatter
-from claude_max_proxy.cli.log.queued import QueuedHandler
+from claude_max_proxy.cli.log.queued import AT_ONCE, QueuedHandler
 from claude_max_proxy.cli.log.text_format import TextFormatter, shows_colour
 from claude_max_proxy.config import ServerConfig
 
@@ -25,14 +25,15 @@ def set_up(config: ServerConfig, *, file_setting: str = "server.log_file") -> No
     """
     terminal: logging.Handler = logging.StreamHandler()
     terminal.setFormatter(_formatter(config, colour=shows_colour(sys.stderr)))
-    writers = [terminal]
+    writers, at_once = [terminal], AT_ONCE
     if config.log_file:
         path = Path(config.log_file)
         file = LogFile(path, largest=config.log_file_bytes, files=config.log_files, setting=file_setting)
         file.setFormatter(_formatter(config, time=_WITH_DATE))
         writers.append(file)
+        at_once = min(AT_ONCE, config.log_file_bytes // 10)  # so that files are about as large as they may be
     for writer in writers:
-        logging.getLogger().addHandler(QueuedHandler(writer))
+        logging.getLogger().addHandler(QueuedHandler(writer, at_once=at_once))
     set_level(config)
 
 

@@ -97,6 +97,7 @@ class Generations:
         self._ending = asyncio.Lock()
         self._current = self._build()
         self._alive = [self._current]
+        self.retired = 0  # how many generations have ended because another replaced them
 
     @property
     def runtime(self) -> Runtime:
@@ -254,6 +255,7 @@ class Generations:
             await generation.runtime.stop(
                 [backend for runtime in others for backend in runtime.backends.values()]
             )
+            self.retired += 1
 
     async def _live(
         self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import io
 import logging
+import re
+import subprocess
+import sys
 import threading
 import time
 
+import pytest
+
+from claude_max_proxy.cli.log import queued
 from claude_max_proxy.cli.log.queued import QueuedHandler
 from claude_max_proxy.cli.log.text_format import TextFormatter
 
@@ -19,16 +25,30 @@ class Slow(logging.Handler):
         self.setFormatter(TextFormatter("then"))
         self.may = threading.Event()
         self.lines: list[str] = []
+        self.writes = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, once it may."""
+        """Write one or more lines, once it may."""
         self.may.wait(10)
-        self.lines.append(self.format(record))
+        self.lines += self.format(record).split("\n")
+        self.writes += 1
 
 
-def record(text: str, *args: object) -> logging.LogRecord:
-    """Return a record of the level INFO."""
-    return logging.LogRecord("x", logging.INFO, "", 0, text, args, None)
+class Stream(io.StringIO):
+    """A stream that says when something was written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = threading.Event()
+
+    def flush(self) -> None:
+        """Note that it was written to."""
+        self.written.set()
+
+
+def record(text: str, *args: object, level: int = logging.INFO) -> logging.LogRecord:
+    """Return a record."""
+    return logging.LogRecord("x", level, "", 0, text, args, None)
 
 
 def test_nobody_waits() -> None:
@@ -98,3 +118,93 @@ def test_a_bad_record(capsys: object) -> None:
     handler.handle(record("after it"))
     handler.close()
     assert slow.lines == ["then INFO    after it"]
+
+
+def test_lines_gather() -> None:
+    """Lines that come one after the other are written together, in their order, and in pieces of a size."""
+    slow = Slow()
+    handler = QueuedHandler(slow, at_once=1000)
+    for number in range(200):
+        handler.handle(record("line %03d", number))
+    slow.may.set()
+    handler.close()
+    assert slow.lines == [f"then INFO    line {number:03d}" for number in range(200)]
+    at_least = 200 * len("then INFO    line 000\n") / 1000
+    assert at_least <= slow.writes < 30
+
+
+def test_a_line_larger_than_a_piece() -> None:
+    """Whatever the size of a write is, each line is written as a whole."""
+    slow = Slow()
+    slow.may.set()
+    handler = QueuedHandler(slow, at_once=0)
+    for number in range(5):
+        handler.handle(record("line %d %s", number, "x" * 50))
+    handler.close()
+    assert [line[:19] for line in slow.lines] == [f"then INFO    line {number}" for number in range(5)]
+    assert slow.writes == 5
+
+
+def test_nobody_needs_to_flush() -> None:
+    """A single line is written soon, without a flush, an end or a further line."""
+    writer = logging.StreamHandler(stream := Stream())
+    writer.setFormatter(TextFormatter("then"))
+    handler = QueuedHandler(writer)
+    for number in range(3):
+        stream.written.clear()
+        handler.handle(record("%d", number))
+        assert stream.written.wait(20)
+        assert stream.getvalue().endswith(f"then INFO    {number}\n")
+    handler.close()
+
+
+def test_what_is_important_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning is written without waiting for further lines, with all lines before it."""
+    monkeypatch.setattr(queued, "_GATHERED", 600.0)
+    writer = logging.StreamHandler(stream := Stream())
+    writer.setFormatter(TextFormatter("then"))
+    handler = QueuedHandler(writer)
+    for number in range(3):
+        stream.written.clear()
+        handler.handle(record("one"))
+        handler.handle(record("two", level=logging.WARNING))
+        assert stream.written.wait(20), number
+        while stream.getvalue().count("two") <= number:  # it may be written after what was before it
+            stream.written.wait(20)
+    assert stream.getvalue() == "then INFO    one\nthen WARNING two\n" * 3
+    handler.handle(record("three"))
+    handler.flush()
+    assert stream.getvalue().endswith("two\nthen INFO    three\n")
+    handler.close()
+
+
+END = """
+import logging, os, signal, sys
+from claude_max_proxy.cli.leaving import Leaving
+from claude_max_proxy.cli.log.setup import set_up
+from claude_max_proxy.config import ServerConfig
+
+set_up(ServerConfig())
+leaving = Leaving(lambda: None)
+signal.signal(signal.SIGTERM, lambda number, _: leaving.now(number))
+for number in range(1000):
+    logging.info("line %d", number)
+{end}
+"""
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["", "sys.exit(3)", "raise RuntimeError('crashed')", "os.kill(os.getpid(), signal.SIGTERM); input()"],
+)
+def test_no_line_is_lost_at_the_end(end: str) -> None:
+    """However the process ends, as long as Python sees it, each line is written."""
+    done = subprocess.run(
+        [sys.executable, "-c", END.format(end=end)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+    assert [int(number) for number in re.findall(r"INFO +line (\d+)", done.stderr)] == list(range(1000))
