@@ -27,6 +27,7 @@ OWN = tuple(
             "dialect",
             "errors",
             "events",
+            "inspection",
             "plan_windows",
             "process_facts",
         ),

@@ -49,6 +49,7 @@ BUILT_INS = (
     "claude_max_proxy.observers.metrics",
     "claude_max_proxy.observers.traces",
     "claude_max_proxy.observers.budgets",
+    "claude_max_proxy.observers.inspector",
     "claude_max_proxy.observers.page",
     "claude_max_proxy.cli.commands",
 )

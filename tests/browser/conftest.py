@@ -61,12 +61,17 @@ def upstream(shared_upstream: ScriptedOpenAI) -> ScriptedOpenAI:
 async def start_proxy(
     shared_upstream: ScriptedOpenAI, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Served]:
-    """Return a function that runs the program with a configuration; `UPSTREAM` in it is the scripted API."""
+    """Return a function that runs the program with a configuration; `UPSTREAM` in it is the scripted API.
+
+    It may be given the source of a plugin `asking`.
+    """
     async with AsyncExitStack() as stack:
 
-        async def start(config: str, **environment: str) -> RunningProxy:
+        async def start(config: str, *, asking: str = "", **environment: str) -> RunningProxy:
             running = RunningProxy(tmp_path_factory.mktemp("home"), environment)
             (running.work / "plugins").mkdir(parents=True, mode=0o700)
+            if asking:
+                (running.work / "plugins" / "asking.py").write_text(asking, "utf-8")
             stack.push_async_callback(running.end)
             await running.start(config.replace("UPSTREAM", shared_upstream.base_url))
             return running

@@ -7,7 +7,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from claude_max_proxy import Call, Response, __version__, aside
+from claude_max_proxy import Call, Context, Response, __version__, aside
+from claude_max_proxy.inspection import Inspecting, Inspection
 from claude_max_proxy.ledger import Unavailable
 from claude_max_proxy.observers.page import assets, rendering
 from claude_max_proxy.observers.page.security import GUARDED, KEPT, NOT_KEPT, TOKEN
@@ -27,14 +28,16 @@ _View = Callable[[Call], Awaitable[Response]]
 class Pages:
     """Renders views of the page, which is called ``title``."""
 
-    def __init__(self, title: str) -> None:
-        """Take the title."""
+    def __init__(self, title: str, context: Context) -> None:
+        """Take the title, and the proxy whose page it is."""
         self._title = title
+        self._context = context
 
     async def page(self, template: str, view: str, status: int = 200, **values: Any) -> Response:
         """Return the view that a template makes of the values."""
         await prepared()
         base: dict[str, Any] = {"token": TOKEN, "title": self._title, "views": VIEWS, "version": __version__}
+        base["inspecting"] = inspecting(self._context)
         base |= {"now": time.time(), "bare": False, "oob": False, "view": view}
         return html(rendering.render(template, **{**base, **values}), status)
 
@@ -51,6 +54,17 @@ class Pages:
                 return await self.page("error.html", view, 503, heading=heading, text=text, back="/")
 
         return answered
+
+
+def inspection(context: Context) -> Inspection | None:
+    """Return the inspector; ``None`` if the configuration has none."""
+    return context.find(Inspection)  # type: ignore[type-abstract]  # it finds what derives from it
+
+
+def inspecting(context: Context) -> Inspecting | None:
+    """Return who inspects what is said; ``None`` if nobody does."""
+    found = inspection(context)
+    return found.state() if found is not None else None
 
 
 async def prepared() -> None:

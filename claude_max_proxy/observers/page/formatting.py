@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 
 
@@ -11,6 +12,10 @@ _BINARY = ((2**30, "GB"), (2**20, "MB"), (2**10, "kB"))
 _SPANS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 _LONGEST_NAME = 120
 NOTHING = "–"
+# Control characters, marks that change the direction of writing, and halves of characters, which are no text.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+)
 
 
 def count(value: float | None) -> str:
@@ -110,6 +115,11 @@ def name(text: str, longest: int = _LONGEST_NAME) -> str:
     cut = text[:longest]
     plain = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in cut)
     return plain + ("…" if len(text) > longest else "")
+
+
+def said(text: str) -> str:
+    """Return a text of several lines as it may be shown: as :func:`name` does it, but whole."""
+    return _UNSEEN.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _three(value: float) -> str:

@@ -8,15 +8,26 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Any
 from weakref import WeakSet
 
-from claude_max_proxy import Call, Response
+from claude_max_proxy import Call, Context, Response
 from claude_max_proxy.errors import TooManyRequests
 from claude_max_proxy.observers.page import rendering
-from claude_max_proxy.observers.page.answering import prepared
+from claude_max_proxy.observers.page.answering import inspecting, prepared
 from claude_max_proxy.observers.page.security import GUARDED, NOT_KEPT
 from claude_max_proxy.observers.page.watching import Watching
 
 
-PARTS = ("state", "problems", "windows", "budgets", "today", "underway", "recent", "processes", "reload")
+PARTS = (
+    "banner",
+    "state",
+    "problems",
+    "windows",
+    "budgets",
+    "today",
+    "underway",
+    "recent",
+    "processes",
+    "reload",
+)
 _PAUSE = 1.0  # seconds between two looks
 _SILENCE = 15.0  # seconds after which a comment shows that the connection works
 _MOST_READERS = 20
@@ -33,8 +44,9 @@ class _Reader:
 class Live:
     """The streams of the view Now."""
 
-    def __init__(self, watching: Watching, example: Callable[[Call], str]) -> None:
+    def __init__(self, context: Context, watching: Watching, example: Callable[[Call], str]) -> None:
         """Send what ``watching`` sees; ``example`` returns a first request for a reader."""
+        self._context = context
         self._watching = watching
         self._example = example
         self._readers: WeakSet[_Reader] = WeakSet()
@@ -53,7 +65,13 @@ class Live:
         try:
             while True:
                 changed = _changed(
-                    reader.seen, {"example": reader.example, "oob": True, **await self._watching.facts()}
+                    reader.seen,
+                    {
+                        "example": reader.example,
+                        "oob": True,
+                        "inspecting": inspecting(self._context),
+                        **await self._watching.facts(),
+                    },
                 )
                 if changed or time.monotonic() - said > _SILENCE:
                     said = time.monotonic()

@@ -9,7 +9,7 @@ from typing import get_args
 from claude_max_proxy import Call, Context, Response, Route
 from claude_max_proxy.ledger import By, Ledger, Row
 from claude_max_proxy.observers.page import drawings, exporting, filters, history
-from claude_max_proxy.observers.page.answering import Pages, download
+from claude_max_proxy.observers.page.answering import Pages, download, inspection
 from claude_max_proxy.observers.page.views import first_request
 
 
@@ -42,7 +42,9 @@ class Records:
     async def _requests(self, call: Call) -> Response:
         ledger = self._context.find(Ledger)
         if ledger is None:
-            return await self._pages.page("requests.html", "Requests", ledger=False)
+            return await self._pages.page(
+                "requests.html", "Requests", ledger=False, inspector=inspection(self._context) is not None
+            )
 
         asked = filters.asked(call.query, time.time())
         rows = await ledger.requests(asked.where, _ROWS + 1, asked.before)
@@ -51,6 +53,7 @@ class Records:
             "requests.html",
             "Requests",
             ledger=True,
+            inspector=inspection(self._context) is not None,
             filters=filters.request_filters(asked, await self._known(ledger)),
             rows=shown,
             filtered=asked.filtered,
@@ -69,10 +72,12 @@ class Records:
                 "error.html", "Requests", 404, heading="There is no such request", text=text, back="/requests"
             )
 
+        inspector = inspection(self._context)
         return await self._pages.page(
             "request.html",
             "Requests",
             row=row,
+            held=inspector is not None and inspector.request(row.id) is not None,
             continued=history.continued(row),
             steps=drawings.waterfall(row.queued, row.first_token, row.last_token, row.total),
             parts_of_prompt=drawings.portions(

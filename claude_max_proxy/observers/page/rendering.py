@@ -21,6 +21,7 @@ _FILTERS: dict[str, Callable[..., str]] = {
     "exact": formatting.exact,
     "iso": formatting.iso,
     "name": formatting.name,
+    "said": formatting.said,
     "share": formatting.share,
     "short_time": formatting.short_time,
     "size": formatting.size,

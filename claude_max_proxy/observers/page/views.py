@@ -25,7 +25,7 @@ class Views:
 
     def routes(self) -> list[Route]:
         """Return the routes."""
-        live = Live(self._watching, partial(first_request, self._context))
+        live = Live(self._context, self._watching, partial(first_request, self._context))
         return [
             Route("GET", "/", self._now, "The page: what happens now", "admin"),
             Route("GET", "/now/events", live.answer, "What changes on the page, as it happens", "admin"),

@@ -84,9 +84,10 @@ async function post(button) {
     const answer = await fetch(button.dataset.post, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ token: meta("page-token") }),
+      body: JSON.stringify({ ...Object.fromEntries(button.form ? new FormData(button.form) : []), token: meta("page-token") }),
     });
     if (!answer.ok) throw new Error(`the proxy answered ${answer.status}`);
+    if (button.dataset.then) return location.reload();
     into.innerHTML = await answer.text();
   } catch (error) {
     const told = document.createElement("p");
