@@ -209,6 +209,20 @@ async def test_a_load_balancer_is_told_first(tmp_path: Path) -> None:
     assert "Traceback" not in proxy.said
 
 
+async def test_nobody_waits_at_a_closed_door(tmp_path: Path) -> None:
+    """While answers end, a new client is refused at once, so that a load balancer asks another replica."""
+    async with slow(tmp_path, drain=30) as (proxy, url), httpx.AsyncClient(timeout=20) as http:
+        body = {**BODIES["/v1/chat/completions"], "model": "slow", "stream": True}
+        async with http.stream("POST", f"{url}/v1/chat/completions", json=body) as answer:
+            assert answer.status_code == 200
+            proxy.process.send_signal(signal.SIGTERM)
+            await proxy.says("stopping: waiting up to 30 s for 1 answer")
+            async with httpx.AsyncClient(timeout=20) as another:
+                with pytest.raises(httpx.ConnectError):
+                    await another.get(f"{url}/health/live")
+        assert await asyncio.wait_for(proxy.process.wait(), 20) == 0
+
+
 # --- what does not want to end
 
 BLOCKING = """

@@ -27,6 +27,7 @@ _PAUSE = 0.2
 _THRESHOLD = 1.0
 _READ = 65_536
 _LINGER = 0.5
+_MOST_WAITING = 1024
 _SHARE = 4  # one in this many descriptors of the reserve may be used to tell clients that they are refused
 
 
@@ -70,7 +71,14 @@ class Door:
             self._accepting.cancel()
 
     async def wait_closed(self) -> None:
-        """Wait until all accepted clients are connected; those that are in a TLS handshake are dropped."""
+        """Wait until all accepted clients are connected; those that are in a TLS handshake are dropped.
+
+        From then on the system refuses new clients at once, so that a load balancer sends them elsewhere.
+        """
+        if self._accepting is not None:
+            await asyncio.wait({self._accepting}, timeout=_THRESHOLD)
+            self._accept_waiting()
+        self._listener.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(0 if self._tls else _THRESHOLD):
                 while len(self._tasks):  # noqa: ASYNC110  # a connection that is half made must not be cut
@@ -86,13 +94,26 @@ class Door:
                 await self._wait(error)
                 continue
 
-            if self._descriptors.admit(client.fileno()):
-                self._tasks.start(self._serve(client), "connect")
-            elif self._tls is None and self._refusing < self._descriptors.reserve // _SHARE:
-                self._tasks.start(self._refuse(client), "refuse")
-            else:
-                client.close()
+            self._admit(client)
             await asyncio.sleep(0)  # even if many clients come at once, other tasks must get their turn
+
+    def _accept_waiting(self) -> None:
+        """Accept those whom the system has connected already: closing the socket would cut them off."""
+        for _ in range(_MOST_WAITING):
+            try:
+                client, _address = self._listener.accept()
+            except OSError:  # nobody waits
+                return
+            client.setblocking(False)
+            self._admit(client)
+
+    def _admit(self, client: socket.socket) -> None:
+        if self._descriptors.admit(client.fileno()):
+            self._tasks.start(self._serve(client), "connect")
+        elif self._tls is None and self._refusing < self._descriptors.reserve // _SHARE:
+            self._tasks.start(self._refuse(client), "refuse")
+        else:
+            client.close()
 
     async def _wait(self, error: OSError) -> None:
         if error.errno in _SHORT:
