@@ -23,6 +23,7 @@ from claude_max_proxy.events import (
 from claude_max_proxy.formats.nesting import deep_path, too_deep
 from claude_max_proxy.formats.quoting import shown
 from claude_max_proxy.gateway import white_space_stops
+from claude_max_proxy.gateway.embeddings import usage_of
 from claude_max_proxy.gateway.estimates import estimate_tokens
 from claude_max_proxy.gateway.fallback import Breakers, held, whole
 from claude_max_proxy.gateway.structured_answers import checked
@@ -99,10 +100,12 @@ class Gateway:
             if embeddings is None:
                 raise NotFound(
                     f"the model {shown(request.model)} leads to [backends.{target.backend}], which gives no "
-                    'embeddings; in [models], lead it to a backend of type "openai"',
+                    'embeddings; in [models], lead it to a backend of type "openai" or "local-embeddings"',
                     param="model",
                     code="embeddings_not_supported",
                 )
+            if usage := usage_of(embeddings):
+                watch.see(usage)
             return embeddings
 
     async def count_tokens(self, request: Request, dialect: str) -> tuple[int, bool]:

@@ -43,6 +43,7 @@ BUILT_INS = (
     "claude_max_proxy.backends.claude_cli",
     "claude_max_proxy.backends.openai_api",
     "claude_max_proxy.backends.anthropic_api",
+    "claude_max_proxy.backends.local_embeddings",
     "claude_max_proxy.observers.access_log",
     "claude_max_proxy.observers.ledger",
     "claude_max_proxy.observers.meter",

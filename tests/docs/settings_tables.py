@@ -7,6 +7,7 @@ import msgspec
 from claude_max_proxy import Agent
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.backends.local_embeddings.settings import LocalEmbeddingsSettings
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
 from claude_max_proxy.config import (
     ApiKey,
@@ -38,6 +39,7 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "http.models": ModelFacts,
     "openai": OpenAIApiSettings,
     "anthropic": AnthropicApiSettings,
+    "local-embeddings": LocalEmbeddingsSettings,
     "plugins": PluginsConfig,
     "plugins.NAME": PluginPolicy,
     "meter": MeterSettings,

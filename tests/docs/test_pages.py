@@ -14,6 +14,7 @@ import pytest
 from claude_max_proxy import Agent
 from claude_max_proxy.backends.anthropic_api.settings import AnthropicApiSettings
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
+from claude_max_proxy.backends.local_embeddings.settings import LocalEmbeddingsSettings
 from claude_max_proxy.backends.openai_api.settings import OpenAIApiSettings
 from claude_max_proxy.capabilities.honoured import CAPABILITIES
 from claude_max_proxy.config import (
@@ -63,6 +64,7 @@ TABLES = {
     "#### `models`": ModelFacts,
     '### `type = "openai"`': OpenAIApiSettings,
     '### `type = "anthropic"`': AnthropicApiSettings,
+    '### `type = "local-embeddings"`': LocalEmbeddingsSettings,
     "## `[plugins]`": PluginsConfig,
     "## `[plugins.NAME]`": PluginPolicy,
     "### `[plugins.meter]`": MeterSettings,

@@ -44,7 +44,7 @@ class Slow(Backend):
         yield
 
     async def embed(self, body, model):
-        return await work(b'{{"data": []}}')
+        return await work(b'{{"data": [], "usage": {{"prompt_tokens": 7}}}}')
 
     async def count_tokens(self, request, model):
         return await work(7)
@@ -66,7 +66,7 @@ models.echo = "claude/one"
 KEYS = "[server]\napi_keys = {{ alice = '{}', bob = 'two' }}\n"
 PROMPT = [{"role": "user", "content": "hi"}]
 ROUTES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "/v1/embeddings": ({"input": "hi"}, {"data": []}),
+    "/v1/embeddings": ({"input": "hi"}, {"data": [], "usage": {"prompt_tokens": 7}}),
     "/v1/messages/count_tokens": ({"messages": PROMPT}, {"input_tokens": 7}),
 }
 routes = pytest.mark.parametrize("path", ROUTES)
