@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from claude_max_proxy.errors import ProxyError
 from claude_max_proxy.events import Event, Reply
 from claude_max_proxy.request import Request
 from claude_max_proxy.route import Route
+from claude_max_proxy.vault import Vault
 
 
 __all__ = [
@@ -36,6 +37,9 @@ class Writer(Protocol):
         """Return the body of a whole answer. ``reply.error`` is never set here."""
 
 
+_Step = Callable[[], Awaitable[None] | None]
+
+
 def _go_on() -> None:
     """Add nothing."""
 
@@ -46,15 +50,19 @@ class Exchange(msgspec.Struct):
     ``writer`` writes the answer, whole or streamed. It belongs to this exchange alone, so it can remember
     whatever the answer needs of the request.
 
-    ``resume`` is for an API whose requests refer to earlier answers, which the dialect keeps in memory. It
-    adds to ``request`` what the request refers to. The server calls it once, when ``request.client`` says who
-    asks (:meth:`Dialect.open` does not know that yet) and before anything else sees the request. It raises a
+    ``resume`` is for an API whose requests refer to earlier answers, which the dialect keeps. It adds to
+    ``request`` what the request refers to. The server calls it once, when ``request.client`` says who asks
+    (:meth:`Dialect.open` does not know that yet) and before anything else sees the request. It raises a
     :class:`ClientError` if the request refers to something that is not there.
+
+    ``settle`` keeps what a later request may refer to. The server calls it once, when the answer is complete
+    and before the client hears that it is. Both may be ``async``.
     """
 
     request: Request
     writer: Writer
-    resume: Callable[[], None] = _go_on
+    resume: _Step = _go_on
+    settle: _Step = _go_on
 
 
 class Dialect(ABC):
@@ -107,6 +115,13 @@ class Dialect(ABC):
 
     def take_over(self, before: Dialect) -> None:
         """Take over what ``before`` remembers: the dialect of the same name in the previous configuration."""
+
+    def share(self, vault: Vault | None) -> None:
+        """Keep what is kept for clients in ``vault``, where all replicas of the proxy find it.
+
+        Called once, after :meth:`take_over`, if ``[shared]`` names a database. ``vault`` is ``None`` if there
+        is no key to seal with; a dialect that needs one raises :class:`ConfigError`.
+        """
 
     def keep_only(self, owners: Collection[str]) -> None:
         """Forget what is kept for clients whose ``Client.owner`` is not in ``owners``, and keep nothing more.

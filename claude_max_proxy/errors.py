@@ -29,6 +29,7 @@
     └── ProxyFault                  the proxy's fault
         ├── Busy                    the queue is full                      429
         ├── BackendUnavailable      the backend cannot run at all          503
+        ├── Unreachable             what replicas share is out of reach    503
         ├── Stopping                the proxy is stopping                  503
         └── InternalError           a bug                                  500
 
@@ -67,6 +68,7 @@ __all__ = [
     "Stopping",
     "TargetTooLong",
     "TooManyRequests",
+    "Unreachable",
     "UnsupportedMediaType",
     "UpstreamError",
     "UpstreamFailed",
@@ -325,6 +327,13 @@ class BackendUnavailable(ProxyFault):
     falls_back = True
     status = 503
     code = "backend_unavailable"
+
+
+class Unreachable(ProxyFault):
+    """What all replicas of the proxy share cannot be reached at the moment, and the request needs it."""
+
+    status = 503
+    code = "shared_unreachable"
 
 
 class Stopping(ProxyFault):

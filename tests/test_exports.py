@@ -31,7 +31,7 @@ OWN = tuple(
             "plan_windows",
             "process_facts",
         ),
-        *("request_id", "route"),
+        *("request_id", "route", "vault"),
     )
 )
 COLLECTED = tuple(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from claude_max_proxy.config.settings import Settings
+from claude_max_proxy.config.settings import Count, Seconds, Settings
 
 
 class SharedConfig(Settings, frozen=True):
@@ -20,3 +20,33 @@ class SharedConfig(Settings, frozen=True):
             "that holds it. Empty means that this proxy shares nothing. A change needs a restart."
         ),
     ] = ""
+    encryption_key: Annotated[
+        str | list[str],
+        Meta(
+            description="The key with which stored responses are sealed in the database: 32 random bytes in "
+            'Base64, as `openssl rand -base64 32` writes them, or better `"env:NAME"` or `"file:PATH"`. Of '
+            "several keys, the first one seals and all of them open, so that a key can be replaced. It is "
+            "needed unless `[plugins.openai_responses] store` is off."
+        ),
+    ] = ""
+    keep_responses: Annotated[
+        Seconds, Meta(description="How many seconds a stored response is kept in the database.")
+    ] = 2_592_000.0
+    response_bytes: Annotated[
+        Count,
+        Meta(
+            description="How large one response with all that led to it may be, in bytes. A larger one is "
+            "not stored."
+        ),
+    ] = 10_000_000
+    responses_per_key: Annotated[
+        Count,
+        Meta(description="How many responses are stored for one API key; beyond it, the oldest are deleted."),
+    ] = 1000
+    response_bytes_per_key: Annotated[
+        Count,
+        Meta(
+            description="How large all stored responses of one API key may be together, in bytes, compressed "
+            "and sealed."
+        ),
+    ] = 100_000_000

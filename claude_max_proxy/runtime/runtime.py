@@ -100,6 +100,9 @@ class Runtime:
         self.plugins = build_plugins(found, config.plugins, problems)
         with problems.collected():
             self.dialects = build_dialects(self.plugins, before)
+            if self.shared is not None:
+                for name, dialect in self.dialects.items():
+                    dialect.share(self.shared.vault(name))
         with problems.collected():
             self.backends, self.recipes = build_backends(self.plugins, config, before, problems)
         if not problems.messages:

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 _BUFFER_LIMIT = 1024 * 1024
 _CLOSE_TIMEOUT = 5.0
 _LAST_WORDS = 2.0
+_SETTLE_TIMEOUT = 10.0
 _ENDS = (Failed, Finished)
 
 
@@ -45,6 +46,7 @@ class SentAnswer:
         self._request = exchange.request
         self._dialect = dialect
         self._writer = exchange.writer
+        self._exchange = exchange
         self._events = events
         self._silence = Deadline(keep_alive)
         self._hold = hold
@@ -124,6 +126,8 @@ class SentAnswer:
             self._ended = True
             reply = self._folding.reply
             body = b"" if reply.error is not None else self._writer.whole(reply)
+            if reply.error is None:
+                await self._settle()
         except BaseException as error:
             if self._over or isinstance(error, Exception):
                 raise
@@ -191,7 +195,10 @@ class SentAnswer:
                 async for event in self._events:
                     if self._silent and isinstance(event, Failed):
                         self._failure = event.error
-                    self._buffer += self._writer.write(event)
+                    written = self._writer.write(event)
+                    if isinstance(event, Finished):
+                        await self._settle()
+                    self._buffer += written
                     self._complete = isinstance(event, _ENDS)
                     if self._buffer:
                         self._silent = False
@@ -206,6 +213,15 @@ class SentAnswer:
         finally:
             self._ended = True
             self._wake.set()
+
+    async def _settle(self) -> None:
+        """Let the dialect keep what it has to; if that fails, the answer is complete all the same."""
+        try:
+            settled = self._exchange.settle()
+            if settled is not None:
+                await asyncio.wait_for(settled, _SETTLE_TIMEOUT)
+        except Exception:
+            logger.exception("an answer for %r could not be kept", self._request.model)
 
     def _write_last(self, failed: Failed) -> None:
         try:

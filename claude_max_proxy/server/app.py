@@ -132,7 +132,7 @@ def build_app(runtime: Runtime) -> Application:
     """Return the application that serves ``runtime``; the caller starts and stops the runtime."""
     dialects = list(runtime.dialects.values())
     config = runtime.config.server
-    keys = Keys(config.api_keys, runtime.rates)
+    keys = Keys(config.api_keys, runtime.rates, lasting=runtime.shared is not None)
     running = Running()
     arrival = Arrival(keys, config.max_body_bytes, runtime.capabilities)
     handlers = [

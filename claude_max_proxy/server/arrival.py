@@ -59,7 +59,9 @@ class Arrival:
         exchange = await _understood(opened, await self.body(incoming))
         dialect.read_headers(exchange.request, incoming.headers)
         self._admit(incoming, exchange.request)
-        exchange.resume()
+        resumed = exchange.resume()
+        if resumed is not None:
+            await resumed
         incoming.scope["state"]["asks"] = exchange.request
         return exchange
 

@@ -17,7 +17,7 @@ from claude_max_proxy.formats.quoting import shown
 from claude_max_proxy.runtime.rate_limits import RateLimits
 
 
-_PROCESS = secrets.token_bytes(32)
+_PROCESS, _ANY_PROCESS = secrets.token_bytes(32), b"claude-max-proxy, an owner"
 
 
 class Keys:
@@ -26,21 +26,27 @@ class Keys:
     ``owners`` are the owners of data that may be kept, as in ``Client.owner``.
     """
 
-    def __init__(self, keys: Mapping[str, str | ApiKey], rates: RateLimits) -> None:
-        """Read the keys' secrets. Raises :class:`ConfigError` for those that cannot be read."""
+    def __init__(self, keys: Mapping[str, str | ApiKey], rates: RateLimits, *, lasting: bool = False) -> None:
+        """Read the keys' secrets. Raises :class:`ConfigError` for those that cannot be read.
+
+        ``lasting`` says that identities are those of all replicas, at all times.
+        """
         entries = {name: key if isinstance(key, ApiKey) else ApiKey(key=key) for name, key in keys.items()}
         self._entries = entries
         self._rates = rates
         texts = {name: entry.key for name, entry in entries.items()}
         found = find_secrets(texts, "server", "api_keys")
         self._secrets = {name: text.encode() for name, text in found.items()}
-        self._identities = {name: _identity(secret) for name, secret in self._secrets.items()}
+        self._identities = {
+            name: _identity(secret, _ANY_PROCESS if lasting else _PROCESS)
+            for name, secret in self._secrets.items()
+        }
         self.owners = frozenset(self._identities.values()) or frozenset({""})
 
     def identity(self, name: str) -> str:
         """Return a value that stands for the secret of the key ``name``; it is empty if there is no such key.
 
-        The value differs each time the proxy is started.
+        The value differs each time the proxy is started, unless replicas share what belongs to it.
         """
         return self._identities.get(name, "")
 
@@ -138,8 +144,8 @@ def _given(headers: Mapping[str, str]) -> str:
     return pair.partition(":")[2]
 
 
-def _identity(secret: bytes) -> str:
-    return hashlib.blake2b(secret, key=_PROCESS, digest_size=16).hexdigest()
+def _identity(secret: bytes, key: bytes) -> str:
+    return hashlib.blake2b(secret, key=key, digest_size=16).hexdigest()
 
 
 def _wider(models: Collection[str], before: Collection[str]) -> bool:

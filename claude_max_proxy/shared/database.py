@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 import sqlalchemy
 from psycopg import AsyncConnection, OperationalError
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from sqlalchemy.pool import NullPool
 
 from claude_max_proxy.concurrency import threads
@@ -111,7 +111,7 @@ class Database:
             raise Away(self.problem or "the database is not connected yet")
         try:
             found = await self._do(work, within)
-        except TimeoutError:
+        except (TimeoutError, PoolTimeout):
             self._missed += 1
             reason = f"it did not answer within {within:g} s"
             if self._missed >= _MOST_MISSED:
@@ -182,6 +182,7 @@ class Database:
                 max_size=_CONNECTIONS,
                 open=False,
                 reconnect_timeout=_LAST_RETRY,
+                check=_check,
                 connection_class=AsyncConnection[TupleRow],
             )
             await pool.open(wait=False)
@@ -222,6 +223,11 @@ async def _outcome(work: Awaitable[T]) -> tuple[T | None, Exception | None]:
         return await work, None
     except Exception as error:
         return None, error
+
+
+async def _check(connection: Connection) -> None:
+    """Refuse a connection that the server has closed meanwhile; this asks the server nothing."""
+    connection.pgconn.consume_input()
 
 
 async def _ping(connection: Connection) -> Any:

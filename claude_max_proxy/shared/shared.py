@@ -6,9 +6,10 @@ import secrets
 from typing import Any
 
 from claude_max_proxy.config import SharedConfig
-from claude_max_proxy.config.secret import Secret, find_secret, fingerprint
+from claude_max_proxy.config.secret import Secret, find_secret
 from claude_max_proxy.databases.urls import postgresql_url
 from claude_max_proxy.errors import ConfigError
+from claude_max_proxy.vault import Vault
 
 
 _OPEN_WITHIN = 3.0  # seconds that a start waits for the database; after that it goes on without
@@ -49,18 +50,21 @@ class Shared:
         from claude_max_proxy.shared.channel import Channel
         from claude_max_proxy.shared.database import Database
         from claude_max_proxy.shared.replicas import Replicas
+        from claude_max_proxy.shared.sealing import Sealing
+        from claude_max_proxy.shared.vault import SharedVault
 
-        self._made_of = (config, fingerprint(config))
         self._opened = False
         self.replica = replica
-        self.id = f"{replica}-{secrets.token_hex(6)}"
+        self.id = f"{replica[:60]}-{secrets.token_hex(6)}"
         self.database = Database(url)
         self.channel = Channel(self.database, self.id)
         self.replicas = Replicas(self.database, self.id, self.replica, version)
+        keys = _keys(config)
+        self._vault = SharedVault(self.database, Sealing(keys), config) if keys else None
 
-    def is_of(self, config: SharedConfig) -> bool:
-        """Return whether this is what the configuration, with its secrets as they are now, asks for."""
-        return self._made_of == (config, fingerprint(config))
+    def vault(self, space: str) -> Vault | None:
+        """Return the vault of one dialect; ``None`` if there is no key to seal with."""
+        return self._vault.of(space) if self._vault is not None else None
 
     async def open(self) -> None:
         """Connect; if that takes more than a few seconds, go on with it in the background."""
@@ -71,9 +75,13 @@ class Shared:
         await self.database.open(_OPEN_WITHIN)
         self.channel.open()
         self.replicas.open()
+        if self._vault is not None:
+            self._vault.open()
 
     async def close(self) -> None:
         """Tell the other replicas that this one leaves, and close the connections."""
+        if self._vault is not None:
+            await self._vault.close()
         await self.channel.close()
         await self.replicas.close()
         await self.database.close()
@@ -83,3 +91,8 @@ class Shared:
         status = "ok" if self.database.status == "ok" else "degraded"
         facts = {"status": status, "replica": self.replica, "replicas": self.replicas.count}
         return {**facts, **({"problem": self.database.problem} if self.database.problem else {})}
+
+
+def _keys(config: SharedConfig) -> list[str]:
+    given = [config.encryption_key] if isinstance(config.encryption_key, str) else config.encryption_key
+    return [find_secret(one, "shared.encryption_key") for one in given if one]

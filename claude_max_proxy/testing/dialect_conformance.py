@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -190,11 +193,18 @@ def _check_memory(dialect: Dialect, samples: Collection[bytes]) -> None:
 def _attempt(what: str, call: Callable[..., Any], *arguments: Any) -> tuple[Any, ClientError | None]:
     """Return what a call returns, and the error with which it refuses."""
     try:
-        return call(*arguments), None
+        found = call(*arguments)
+        return (_awaited(found) if inspect.iscoroutine(found) else found), None
     except ClientError as error:
         return None, error
     except Exception as error:
         raise AssertionError(f"{what} must refuse by a ClientError, not {error!r}") from error
+
+
+def _awaited(work: Coroutine[Any, Any, Any]) -> Any:
+    """Await something on a thread, since the caller may be within an event loop itself."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, work).result()
 
 
 def _strings(stream: bytes) -> list[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from pathlib import Path
 
 import pytest
 
+from claude_max_proxy.errors import ConfigError
 from tests.postgresql import PostgreSQL
 from tests.server.live_proxy import TOML, LiveProxy
+from tests.shared.keys import KEY
 from tests.shared.test_foundation import until
 
 
@@ -18,7 +21,7 @@ pytestmark = pytest.mark.postgres
 
 def toml(url: str, more: str = "") -> str:
     """Return a configuration that shares."""
-    return f'[shared]\nurl = "{url}"\n{more}\n{TOML}'
+    return f'[shared]\nurl = "{url}"\nencryption_key = "{KEY}"\n{more}\n{TOML}'
 
 
 async def test_the_database_goes_and_comes_back(tmp_path: Path, server: PostgreSQL, url: str) -> None:
@@ -64,3 +67,36 @@ async def test_a_new_secret_waits_for_a_restart(
     async with LiveProxy(tmp_path, toml(f"file:{file}")).serving():
         file.write_text(server.new_database())
         await until(lambda: "waiting for a restart: shared.url" in caplog.text)
+
+
+async def test_responses_on_any_replica(tmp_path: Path, url: str) -> None:
+    """A response of one replica goes on at another, is retrieved and deleted there, by its key alone."""
+    keys = 'server.api_keys = { me = "key-of-me", you = "key-of-you" }\n'
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    proxies = [LiveProxy(folder, keys + toml(url)) for folder in folders]
+    me, you = ({"authorization": f"Bearer key-of-{name}"} for name in ("me", "you"))
+    async with proxies[0].serving() as one, proxies[1].serving() as two:
+        asked = {"model": "echo", "input": "one"}
+        first = (await one.http.post("/v1/responses", json=asked, headers=me)).json()
+        stream = {**asked, "stream": True, "previous_response_id": first["id"]}
+        streamed = (await two.http.post("/v1/responses", json=stream, headers=me)).text
+        assert "response.completed" in streamed
+        second = re.findall(r"resp_\w+", streamed)[0]
+        assert len(two.backend.asked[-1][0].messages) == 3
+        for id_ in (first["id"], second):
+            assert (await one.http.get(f"/v1/responses/{id_}", headers=you)).status_code == 404
+            assert (await one.http.get(f"/v1/responses/{id_}", headers=me)).status_code == 200
+        assert (await two.http.delete(f"/v1/responses/{first['id']}", headers=me)).status_code == 200
+        assert (await one.http.get(f"/v1/responses/{first['id']}", headers=me)).status_code == 404
+
+
+def test_needs_a_key_to_seal_with(tmp_path: Path) -> None:
+    """A URL without a key is refused by name, unless no responses are stored."""
+    without = f'[shared]\nurl = "postgresql://host/name"\n{TOML}'
+    with pytest.raises(ConfigError, match="encryption_key"):
+        LiveProxy(tmp_path, without)
+    off = tmp_path / "off"
+    off.mkdir()
+    LiveProxy(off, f"plugins.openai_responses.store = false\n{without}")

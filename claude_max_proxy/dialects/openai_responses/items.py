@@ -90,6 +90,11 @@ def resolved(items: Sequence[Raw], find: Find) -> list[Raw]:
     return [_referred(raw, f"input[{index}].id", find) for index, raw in enumerate(items)]
 
 
+def references(items: Sequence[Raw]) -> list[str]:
+    """Return the ids of the items to which others refer."""
+    return [raw["id"] for raw in items if raw.get("type") == "item_reference"]
+
+
 def has_references(items: Sequence[Raw]) -> bool:
     """Return whether any item refers to one of an earlier response."""
     return any(raw.get("type") == "item_reference" for raw in items)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from claude_max_proxy import InvalidRequest, NotFound
-from claude_max_proxy.dialects.openai_responses.store import Store, Stored
+from claude_max_proxy.dialects.openai_responses.stored import ResponseStore, Stored
 from claude_max_proxy.route import Call, Route
 
 
@@ -23,7 +23,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
 class StoredResponses:
     """Answers the requests about the responses in a store."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ResponseStore) -> None:
         """Answer from ``store``."""
         self.store = store
 
@@ -40,25 +40,26 @@ class StoredResponses:
             for route in table
         )
 
-    def retrieve(self, call: Call) -> bytes:
+    async def retrieve(self, call: Call) -> bytes:
         """Return the body of a stored response."""
         if call.query.get("stream", "false").lower() == "true":
             raise InvalidRequest.at("stream", "a stored response comes whole; leave stream out")
-        return self._find(call).body
+        return (await self._find(call)).body
 
-    def delete(self, call: Call) -> bytes:
+    async def delete(self, call: Call) -> bytes:
         """Delete a response, and return the body that says so."""
-        stored = self._find(call)
-        self.store.delete(stored.id, call.client.owner)
-        return msgspec.json.encode({"id": stored.id, "object": "response", "deleted": True})
+        id_ = call.parameters["id"]
+        if not await self.store.delete(id_, call.client.owner):
+            raise _missing(id_)
+        return msgspec.json.encode({"id": id_, "object": "response", "deleted": True})
 
-    def input_items(self, call: Call) -> bytes:
+    async def input_items(self, call: Call) -> bytes:
         """Return the list of items that led to a response.
 
         The newest item comes first, unless the parameter ``order`` is ``asc``. ``after`` is the id of the
         item after which the list begins.
         """
-        rows = [_row(raw, index) for index, raw in enumerate(self._find(call).context)]
+        rows = [_row(raw, index) for index, raw in enumerate((await self._find(call)).context)]
         if _choice(call, "order", ("desc", "asc")) == "desc":
             rows.reverse()
         if after := call.query.get("after"):
@@ -77,12 +78,16 @@ class StoredResponses:
         }
         return msgspec.json.encode(listed)
 
-    def _find(self, call: Call) -> Stored:
+    async def _find(self, call: Call) -> Stored:
         id_ = call.parameters["id"]
-        found = self.store.get(id_, call.client.owner)
+        found = await self.store.get(id_, call.client.owner)
         if found is None:
-            raise NotFound(f"Response with id {id_[:100]!r} not found.", code="response_not_found")
+            raise _missing(id_)
         return found
+
+
+def _missing(id_: str) -> NotFound:
+    return NotFound(f"Response with id {id_[:100]!r} not found.", code="response_not_found")
 
 
 def _row(raw: bytes, index: int) -> dict[str, Any]:

@@ -13,30 +13,14 @@ from typing import Any
 
 import msgspec
 
+from claude_max_proxy.dialects.openai_responses.stored import Stored, id_of
+
 
 # The memory besides the bytes themselves, in bytes, as measured and rounded up.
 _PER_RESPONSE = 1000
 _PER_ITEM = 300
 _PER_REFERENCE = 8
 _PER_ID = 400
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """One response: its body, all items that led to it, and its output; each item is JSON.
-
-    ``key`` is its owner, as in ``Client.owner``.
-    """
-
-    id: str
-    key: str
-    body: bytes
-    context: tuple[bytes, ...]
-    output: tuple[bytes, ...]
-
-    @property
-    def items(self) -> tuple[bytes, ...]:
-        """All items, in the order of the conversation."""
-        return (*self.context, *self.output)
 
 
 class Store:
@@ -102,7 +86,7 @@ class Store:
     def item(self, id_: str, key: str) -> dict[str, Any] | None:
         """Return an item of any response of this key, by the item's id."""
         home = self.get(self._homes.get((key, id_), ""), key)
-        raw = next((raw for raw in home.items if _id_of(raw) == id_), None) if home else None
+        raw = next((raw for raw in home.items if id_of(raw) == id_), None) if home else None
         return msgspec.json.decode(raw) if raw else None
 
     def _share(self, items: Iterable[bytes]) -> tuple[bytes, ...]:
@@ -140,19 +124,5 @@ def _home_size(home: tuple[str, str]) -> int:
     return len(home[1]) + _PER_ID
 
 
-class _Named(msgspec.Struct):
-    id: str | None = None
-
-
-_named = msgspec.json.Decoder(_Named)
-
-
-def _id_of(raw: bytes) -> str | None:
-    try:
-        return _named.decode(raw).id
-    except msgspec.ValidationError:  # a client may send any value as the id of an item
-        return None
-
-
 def _ids(stored: Stored) -> Sequence[tuple[str, str]]:
-    return [(stored.key, id_) for raw in stored.items if (id_ := _id_of(raw))]
+    return [(stored.key, id_) for raw in stored.items if (id_ := id_of(raw))]

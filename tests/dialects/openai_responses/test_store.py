@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import tracemalloc
 from typing import Any
@@ -13,7 +14,9 @@ from claude_max_proxy import Client, InvalidRequest, NotFound, Request, Text, To
 from claude_max_proxy.dialect import Exchange
 from claude_max_proxy.dialects.openai_responses import OpenAIResponses, Settings
 from claude_max_proxy.dialects.openai_responses import store as store_module
-from claude_max_proxy.dialects.openai_responses.store import Store, Stored
+from claude_max_proxy.dialects.openai_responses.memory import MemoryStore
+from claude_max_proxy.dialects.openai_responses.store import Store
+from claude_max_proxy.dialects.openai_responses.stored import Stored
 from claude_max_proxy.route import Call
 from tests.dialects.answers import ANSWERS, answer, called, said
 from tests.openai_schema import check
@@ -153,6 +156,15 @@ def test_after_any_history() -> None:
 # --- the dialect
 
 
+def done(step: Any) -> Any:
+    """Return what a step returns that has nothing to wait for, since all is in memory."""
+    if not inspect.iscoroutine(step):
+        return step
+    with pytest.raises(StopIteration) as ended:
+        step.send(None)
+    return ended.value.value
+
+
 class Talking:
     """A client of one dialect, with a key."""
 
@@ -165,7 +177,7 @@ class Talking:
         """Open an exchange as this client, and add what it refers to."""
         exchange = self.dialect.open(msgspec.json.encode({"model": "m", "input": given, **fields}))
         exchange.request.client = self.client
-        exchange.resume()
+        done(exchange.resume())
         return exchange
 
     def read(self, given: Any, **fields: Any) -> Request:
@@ -174,16 +186,24 @@ class Talking:
 
     def ask(self, given: Any, events: Any = None, **fields: Any) -> dict[str, Any]:
         """Ask, answer the request with these events, and return the response."""
-        writer = self.open(given, **fields).writer
-        body: dict[str, Any] = msgspec.json.decode(writer.whole(fold(events or ANSWER)))
+        exchange = self.open(given, **fields)
+        body: dict[str, Any] = msgspec.json.decode(exchange.writer.whole(fold(events or ANSWER)))
+        done(exchange.settle())
         return body
 
     def call(self, place: int, id_: str, **query: str) -> Any:
         """Call one of the further routes."""
         route = self.dialect.further_routes[place]
-        body = route.answer(Call({"id": id_}, query, self.client))
+        body = done(route.answer(Call({"id": id_}, query, self.client)))
         assert isinstance(body, bytes)
         return msgspec.json.decode(body)
+
+
+def in_memory(talking: Talking) -> MemoryStore:
+    """Return what the dialect has stored in memory."""
+    store = talking.dialect.stored.store
+    assert isinstance(store, MemoryStore)
+    return store
 
 
 def said_by(request: Request) -> list[tuple[str, str]]:
@@ -234,8 +254,9 @@ def test_streamed_ones_too() -> None:
     """A response that was streamed to its end is stored; one that was not is not."""
     me = Talking()
     for events, there in ((ANSWERS["text"], True), (ANSWERS["text"][:-1], False)):
-        writer = me.open("hi").writer
-        stream = b"".join(writer.write(event) for event in events)
+        exchange = me.open("hi")
+        stream = b"".join(exchange.writer.write(event) for event in events)
+        done(exchange.settle())
         id_ = msgspec.json.decode(stream.split(b"\n")[1].removeprefix(b"data: "))["response"]["id"]
         if there:
             assert me.call(0, id_)["status"] == "completed"
@@ -283,14 +304,14 @@ def test_nothing_is_stored_unless_it_may_be() -> None:
     """The settings can forbid storing, and the response says that it is not stored."""
     me = Talking(OpenAIResponses(Settings(store=False)))
     assert me.ask("one", store=True)["store"] is False
-    assert len(me.dialect.stored.store) == 0
+    assert len(in_memory(me)) == 0
 
 
 def test_the_settings_bound_it() -> None:
     """The number in the settings is the most responses that are stored."""
     me = Talking(OpenAIResponses(Settings(store_limit=2)))
     ids = [me.ask("one")["id"] for _ in range(3)]
-    assert len(me.dialect.stored.store) == 2
+    assert len(in_memory(me)) == 2
     assert me.call(0, ids[2])["id"] == ids[2]
 
 
