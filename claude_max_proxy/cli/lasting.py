@@ -3,7 +3,8 @@
 After some hundreds of requests, Python looks through all objects for cycles that nobody uses any more. Nearly
 all of them are modules, classes and the configuration, which stay; looking through them takes a fifth of the
 CPU time of a request, and each time it holds up all answers for a twentieth of a second. So these objects are
-frozen (`gc.freeze`), and Python only looks through those that have come since.
+frozen (`gc.freeze`), and Python only looks through those that have come since, and less often: with its own
+threshold of 700 objects it would look through the same unfinished requests again and again.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from typing import Protocol
 
 
 _MANY = 50  # modules
+_YOUNG = 10_000  # objects; what sixteen requests have at the same time is less than half of it
 
 
 class Collector(Protocol):
     """The functions of the module :mod:`gc` that are used here."""
+
+    def set_threshold(self, threshold0: int, /) -> None:
+        """Collect when there are that many more objects than at the last time."""
 
     def unfreeze(self) -> None:
         """Let everything be collected again."""
@@ -54,6 +59,7 @@ class Lasting:
             self._collector.unfreeze()
             self._collector.collect()
             self._collector.freeze()
+            self._collector.set_threshold(_YOUNG)
 
     def _is_worth_it(self, now: tuple[Hashable, int]) -> bool:
         if self._frozen is None or now[0] != self._frozen[0]:

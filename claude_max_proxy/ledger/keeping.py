@@ -6,16 +6,18 @@ Each function is one transaction, and does the same again if it is called again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Table, delete, func, insert, literal, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from claude_max_proxy.ledger import tables
 from claude_max_proxy.ledger.database import Database
-from claude_max_proxy.ledger.queries import HOUR, NAMES, pruned_before, summed
-from claude_max_proxy.ledger.row import Row
+from claude_max_proxy.ledger.place import SQLITE
+from claude_max_proxy.ledger.queries import NAMES, pruned_before, summed
+from claude_max_proxy.ledger.row import HOUR, Row, hour_of
 from claude_max_proxy.ledger.usage import SUMMED, Gap
 
 
@@ -28,9 +30,9 @@ _GROUPINGS: dict[str, tuple[str, ...]] = {
 }
 
 
-def hour_of(time: float) -> int:
-    """Return when the hour begins that a time belongs to; both are in seconds since 1970."""
-    return int(time // HOUR) * HOUR
+_COLUMNS = tables.requests.columns.keys()
+_values = attrgetter(*_COLUMNS)
+_INSERT = str(sqlite.insert(tables.requests).on_conflict_do_nothing().compile(dialect=sqlite.dialect()))
 
 
 def write(database: Database, rows: Sequence[Row]) -> int:
@@ -42,9 +44,8 @@ def write(database: Database, rows: Sequence[Row]) -> int:
         pruned = pruned_before(connection)
         young = [row for row in rows if row.began >= pruned]
         if young:
-            values = [{"hour": hour_of(row.began), **msgspec.structs.asdict(row)} for row in young]
-            hours = sorted({one["hour"] for one in values})
-            _add(connection, tables.requests, values)
+            _add_requests(connection, young)
+            hours = sorted({row.hour for row in young})
             _add(connection, tables.hours_due, [{"hour": hour} for hour in hours])
     return len(rows) - len(young)
 
@@ -127,7 +128,18 @@ def _give_back(database: Database) -> None:
         driver.execute("PRAGMA incremental_vacuum(1000)").fetchall()
 
 
+def _add_requests(connection: Connection, rows: Sequence[Row]) -> None:
+    if connection.dialect.name == SQLITE:  # by the driver alone, which takes half as long
+        connection.exec_driver_sql(_INSERT, [_values(row) for row in rows])
+    else:
+        _add(connection, tables.requests, [dict(zip(_COLUMNS, _values(row), strict=True)) for row in rows])
+
+
 def _add(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows whose primary key is not there yet."""
-    into = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    connection.execute(into(table).on_conflict_do_nothing(), rows)
+    if connection.dialect.name == SQLITE:
+        connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
+    else:
+        from sqlalchemy.dialects import postgresql  # 2 MB that SQLite does not need
+
+        connection.execute(postgresql.insert(table).on_conflict_do_nothing(), rows)

@@ -1,6 +1,6 @@
 """What the same tokens cost by the provider's API, from the prices that come with the package genai-prices.
 
-Nothing is asked over the network. The package takes half a second to import; only the ledger's thread does.
+Nothing is asked over the network. The package takes half a second to import; only threads do that.
 """
 
 from __future__ import annotations

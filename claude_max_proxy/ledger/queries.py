@@ -11,11 +11,10 @@ from sqlalchemy import Connection, Select, and_, case, func, literal, or_, selec
 
 from claude_max_proxy.ledger import tables
 from claude_max_proxy.ledger.database import Database
-from claude_max_proxy.ledger.row import Row, clean
+from claude_max_proxy.ledger.row import HOUR, Row, clean
 from claude_max_proxy.ledger.usage import SUMMED, By, Cursor, Gap, Spent, Sums, Usage, Where
 
 
-HOUR = 3600
 # The names by which `hours` knows sums; everything else is counted from the requests themselves.
 NAMES = ("key", "model", "program", "backend", "dialect")
 _r, _h = tables.requests.c, tables.hours.c

@@ -12,8 +12,14 @@ from claude_max_proxy.ledger.usage import Cursor
 from claude_max_proxy.record import Record
 
 
+HOUR = 3600  # seconds
 _LONGEST = 200  # characters of what a client chose, such as a model's name
 _MOST = 2**31 - 1  # what every database takes; some upstream may claim any number of tokens
+
+
+def hour_of(time: float) -> int:
+    """Return when the hour begins that a time belongs to; both are in seconds since 1970."""
+    return int(time // HOUR) * HOUR
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +67,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     traceparent: str = ""
     price: float | None = None
     replica: str = ""
+
+    @property
+    def hour(self) -> int:
+        """When the hour begins in which the request arrived, in seconds since 1970."""
+        return hour_of(self.began)
 
     @property
     def cursor(self) -> Cursor:

@@ -25,7 +25,8 @@ def log_request(record: Record) -> None:
     level = level_of(record)
     if logger.isEnabledFor(level):
         extra = {"request_id": record.id, "fields": fields(record)}
-        logger.log(level, "%s", line(record), extra=extra)
+        # `logger.log` would also look for the line of code that logs, which nobody needs.
+        logger.handle(logger.makeRecord(logger.name, level, __file__, 0, line(record), (), None, extra=extra))
 
 
 def level_of(record: Record) -> int:

@@ -54,6 +54,10 @@ class Noting:
     def __init__(self) -> None:
         self.told: list[str] = []
 
+    def set_threshold(self, threshold0: int, /) -> None:
+        """Note it."""
+        self.told.append(f"after {threshold0}")
+
     def unfreeze(self) -> None:
         """Note it."""
         self.told.append("unfreeze")
@@ -68,7 +72,7 @@ class Noting:
         self.told.append("freeze")
 
 
-ONCE = ["unfreeze", "collect", "freeze"]
+ONCE = ["unfreeze", "collect", "freeze", "after 10000"]
 
 
 def test_when_it_is_worth_its_time() -> None:

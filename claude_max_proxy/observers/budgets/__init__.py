@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import ClassVar
 
 from claude_max_proxy import Context, Record, Request, Target, Tasks, Usage, hookimpl
 from claude_max_proxy.ledger import price_of
-from claude_max_proxy.observers.budgets.account import Cost
+from claude_max_proxy.observers.budgets.account import Account, Cost
 from claude_max_proxy.observers.budgets.book import Book, Who
 from claude_max_proxy.observers.budgets.loading import load, load_share
 from claude_max_proxy.observers.budgets.settings import Settings
@@ -31,6 +32,7 @@ class _Holder:
     context: Context | None = None
     tasks = Tasks()
     unpriced: ClassVar[set[tuple[str, ...]]] = set()
+    has_prices = False  # whether they are loaded
 
 
 @hookimpl
@@ -41,38 +43,36 @@ def configured(context: Context, settings: Settings) -> None:
     context.offer(_Holder.book)
     if new:
         _Holder.tasks.start(load(_Holder.book, context, new, time.time()), "budgets-load")
-    if any(account.has_price for account in _Holder.book.accounts.values()):
+    if _need_price(_Holder.book.accounts.values()):
         _Holder.tasks.start(_load_prices(), "budgets-prices")
 
 
+# Nearly always, these two hooks need not wait for anything; each request would pay for a task otherwise.
+
+
 @hookimpl
-async def admit_request(request: Request, target: Target, context: Context) -> None:
+def admit_request(request: Request, target: Target, context: Context) -> Awaitable[None] | None:
     """Reserve what a request may cost, or refuse it."""
-    book = _Holder.book
     who = Who(request.client.key, request.model, target.backend)
-    accounts = book.matching(who)
-    if not accounts:
-        return
-
-    usage, length = book.estimates.of(request, target.model)
-    dollars = 0.0
-    if any(account.has_price for account in accounts):
-        models = (context.backends[target.backend].describe(target.model).name, target.model)
-        dollars = await _price(usage, models, time.time())
-    windows = context.backends[target.backend].windows()
-    cost = Cost(usage.prompt_tokens + usage.output_tokens, dollars)
-    book.admit(request.id, accounts, cost, length, who, windows)
+    accounts = _Holder.book.matching(who)
+    if accounts and _need_price(accounts) and not _Holder.has_prices:
+        return _admit_later(request, target, context, accounts)
+    if accounts:
+        _admit(request, target, context, accounts)
+    return None
 
 
 @hookimpl
-async def log_request(record: Record) -> None:
+def log_request(record: Record) -> Awaitable[None] | None:
     """Replace what was reserved for a request by what it has cost."""
-    book = _Holder.book
-    if not book.accounts and not book.is_held(record.id):
-        return
-    cost = await _cost(record)
-    book.settle(record, cost)
-    _begin_windows(record.backend)
+    accounts = _Holder.book.accounts
+    if not accounts and not _Holder.book.is_held(record.id):
+        return None
+    if _need_price(accounts.values()) and not _Holder.has_prices:
+        # What is reserved must be released, even if the client has left and so cancels whoever waits here.
+        return asyncio.shield(_Holder.tasks.start(_settle_later(record), "budgets-settle"))
+    _settle(record)
+    return None
 
 
 @hookimpl
@@ -82,16 +82,48 @@ async def shutdown() -> None:
     _Holder.tasks, _Holder.book, _Holder.context = Tasks(), Book(), None
 
 
-async def _cost(record: Record) -> Cost | None:
+def _need_price(accounts: Iterable[Account]) -> bool:
+    return any(account.has_price for account in accounts)
+
+
+def _admit(request: Request, target: Target, context: Context, accounts: Sequence[Account]) -> None:
+    book, backend = _Holder.book, context.backends[target.backend]
+    usage, length = book.estimates.of(request, target.model)
+    dollars = 0.0
+    if _need_price(accounts):
+        dollars = _price(usage, (backend.describe(target.model).name, target.model), time.time())
+    cost = Cost(usage.prompt_tokens + usage.output_tokens, dollars)
+    who = Who(request.client.key, request.model, target.backend)
+    book.admit(request.id, accounts, cost, length, who, backend.windows())
+
+
+def _settle(record: Record) -> None:
+    _Holder.book.settle(record, _cost(record))
+    _begin_windows(record.backend)
+
+
+async def _admit_later(
+    request: Request, target: Target, context: Context, accounts: Sequence[Account]
+) -> None:
+    await _load_prices()
+    _admit(request, target, context, accounts)
+
+
+async def _settle_later(record: Record) -> None:
+    await _load_prices()
+    _settle(record)
+
+
+def _cost(record: Record) -> Cost | None:
     """Return what a request has cost; ``None`` if it has used something, but nobody says how much."""
     usage = record.usage
     if usage is None:
         return None if record.pieces else Cost()
 
     dollars = 0.0
-    if any(account.has_price for account in _Holder.book.accounts.values()):
+    if _need_price(_Holder.book.accounts.values()):
         models = (record.answered_by, record.upstream_model)  # as in the ledger
-        dollars = await _price(usage, models, record.began)
+        dollars = _price(usage, models, record.began)
     return Cost(usage.prompt_tokens + usage.output_tokens, dollars)
 
 
@@ -106,12 +138,12 @@ def _begin_windows(name: str) -> None:
         _Holder.tasks.start(loading, "budgets-shares")
 
 
-async def _price(usage: Usage, models: tuple[str, ...], at: float) -> float:
+def _price(usage: Usage, models: tuple[str, ...], at: float) -> float:
     """Return what tokens cost by the API in US dollars.
 
     A model whose price is not known costs 0, and the log says so once.
     """
-    price: float | None = await asyncio.to_thread(lambda: price_of(usage, models, at))
+    price = price_of(usage, models, at)
     unpriced = _Holder.unpriced
     if price is None and usage != Usage() and models not in unpriced and len(unpriced) < _MOST_UNPRICED:
         unpriced.add(models)
@@ -121,5 +153,6 @@ async def _price(usage: Usage, models: tuple[str, ...], at: float) -> float:
 
 
 async def _load_prices() -> None:
-    """Load the prices on a thread, which takes half a second, before a request has to wait for that."""
-    await _price(Usage(1, 1), ("claude-sonnet-4-5",), time.time())
+    """Load the prices on a thread, since that takes half a second."""
+    await asyncio.to_thread(price_of, Usage(1, 1), ("claude-sonnet-4-5",), time.time())
+    _Holder.has_prices = True

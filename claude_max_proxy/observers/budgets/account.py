@@ -37,6 +37,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 class _Sum(msgspec.Struct):
     start: float = 0.0
+    end: float = 0.0
     tokens: int = 0
     dollars: float = 0.0
 
@@ -50,38 +51,36 @@ class Account:
     def __init__(self, owner: str, budget: Budget) -> None:
         """Begin with nothing used."""
         self.owner = owner
-        self.budget = budget
+        self.use(budget)
         self.running = 0
         self._reserved = Cost()
         self._sums: dict[Period, _Sum] = {period: _Sum() for period in PERIODS}
         self._seconds: dict[int, int] = {}
 
-    def limits(self) -> Iterator[tuple[Period, int | None, float | None]]:
-        """Yield the limits in tokens and in dollars of each period that has one."""
-        for period in PERIODS:
-            tokens = getattr(self.budget, f"tokens_per_{period}")
-            dollars = getattr(self.budget, f"dollars_per_{period}")
-            if tokens is not None or dollars is not None:
-                yield period, tokens, dollars
+    def use(self, budget: Budget) -> None:
+        """Use these limits from now on; what was used stays.
+
+        ``limits`` are those in tokens and in dollars of each period that has one, and ``has_price`` says
+        whether one of them is in dollars.
+        """
+        self.budget = budget
+        self.limits = list(_limits(budget))
+        self.has_price = any(dollars is not None for _, _, dollars in self.limits)
 
     def facts(self, kind: Literal["key", "model", "backend"], name: str, now: float) -> Iterator[BudgetFacts]:
         """Yield what is used of each limit."""
         held = self._reserved
         if (limit := self.budget.tokens_per_minute) is not None:
             yield BudgetFacts(kind, name, "tokens", "minute", limit, self._minute(now), held.tokens)
-        for period, tokens, dollars in self.limits():
-            found, resets_at = self._sum(period, now), end(period, now)
+        for period, tokens, dollars in self.limits:
+            found = self._sum(period, now)
+            resets_at = found.end
             if tokens is not None:
                 yield BudgetFacts(kind, name, "tokens", period, tokens, found.tokens, held.tokens, resets_at)
             if dollars is not None:
                 yield BudgetFacts(
                     kind, name, "dollars", period, dollars, found.dollars, held.dollars, resets_at
                 )
-
-    @property
-    def has_price(self) -> bool:
-        """Whether it has a limit in dollars."""
-        return any(dollars is not None for _, _, dollars in self.limits())
 
     def used(self, period: Period, now: float) -> Cost:
         """Return what was used in the period of this time."""
@@ -98,9 +97,9 @@ class Account:
         if limit is not None and (words := self._short(self._minute(now), estimate.tokens, limit)):
             wait = self._until_room(limit, now) if words[1] else _SOON
             return Refusal(f"{words[0]} tokens a minute", wait, words[1])
-        for period, tokens, dollars in self.limits():
+        for period, tokens, dollars in self.limits:
             found = self._sum(period, now)
-            wait = max(math.ceil(end(period, now) - now), 1)
+            wait = max(math.ceil(found.end - now), 1)
             if tokens is not None and (words := self._short(found.tokens, estimate.tokens, tokens)):
                 return Refusal(f"{words[0]} tokens a{_n(period)} {period}", _wait(words[1], wait), words[1])
             if dollars is not None and (words := self._short_of_money(found.dollars, estimate, dollars)):
@@ -120,11 +119,14 @@ class Account:
 
     def charge(self, cost: Cost, now: float) -> None:
         """Add what a finished request has cost."""
-        self._minute(now)
         second = int(now)
+        if second not in self._seconds:
+            self._minute(now)
         self._seconds[second] = self._seconds.get(second, 0) + cost.tokens
         for period in PERIODS:
-            self.add(period, begin(period, now), cost, now)
+            found = self._sum(period, now)
+            found.tokens += cost.tokens
+            found.dollars += cost.dollars
 
     def add(self, period: Period, start: float, cost: Cost, now: float) -> None:
         """Add what was used in the period that began at ``start``; other periods are over."""
@@ -134,9 +136,9 @@ class Account:
             found.dollars += cost.dollars
 
     def _sum(self, period: Period, now: float) -> _Sum:
-        found, start = self._sums[period], begin(period, now)
-        if found.start != start:
-            found = self._sums[period] = _Sum(start)
+        found = self._sums[period]
+        if not found.start <= now < found.end:
+            found = self._sums[period] = _Sum(begin(period, now), end(period, now))
         return found
 
     def _minute(self, now: float) -> int:
@@ -171,6 +173,14 @@ class Account:
             )
             return f"{held}, of {_money(limit)}", False
         return None
+
+
+def _limits(budget: Budget) -> Iterator[tuple[Period, int | None, float | None]]:
+    for period in PERIODS:
+        tokens = getattr(budget, f"tokens_per_{period}")
+        dollars = getattr(budget, f"dollars_per_{period}")
+        if tokens is not None or dollars is not None:
+            yield period, tokens, dollars
 
 
 def _money(dollars: float) -> str:

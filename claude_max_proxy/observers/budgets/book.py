@@ -61,7 +61,7 @@ class Book(Budgets):
         accounts = {}
         for (kind, name), budget in given.items():
             account = self.accounts.get((kind, name)) or Account(f"the {kind} {name!r}", budget)
-            account.budget = budget
+            account.use(budget)
             accounts[kind, name] = account
         self.accounts = accounts
         return new

@@ -69,7 +69,7 @@ async def _load(book: Book, ledger: Ledger, places: Places, until: float) -> Non
         (place, period): begin(period, until)
         for place in places
         if place in book.accounts
-        for period, _, _ in book.accounts[place].limits()
+        for period, _, _ in book.accounts[place].limits
     }
     asked = {(place[0], start) for (place, _), start in limits.items()}
     groups: dict[tuple[By, float], list[Usage]] = {
