@@ -110,5 +110,5 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             raise RuntimeError(f"HAProxy ended by itself:\n{log.read_text(errors='replace')}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
-        time.sleep(0.02)
+        time.sleep(0.02)  # noqa: TID251  # only while a test starts
     raise RuntimeError(f"HAProxy does not listen:\n{log.read_text(errors='replace')}")
