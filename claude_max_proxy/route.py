@@ -28,7 +28,8 @@ Access = Literal["key", "admin", "open"]
 class Call(msgspec.Struct, frozen=True):
     """One request on a route: the parameters of the path and of the query, the body, and who asks.
 
-    The names of ``headers`` are in lower case; those that carry a key or a cookie are left out.
+    The names of ``headers`` are in lower case; those that carry a key or a cookie are left out. ``path`` is
+    the path as the client wrote it, without the query.
     """
 
     parameters: dict[str, str]
@@ -36,6 +37,7 @@ class Call(msgspec.Struct, frozen=True):
     client: Client
     body: bytes = b""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    path: str = ""
 
 
 class Response(msgspec.Struct, frozen=True):

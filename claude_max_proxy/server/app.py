@@ -148,7 +148,7 @@ def build_app(runtime: Runtime) -> Application:
     dialect_of = by_path(dialects)
     own = [*handlers]
     handlers += plugin_routes(runtime.routes, handlers, arrival, running)
-    render = _renderer(dialect_of, Routes(path for handler in own for path in handler.paths))
+    render = _renderer(dialect_of, Routes(path for handler in own for path in handler.paths), _page(runtime))
     application = Application(
         route_handlers=handlers,
         guards=[Guard(config, keys, Addresses(config.trusted_proxies))],
@@ -203,12 +203,18 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, arrival: Arrival, running
     return answer
 
 
+def _page(runtime: Runtime) -> str:
+    """Return where the page for people is, in words."""
+    path = next((one.route.path for one in runtime.routes if one.plugin.name == "page"), "")
+    return f"the page for people is at {path}" if path else "the page for people is switched off"
+
+
 def _renderer(
-    dialect_of: Callable[[str], Dialect], routes: Routes
+    dialect_of: Callable[[str], Dialect], routes: Routes, page: str
 ) -> Callable[[_Request, Exception], Response[bytes]]:
     def render(request: _Request, exception: Exception) -> Response[bytes]:
         misplaced = routes.misplaced(request.scope["path"])
-        error = _as_proxy_error(request, exception, misplaced)
+        error = _as_proxy_error(request, exception, misplaced, page)
         dialect = dialect_of(misplaced.route if misplaced else request.scope["path"])
         state: Any = request.scope["state"]
         state["failure"] = error
@@ -228,7 +234,9 @@ def _renderer(
     return render
 
 
-def _as_proxy_error(request: _Request, exception: Exception, misplaced: Misplaced | None) -> ProxyError:
+def _as_proxy_error(
+    request: _Request, exception: Exception, misplaced: Misplaced | None, page: str
+) -> ProxyError:
     if isinstance(exception, ProxyError):
         return exception
 
@@ -239,6 +247,10 @@ def _as_proxy_error(request: _Request, exception: Exception, misplaced: Misplace
     match getattr(exception, "status_code", 500):
         case 404 if misplaced:
             return NotFound(misplaced.told(path[:200]), code="route_not_found")
+        case 404 if path == "/":
+            return NotFound(
+                f"there is nothing at /: the APIs begin with /v1, and {page}", code="route_not_found"
+            )
         case 404:
             return NotFound(f"there is no route {method} {path[:200]}", code="route_not_found")
         case 405:

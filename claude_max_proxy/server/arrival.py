@@ -95,6 +95,7 @@ class Arrival:
             client_of(incoming),
             await self.body(incoming),
             {name: value for name, value in incoming.headers.items() if name not in _CONFIDENTIAL},
+            incoming.scope["raw_path"].decode("latin-1"),
         )
 
     def _admit(self, incoming: Incoming, request: Request) -> None:

@@ -44,7 +44,7 @@ class Guard:
 
         This is async because Litestar would call it on a thread otherwise.
         """
-        self._check_origin(connection)
+        ours = self._check_origin(connection)
         self._check_body(connection)
         state: Any = connection.scope["state"]
         state["address"] = self._addresses.address(connection.scope)
@@ -54,7 +54,7 @@ class Guard:
             state["confided"] = self._confides(connection)
             return
 
-        state["browser"] = access == "admin"
+        state["browser"] = access == "admin" or ours
         state["key"] = self._keys.identify(connection.headers)
         state["identity"] = self._keys.identity(state["key"])
         if access == "admin" and not self._keys.is_admin(state["key"]):
@@ -64,19 +64,22 @@ class Guard:
         """Return whether the client may see all of an open route: it has a key or is on this machine."""
         return self._addresses.is_local(connection.scope) or self._keys.holds(connection.headers)
 
-    def _check_origin(self, connection: _Connection) -> None:
+    def _check_origin(self, connection: _Connection) -> bool:
         """Refuse the request if a web page sends it which is neither ours nor allowed.
 
-        Ours is from the host that the request is for, which is one that we serve.
+        Ours is from the host that the request is for, which is one that we serve. Return whether it is ours.
         """
         origin = connection.headers.get("origin")
-        if origin is None or origin.partition("://")[2] == connection.headers.get("host"):
-            return
+        if origin is None:
+            return False
+        if origin.partition("://")[2] == connection.headers.get("host"):
+            return True
         if origin not in self._config.allowed_origins:
             raise Forbidden(
                 f"requests from the web page {origin[:200]!r} are not served; "
                 "to allow them, add it to [server] allowed_origins"
             )
+        return False
 
     def _check_body(self, connection: _Connection) -> None:
         length = connection.headers.get("content-length", "0")

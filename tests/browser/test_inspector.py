@@ -109,7 +109,7 @@ async def test_the_banner(visit: Visit, proxy: RunningProxy) -> None:
     for path in ("/requests", "/usage", "/try", "/setup", "/inspector"):
         await visitor.go(path)
         assert "The inspector is on." in await visitor.page.inner_text(".banner")
-    link = (await get(proxy, "/inspector")).text.partition('href="/inspector/')[2].partition('"')[0]
+    link = (await get(proxy, "/inspector")).text.partition('href="./inspector/')[2].partition('"')[0]
     await watching.page.get_by_role("button", name="End and wipe").click()
     await watching.until("!document.querySelector('.banner')")
     assert (await get(proxy, f"/inspector/{link}")).status_code == 404

@@ -143,7 +143,7 @@ async def test_headers(proxy: RunningProxy) -> None:
     assert page.headers["x-frame-options"] == "DENY"
     assert page.headers["referrer-policy"] == "no-referrer"
     assert page.headers["cache-control"] == "no-store"
-    name = page.text.partition('href="/static/page.')[2].partition('"')[0]
+    name = page.text.partition('href="./static/page.')[2].partition('"')[0]
     file = await get(proxy, f"/static/page.{name}")
     assert "immutable" in file.headers["cache-control"]
     assert (await get(proxy, "/static/page.css")).status_code == 404

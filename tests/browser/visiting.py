@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from tests.browser import chromium
 
 Visit = Callable[..., Awaitable["Visitor"]]
 WIDTHS = (360, 768, 1280)
+_USER = re.compile(r"(?<=^http:)//[^/@]*@")
 _AXE = "axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)"
 
 
@@ -83,6 +85,7 @@ class Visitor:
         return int(await self.page.evaluate("document.documentElement.scrollWidth - innerWidth"))
 
     def _requested(self, url: str) -> None:
+        url = _USER.sub("//", url)
         if not url.startswith((self.base, "data:")):
             self.complaints.append(f"a request to {url}")
         self.fetched[urlsplit(url).path] = self.fetched.get(urlsplit(url).path, 0) + 1

@@ -11,32 +11,36 @@ from claude_max_proxy import Call, Context, Response, __version__, aside
 from claude_max_proxy.inspection import Inspecting, Inspection
 from claude_max_proxy.ledger import Unavailable
 from claude_max_proxy.observers.page import assets, rendering
+from claude_max_proxy.observers.page.places import Place
 from claude_max_proxy.observers.page.security import GUARDED, KEPT, NOT_KEPT, TOKEN
 
 
 VIEWS = (
-    ("Now", "/"),
-    ("Requests", "/requests"),
-    ("Usage", "/usage"),
-    ("Models", "/try"),  # the API has /models
-    ("Setup", "/setup"),
+    ("Now", ""),
+    ("Requests", "requests"),
+    ("Usage", "usage"),
+    ("Models", "try"),  # the API has /models
+    ("Setup", "setup"),
 )
 HTML = "text/html; charset=utf-8"
 _View = Callable[[Call], Awaitable[Response]]
 
 
 class Pages:
-    """Renders views of the page, which is called ``title``."""
+    """Renders views of the page, which is called ``title`` and begins at ``place``."""
 
-    def __init__(self, title: str, context: Context) -> None:
-        """Take the title, and the proxy whose page it is."""
+    def __init__(self, title: str, place: Place, context: Context) -> None:
+        """Take the title, the place, and the proxy whose page it is."""
+        self.place = place
         self._title = title
         self._context = context
 
-    async def page(self, template: str, view: str, status: int = 200, **values: Any) -> Response:
+    async def page(self, call: Call, template: str, view: str, status: int = 200, **values: Any) -> Response:
         """Return the view that a template makes of the values."""
         await prepared()
-        base: dict[str, Any] = {"token": TOKEN, "title": self._title, "views": VIEWS, "version": __version__}
+        root = self.place.root(call.path)
+        base: dict[str, Any] = {"root": root, "outside": f"{root}{self.place.outside}"}
+        base |= {"token": TOKEN, "title": self._title, "views": VIEWS, "version": __version__}
         base["inspecting"] = inspecting(self._context)
         base |= {"now": time.time(), "bare": False, "oob": False, "view": view}
         return html(rendering.render(template, **{**base, **values}), status)
@@ -51,7 +55,7 @@ class Pages:
             except Unavailable as error:
                 text = f"{error}."
                 heading = "The ledger cannot be asked now"
-                return await self.page("error.html", view, 503, heading=heading, text=text, back="/")
+                return await self.page(call, "error.html", view, 503, heading=heading, text=text, back="")
 
         return answered
 

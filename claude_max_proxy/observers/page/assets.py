@@ -36,8 +36,8 @@ def assets() -> dict[str, Asset]:
 
 
 def url(name: str) -> str:
-    """Return the URL of a file by its name in the package. Raises KeyError if there is none."""
-    return f"/static/{assets()[name].served_as}"
+    """Return the URL of a file of the package, from the page's root. Raises KeyError if there is none."""
+    return f"static/{assets()[name].served_as}"
 
 
 def served(name: str) -> Asset | None:

@@ -49,11 +49,11 @@ class Asked(msgspec.Struct, frozen=True):
         return bool(self.values)
 
     def link(self, before: Cursor | None = None) -> str:
-        """Return the URL of the page that begins after a request."""
+        """Return the URL, from the page's root, of the list that begins after a request."""
         words = dict(self.values)
         if before is not None:
             words["before"] = f"{before.began!r}~{before.id}"
-        return f"/requests?{urlencode(words)}" if words else "/requests"
+        return f"requests?{urlencode(words)}" if words else "requests"
 
 
 class Span(msgspec.Struct, frozen=True):

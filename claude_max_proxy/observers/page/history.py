@@ -49,7 +49,7 @@ def _usage_row(one: Usage, by: By, total: int) -> UsageRow:
     return UsageRow(
         name=one.group,
         empty=f"no {by}",
-        link=f"/requests?{urlencode({_LINKED[by]: one.group})}" if linked else "",
+        link=f"requests?{urlencode({_LINKED[by]: one.group})}" if linked else "",
         at=int(one.start or 0),
         requests=one.requests,
         failed=one.failures,
@@ -154,4 +154,4 @@ def facts(row: Row, now: float) -> list[tuple[str, str]]:
 
 def export_link(span: Span, kind: str) -> str:
     """Return the URL of the requests that a view of the usage adds up."""
-    return span.link(f"/usage/export.{kind}", span.by)
+    return span.link(f"usage/export.{kind}", span.by)

@@ -43,11 +43,12 @@ class InspectorViews:
             Route("POST", "/inspector/off", self._end, "Keeps nothing any longer, and wipes it", "admin"),
         ]
 
-    async def _list(self, _: Call) -> Response:
+    async def _list(self, call: Call) -> Response:
         found = inspection(self._context)
         if found is None:
-            return await self._missing("There is no inspector here", _OFF, "/requests")
+            return await self._missing(call, "There is no inspector here", _OFF, "requests")
         return await self._pages.page(
+            call,
             "inspector.html",
             "Requests",
             rows=[conversation.row(one) for one in found.requests()],
@@ -61,8 +62,10 @@ class InspectorViews:
         found = inspector.request(call.parameters["id"]) if inspector is not None else None
         if found is None:
             text = "What was said in it is not held: it was not kept, or it has been wiped."
-            return await self._missing("Nothing is held of this request", text, "/inspector")
-        return await self._pages.page("said.html", "Requests", one=found, groups=conversation.groups(found))
+            return await self._missing(call, "Nothing is held of this request", text, "inspector")
+        return await self._pages.page(
+            call, "said.html", "Requests", one=found, groups=conversation.groups(found)
+        )
 
     async def _begin(self, call: Call) -> Response:
         check_token(call.body)
@@ -84,5 +87,7 @@ class InspectorViews:
             raise NotFound(_OFF, code="inspector_disabled")
         return found
 
-    async def _missing(self, heading: str, text: str, back: str) -> Response:
-        return await self._pages.page("error.html", "Requests", 404, heading=heading, text=text, back=back)
+    async def _missing(self, call: Call, heading: str, text: str, back: str) -> Response:
+        return await self._pages.page(
+            call, "error.html", "Requests", 404, heading=heading, text=text, back=back
+        )

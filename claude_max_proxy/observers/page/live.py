@@ -12,6 +12,7 @@ from claude_max_proxy import Call, Context, Response
 from claude_max_proxy.errors import TooManyRequests
 from claude_max_proxy.observers.page import rendering
 from claude_max_proxy.observers.page.answering import inspecting, prepared
+from claude_max_proxy.observers.page.places import HERE
 from claude_max_proxy.observers.page.security import GUARDED, NOT_KEPT
 from claude_max_proxy.observers.page.watching import Watching
 
@@ -69,6 +70,7 @@ class Live:
                     {
                         "example": reader.example,
                         "oob": True,
+                        "root": HERE,
                         "inspecting": inspecting(self._context),
                         **await self._watching.facts(),
                     },

@@ -43,13 +43,18 @@ class Records:
         ledger = self._context.find(Ledger)
         if ledger is None:
             return await self._pages.page(
-                "requests.html", "Requests", ledger=False, inspector=inspection(self._context) is not None
+                call,
+                "requests.html",
+                "Requests",
+                ledger=False,
+                inspector=inspection(self._context) is not None,
             )
 
         asked = filters.asked(call.query, time.time())
         rows = await ledger.requests(asked.where, _ROWS + 1, asked.before)
         shown = rows[:_ROWS]
         return await self._pages.page(
+            call,
             "requests.html",
             "Requests",
             ledger=True,
@@ -69,11 +74,18 @@ class Records:
         if row is None:
             text = "The ledger has no request with this id; it may have been deleted."
             return await self._pages.page(
-                "error.html", "Requests", 404, heading="There is no such request", text=text, back="/requests"
+                call,
+                "error.html",
+                "Requests",
+                404,
+                heading="There is no such request",
+                text=text,
+                back="requests",
             )
 
         inspector = inspection(self._context)
         return await self._pages.page(
+            call,
             "request.html",
             "Requests",
             row=row,
@@ -89,13 +101,14 @@ class Records:
     async def _usage(self, call: Call) -> Response:
         ledger = self._context.find(Ledger)
         if ledger is None:
-            return await self._pages.page("usage.html", "Usage", ledger=False)
+            return await self._pages.page(call, "usage.html", "Usage", ledger=False)
 
         now = time.time()
         span = filters.span(call.query, now)
         found = await ledger.usage(span.by, span.since, span.until, span.where)
         gaps = await ledger.gaps(span.since, span.until)
         return await self._pages.page(
+            call,
             "usage.html",
             "Usage",
             ledger=True,
@@ -103,7 +116,7 @@ class Records:
             spans=filters.DAYS.items(),
             filters=filters.named_filters(span.values, await self._known(ledger)),
             tiles=history.usage_tiles(found),
-            tabs=[(by, span.link("/usage", by)) for by in filters.BYS],
+            tabs=[(by, span.link("usage", by)) for by in filters.BYS],
             csv=history.export_link(span, "csv"),
             json=history.export_link(span, "json"),
             most=exporting.MOST,

@@ -1,4 +1,4 @@
-"""``[plugins.page]``: what the page is called."""
+"""``[plugins.page]``: what the page is called, and where it is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from claude_max_proxy import Settings as BaseSettings
 
 
 class Settings(BaseSettings, frozen=True):
-    """The page at ``/``. ``enabled = false`` switches it off."""
+    """The page. ``enabled = false`` switches it off."""
 
     title: Annotated[
         str,
@@ -19,3 +19,11 @@ class Settings(BaseSettings, frozen=True):
             description="What the page is called, for example the name of the machine.",
         ),
     ] = "claude-max-proxy"
+    path: Annotated[
+        str,
+        Meta(
+            max_length=100,
+            pattern=r"^/$|^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?$",
+            description="Where the page begins, such as `/ui`.",
+        ),
+    ] = "/"

@@ -10,6 +10,8 @@ import msgspec
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 
+_PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*){1,10}")
+
 
 class Snippet(msgspec.Struct, frozen=True):
     """One text to copy; ``place`` says where it belongs, if that is not obvious."""
@@ -26,6 +28,12 @@ def base_url(host: str, scheme: str, fallback: str) -> str:
     """
     safe = host if _HOST.fullmatch(host) else fallback
     return f"{scheme}://{safe}"
+
+
+def prefix(given: str) -> str:
+    """Return the beginning of a path that a reverse proxy says it takes away; empty if it is none."""
+    path = given.rstrip("/")
+    return path if _PREFIX.fullmatch(path) else ""
 
 
 def snippets(base: str, model: str, key: str) -> list[Snippet]:

@@ -35,14 +35,17 @@ class Views:
         ]
 
     async def _now(self, call: Call) -> Response:
+        if beginning := self._pages.place.beginning(call.path):
+            return Response(b"", 307, headers={"location": beginning})
         facts = await self._watching.facts()
         example = first_request(self._context, call)
-        return await self._pages.page("now.html", "Now", example=example, **facts)
+        return await self._pages.page(call, "now.html", "Now", example=example, **facts)
 
     async def _models(self, call: Call) -> Response:
         config = self._context.config
         rows = setup.model_rows(self._context.models(), config.models)
         return await self._pages.page(
+            call,
             "models.html",
             "Models",
             models=rows,
@@ -54,6 +57,7 @@ class Views:
     async def _setup(self, call: Call) -> Response:
         base, keyed = base_url(self._context, call), bool(self._context.config.server.api_keys)
         return await self._pages.page(
+            call,
             "setup.html",
             "Setup",
             base=base,
@@ -79,7 +83,8 @@ def base_url(context: Context, call: Call) -> str:
     server = context.config.server
     encrypted = bool(server.tls_certificate) or call.headers.get("x-forwarded-proto") == "https"
     fallback = f"{server.host}:{server.port}"
-    return snippets.base_url(call.headers.get("host", ""), "https" if encrypted else "http", fallback)
+    base = snippets.base_url(call.headers.get("host", ""), "https" if encrypted else "http", fallback)
+    return base + snippets.prefix(call.headers.get("x-forwarded-prefix", ""))
 
 
 def first_model(context: Context) -> str:

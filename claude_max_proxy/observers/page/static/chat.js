@@ -5,7 +5,7 @@ const form = document.getElementById("chat");
 const talk = document.getElementById("talk");
 const facts = document.getElementById("facts");
 const field = (name) => form.elements[name];
-const ENDPOINT = `${location.origin}/v1/chat/completions`;
+const ENDPOINT = new URL(`${form.dataset.outside}v1/chat/completions`, location.href).href;
 let messages = [];
 let running = null; // what stops the answer that is under way
 
