@@ -99,6 +99,9 @@ class Backend(ABC):
         """Return the windows of the provider's plan as they were last seen, with their pace, without I/O."""
         return ()
 
+    def hear_windows(self, windows: Sequence[PlanWindow]) -> None:
+        """Take note of windows of the same plan that another replica of the proxy has seen."""
+
     async def look_at_plan(self) -> None:
         """Bring :meth:`windows` up to date, by asking the provider if need be, because somebody looks at it.
 

@@ -20,6 +20,13 @@ class SharedConfig(Settings, frozen=True):
             "that holds it. Empty means that this proxy shares nothing. A change needs a restart."
         ),
     ] = ""
+    plans: Annotated[
+        bool,
+        Meta(
+            description="Whether all replicas learn from one another which plans are used up and how their "
+            "windows fill. Switch it off if a backend has another login or key at each replica."
+        ),
+    ] = True
     encryption_key: Annotated[
         str | list[str],
         Meta(

@@ -19,14 +19,20 @@ from claude_max_proxy.events import Event, Events, Failed, Finished, PartDelta, 
 logger = logging.getLogger(__name__)
 _UNKNOWN_RESET = 300.0
 _PAUSE = 0.2
+_MOST_OPEN = 1000
 
 
 class Breakers:
-    """Remembers which targets' plans are used up, and until when."""
+    """Remembers which targets' plans are used up, and until when.
+
+    ``tell`` is called with the backend, the model and the seconds of each limit that was met here, for other
+    replicas.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin with all targets usable; ``clock`` returns a time in seconds that never goes back."""
         self._clock = clock
+        self.tell: Callable[[str, str, float], None] = lambda *_: None
         self._open_until: dict[tuple[str, str], float] = {}
 
     def candidates(self, every: Sequence[Target]) -> Sequence[Target]:
@@ -40,6 +46,15 @@ class Breakers:
         if isinstance(error, UsageLimitReached):
             pause = error.retry_after if error.retry_after is not None else _UNKNOWN_RESET
             self._open_until[target.backend, target.model] = self._clock() + pause
+            self.tell(target.backend, target.model, pause)
+
+    def hear(self, backend: str, model: str, seconds: float) -> None:
+        """Learn of a limit that another replica has met. The later end of two holds."""
+        now, place = self._clock(), (backend, model)
+        if place not in self._open_until and len(self._open_until) >= _MOST_OPEN:
+            self._open_until = {key: until for key, until in self._open_until.items() if until > now}
+        if place in self._open_until or len(self._open_until) < _MOST_OPEN:
+            self._open_until[place] = max(now + seconds, self._open_until.get(place, 0.0))
 
 
 async def held(events: Events) -> Events:

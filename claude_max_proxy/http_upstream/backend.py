@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -65,6 +65,10 @@ class HttpBackend(Backend):
     def windows(self) -> tuple[PlanWindow, ...]:
         """Return the provider's limits, as the headers of its answers have told them."""
         return self.upstream.windows()
+
+    def hear_windows(self, windows: Sequence[PlanWindow]) -> None:
+        """Take note of the limits that another replica was told."""
+        self.upstream.hear_windows(windows)
 
     async def ask(
         self,

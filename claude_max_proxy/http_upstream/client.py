@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -125,6 +125,11 @@ class HttpUpstream:
     def windows(self) -> tuple[PlanWindow, ...]:
         """Return the provider's limits, as the headers of its answers have told them."""
         return self._windows.current(time.time())
+
+    def hear_windows(self, windows: Sequence[PlanWindow]) -> None:
+        """Take note of the limits that another replica was told."""
+        for window in windows:
+            self._windows.see(window)
 
     async def stream(
         self, path: str, body: bytes, reader: Reader, headers: Mapping[str, str] = _NO_HEADERS

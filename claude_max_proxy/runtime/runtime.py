@@ -130,6 +130,11 @@ class Runtime:
         The first runtime also connects to what replicas share; that it is away is no error.
         """
         if self.shared is not None:
+            if self.shared.plans is not None:
+                self.breakers.tell, self.shared.plans.on_limit = (
+                    self.shared.plans.tell_limit,
+                    self.breakers.hear,
+                )
             await self.shared.open()
         models = expected(self.config)
         for name, backend in self.backends.items():
@@ -145,6 +150,8 @@ class Runtime:
     async def configured(self, before: Runtime | None) -> None:
         """Tell the plugins that this configuration has taken the place of ``before``."""
         old = before.config if before is not None else None
+        if self.shared is not None and self.shared.plans is not None:
+            self.shared.plans.backends = self.backends
         await self.plugins.configured(old, self.config, self.context)
         self.context.settle()
 

@@ -49,6 +49,7 @@ class Shared:
         """Prepare; :meth:`open` connects. Raises ``ImportError`` without the extra ``postgres``."""
         from claude_max_proxy.shared.channel import Channel
         from claude_max_proxy.shared.database import Database
+        from claude_max_proxy.shared.plans import Plans
         from claude_max_proxy.shared.replicas import Replicas
         from claude_max_proxy.shared.sealing import Sealing
         from claude_max_proxy.shared.vault import SharedVault
@@ -59,6 +60,7 @@ class Shared:
         self.database = Database(url)
         self.channel = Channel(self.database, self.id)
         self.replicas = Replicas(self.database, self.id, self.replica, version)
+        self.plans = Plans(self.database, self.channel) if config.plans else None
         keys = _keys(config)
         self._vault = SharedVault(self.database, Sealing(keys), config) if keys else None
 
@@ -73,6 +75,8 @@ class Shared:
 
         self._opened = True
         await self.database.open(_OPEN_WITHIN)
+        if self.plans is not None:
+            self.plans.open()
         self.channel.open()
         self.replicas.open()
         if self._vault is not None:
@@ -82,6 +86,8 @@ class Shared:
         """Tell the other replicas that this one leaves, and close the connections."""
         if self._vault is not None:
             await self._vault.close()
+        if self.plans is not None:
+            await self.plans.close()
         await self.channel.close()
         await self.replicas.close()
         await self.database.close()

@@ -151,6 +151,10 @@ class ClaudeCli(Backend):
         """Return what the CLI has said of the plan's windows, with their pace."""
         return self._plan.current()
 
+    def hear_windows(self, windows: Sequence[PlanWindow]) -> None:
+        """Take note of what another replica has heard of the plan."""
+        self._plan.hear_of(windows)
+
     async def look_at_plan(self) -> None:
         """Let the CLI ask how far the plan is used, if nothing was heard of that for a while."""
         await self._plan.look()

@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from claude_max_proxy import PlanWindow, ProxyError, Request, Tasks
 from claude_max_proxy.backends.claude_cli.command import environment
@@ -60,6 +60,11 @@ class PlanWatch:
     def hear(self, limit: RateLimitInfo) -> None:
         """Take note of what the CLI says."""
         for window in sightings(limit, time.time()):
+            self._windows.see(window)
+
+    def hear_of(self, windows: Sequence[PlanWindow]) -> None:
+        """Take note of what another replica has heard."""
+        for window in windows:
             self._windows.see(window)
 
     async def look(self) -> None:
