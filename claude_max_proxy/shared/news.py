@@ -115,8 +115,12 @@ class News:
     async def _tell(self, key: str, body: bytes, left: float) -> None:
         message = self._channel.written(self._about, Note(left, msgspec.Raw(body)))
         values = {
-            "about": self._about, "key": key[:300], "body": body.decode(), "left": left,
-            "channel": CHANNEL, "message": message,
+            "about": self._about,
+            "key": key[:300],
+            "body": body.decode(),
+            "left": left,
+            "channel": CHANNEL,
+            "message": message,
         }
 
         async def tell(connection: Connection) -> None:
