@@ -111,7 +111,7 @@ async def test_the_banner(visit: Visit, proxy: RunningProxy) -> None:
         assert "The inspector is on." in await visitor.page.inner_text(".banner")
     link = (await get(proxy, "/inspector")).text.partition('href="./inspector/')[2].partition('"')[0]
     await watching.page.get_by_role("button", name="End and wipe").click()
-    await watching.until("!document.querySelector('.banner')")
+    await watching.page.locator(".banner").wait_for(state="detached")
     assert (await get(proxy, f"/inspector/{link}")).status_code == 404
     assert "the inspector is off" in "\n".join(proxy.log)
     assert watching.complaints == []
