@@ -72,7 +72,8 @@ def sum_up(database: Database, hour: int) -> None:
         if hour < pruned_before(connection):
             return
         connection.execute(delete(tables.hours_due).where(tables.hours_due.c.hour == hour))
-        connection.execute(delete(tables.hours).where(_h.hour == hour))
+        # The primary key begins with the grouping: by the hour alone, the whole table would be read.
+        connection.execute(delete(tables.hours).where(_h.grouped_by.in_(_GROUPINGS), _h.hour == hour))
         for grouping, names in _GROUPINGS.items():
             _sum(connection, hour, grouping, names)
 
