@@ -20,7 +20,7 @@ from claude_max_proxy import ClientError, Event, ProxyError, hookspecs
 from claude_max_proxy.cli.annotated import annotated
 from claude_max_proxy.errors import ProxyFault, UpstreamError
 from claude_max_proxy.observers.metrics.names import METRICS
-from tests.docs import client_pages, settings_tables
+from tests.docs import client_pages, configmap, settings_tables
 
 
 ROOT = Path(__file__).parents[2]
@@ -133,6 +133,7 @@ def main() -> None:
     for page in sorted(DOCS.rglob("*.md")):
         page.write_text(filled(page.read_text("utf-8")), "utf-8")
     (ROOT / "proxy.toml").write_text(annotated(), "utf-8")
+    configmap.PLACE.write_text(configmap.configmap(), "utf-8")
 
 
 if __name__ == "__main__":
