@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 from click.testing import CliRunner, Result
 
 from claude_max_proxy.cli.main import cli
