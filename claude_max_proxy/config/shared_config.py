@@ -20,6 +20,13 @@ class SharedConfig(Settings, frozen=True):
             "that holds it. Empty means that this proxy shares nothing. A change needs a restart."
         ),
     ] = ""
+    timeout: Annotated[
+        Seconds,
+        Meta(
+            description="How many seconds a request waits for the database where a limit of all replicas is "
+            "checked. After that, the replica uses its own share of the limit."
+        ),
+    ] = 0.25
     plans: Annotated[
         bool,
         Meta(

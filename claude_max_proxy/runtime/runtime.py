@@ -25,6 +25,7 @@ from claude_max_proxy.gateway.model_map import check_models, expected, resolve
 from claude_max_proxy.gateway.underway import Underway
 from claude_max_proxy.plugin.drop_ins import DropIns, load_entry_points
 from claude_max_proxy.plugin.plugins import Plugins, load_built_ins
+from claude_max_proxy.rate_limits import RateLimits, Rates
 from claude_max_proxy.runtime import effective
 from claude_max_proxy.runtime.building import (
     PluginRoute,
@@ -36,7 +37,6 @@ from claude_max_proxy.runtime.building import (
     known_capabilities,
 )
 from claude_max_proxy.runtime.context import RuntimeContext
-from claude_max_proxy.runtime.rate_limits import RateLimits
 from claude_max_proxy.shared import Shared, shared_of
 
 
@@ -64,7 +64,7 @@ class Runtime:
     routes: list[PluginRoute]
     underway: Underway
     breakers: Breakers
-    rates: RateLimits
+    rates: Rates
     shared: Shared | None
 
     def __init__(
@@ -82,13 +82,14 @@ class Runtime:
         self.stopping = False
         self.task_problems: Callable[[], dict[str, str]] = dict
         self.breakers = before.breakers if before else Breakers()
-        self.rates = before.rates if before else RateLimits()
         self.underway = before.underway if before else Underway()
         with located(config.source):
             self.shared = (
                 before.shared if before else shared_of(config.shared, __version__, config.server.replica_name)
             )
             self._build(before, drop_ins)
+        alone = RateLimits() if self.shared is None else self.shared.rates
+        self.rates = before.rates if before else alone
         self.gateway = Gateway(self.context, self.plugins, self.breakers, self.capabilities, self.underway)
         self._taken_over = list(before.backends.values()) if before else []
 

@@ -58,7 +58,7 @@ class Arrival:
 
         exchange = await _understood(opened, await self.body(incoming))
         dialect.read_headers(exchange.request, incoming.headers)
-        self._admit(incoming, exchange.request)
+        await self._admit(incoming, exchange.request)
         resumed = exchange.resume()
         if resumed is not None:
             await resumed
@@ -75,7 +75,7 @@ class Arrival:
 
         request = await _understood(read, await self.body(incoming))
         dialect.read_headers(request, incoming.headers)
-        self._admit(incoming, request)
+        await self._admit(incoming, request)
         incoming.scope["state"]["asks"] = request
         return request
 
@@ -83,7 +83,7 @@ class Arrival:
         """Receive a request on a route without a dialect; return what ``read`` makes of it, and its body."""
         body = await self.body(incoming)
         request = await _understood(read, body)
-        self._admit(incoming, request)
+        await self._admit(incoming, request)
         incoming.scope["state"]["asks"] = request
         return request, body
 
@@ -98,7 +98,7 @@ class Arrival:
             incoming.scope["raw_path"].decode("latin-1"),
         )
 
-    def _admit(self, incoming: Incoming, request: Request) -> None:
+    async def _admit(self, incoming: Incoming, request: Request) -> None:
         """Add the client to the request, and check the limits of its key."""
         state: Any = incoming.scope["state"]
         state["model"] = request.model
@@ -106,7 +106,7 @@ class Arrival:
         request.arrived = state.get("arrived", 0.0)
         request.traceparent = traceparent(incoming.headers.get("traceparent", ""))
         request.client = client_of(incoming, request.client)
-        self._keys.admit(request.client.key, request.model)
+        await self._keys.admit(request.client.key, request.model)
 
     async def body(self, incoming: Incoming) -> bytes:
         """Return the body of a request, unpacked. Raises a :class:`ProxyError` if that is not possible."""

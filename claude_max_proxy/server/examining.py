@@ -7,7 +7,7 @@ from collections.abc import Callable
 from claude_max_proxy.config import Config, Problems, ServerConfig, locate
 from claude_max_proxy.errors import ConfigError
 from claude_max_proxy.plugin.drop_ins import DropIns
-from claude_max_proxy.runtime.rate_limits import RateLimits
+from claude_max_proxy.rate_limits import RateLimits
 from claude_max_proxy.runtime.runtime import Runtime, plugin_folders
 from claude_max_proxy.server.guards import check_reach
 from claude_max_proxy.server.keys import Keys

@@ -14,7 +14,7 @@ from claude_max_proxy.config.secret import find_secrets
 from claude_max_proxy.errors import InvalidKey, NotFound, TooManyRequests
 from claude_max_proxy.formats.patterns import matches
 from claude_max_proxy.formats.quoting import shown
-from claude_max_proxy.runtime.rate_limits import RateLimits
+from claude_max_proxy.rate_limits import Rates
 
 
 _PROCESS, _ANY_PROCESS = secrets.token_bytes(32), b"claude-max-proxy, an owner"
@@ -26,7 +26,7 @@ class Keys:
     ``owners`` are the owners of data that may be kept, as in ``Client.owner``.
     """
 
-    def __init__(self, keys: Mapping[str, str | ApiKey], rates: RateLimits, *, lasting: bool = False) -> None:
+    def __init__(self, keys: Mapping[str, str | ApiKey], rates: Rates, *, lasting: bool = False) -> None:
         """Read the keys' secrets. Raises :class:`ConfigError` for those that cannot be read.
 
         ``lasting`` says that identities are those of all replicas, at all times.
@@ -34,6 +34,7 @@ class Keys:
         entries = {name: key if isinstance(key, ApiKey) else ApiKey(key=key) for name, key in keys.items()}
         self._entries = entries
         self._rates = rates
+        self._lasting = lasting
         texts = {name: entry.key for name, entry in entries.items()}
         found = find_secrets(texts, "server", "api_keys")
         self._secrets = {name: text.encode() for name, text in found.items()}
@@ -49,6 +50,10 @@ class Keys:
         The value differs each time the proxy is started, unless replicas share what belongs to it.
         """
         return self._identities.get(name, "")
+
+    def _counted(self, name: str) -> str:
+        """Return under which name the requests of a key are counted: what all replicas see is no digest."""
+        return name if self._lasting else self.identity(name)
 
     def lost(self, owners: Collection[str]) -> list[str]:
         """Return the names of the keys whose secrets do not belong to any of these ``owners``."""
@@ -103,7 +108,7 @@ class Keys:
         entry = self._entries.get(name)
         return not (entry and entry.models) or any(matches(pattern, model) for pattern in entry.models)
 
-    def admit(self, name: str, model: str) -> None:
+    async def admit(self, name: str, model: str) -> None:
         """Count a request of the key ``name`` for ``model``.
 
         Raises :class:`NotFound` if the key may not use the model, and :class:`TooManyRequests` if it has sent
@@ -118,7 +123,7 @@ class Keys:
 
         entry = self._entries.get(name)
         if entry and entry.requests_per_minute:
-            wait = self._rates.admit(self.identity(name), entry.requests_per_minute)
+            wait = await self._rates.admit(self._counted(name), entry.requests_per_minute)
             if wait:
                 raise TooManyRequests(
                     f"rate limit: this API key may ask {entry.requests_per_minute} times a minute",

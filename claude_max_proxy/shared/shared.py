@@ -50,6 +50,7 @@ class Shared:
         from claude_max_proxy.shared.channel import Channel
         from claude_max_proxy.shared.database import Database
         from claude_max_proxy.shared.plans import Plans
+        from claude_max_proxy.shared.rates import SharedRates
         from claude_max_proxy.shared.replicas import Replicas
         from claude_max_proxy.shared.sealing import Sealing
         from claude_max_proxy.shared.vault import SharedVault
@@ -60,6 +61,7 @@ class Shared:
         self.database = Database(url)
         self.channel = Channel(self.database, self.id)
         self.replicas = Replicas(self.database, self.id, self.replica, version)
+        self.rates = SharedRates(self.database, lambda: self.replicas.count, config.timeout)
         self.plans = Plans(self.database, self.channel) if config.plans else None
         keys = _keys(config)
         self._vault = SharedVault(self.database, Sealing(keys), config) if keys else None
@@ -75,6 +77,7 @@ class Shared:
 
         self._opened = True
         await self.database.open(_OPEN_WITHIN)
+        self.rates.open()
         if self.plans is not None:
             self.plans.open()
         self.channel.open()
@@ -88,6 +91,7 @@ class Shared:
             await self._vault.close()
         if self.plans is not None:
             await self.plans.close()
+        await self.rates.close()
         await self.channel.close()
         await self.replicas.close()
         await self.database.close()

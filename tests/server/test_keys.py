@@ -10,7 +10,7 @@ import pytest
 
 from claude_max_proxy import ConfigError
 from claude_max_proxy.config import ApiKey
-from claude_max_proxy.runtime.rate_limits import RateLimits
+from claude_max_proxy.rate_limits import RateLimits
 from claude_max_proxy.server.keys import Keys
 from tests.server.conftest import Serve
 from tests.server.test_routes import CHAT, error_of
@@ -116,9 +116,9 @@ def test_a_key_that_is_not_there() -> None:
         Keys({"a b": "env:NOT_SET_AT_ALL"}, RateLimits())
 
 
-def test_without_keys() -> None:
+async def test_without_keys() -> None:
     """Without keys every client may ask for everything."""
     keys = Keys({}, RateLimits())
     assert keys.identify({}) == ""
     assert keys.allows("", "any")
-    keys.admit("", "any")
+    await keys.admit("", "any")
