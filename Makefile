@@ -8,6 +8,7 @@ BIN = .venv/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install
 ARGS =
 QUICK = not browser and not cli and not postgres and not slow
+PARALLEL = --numprocesses auto --dist worksteal
 CLI = 2.1.197
 SAMPLES = 9
 ONLY =
@@ -32,7 +33,7 @@ demo: .venv/installed cli ## show a chat through the real CLI, without an accoun
 	@$(BIN)/claude-max-proxy demo $(ARGS)
 
 quick: .venv/developing ## run the tests that need neither Node nor the real CLI (ARGS="-k pool")
-	@$(BIN)/python -m pytest -q -m "$(QUICK)" $(ARGS)
+	@$(BIN)/python -m pytest -q -m "$(QUICK)" $(PARALLEL) $(ARGS)
 
 test: .venv/developing ## run the tests, with two versions of the real CLI (ARGS="-k fingerprint")
 	@echo "The tests run the real Claude Code CLI, two versions of it, from .cache/cli:"

@@ -34,13 +34,15 @@ from scripts.pythons import CACHE, ROOT, WANTED, Failed, environment, pythons, r
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 QUICK = "not browser and not cli and not postgres and not slow"
+PARALLEL = ("--numprocesses", "auto", "--dist", "worksteal")
 _DEFAULT = ("newest", "lowest", "wheel")
 _START_TIMEOUT = 30.0
 
 
 def lane(python: Path) -> None:
     """Run the quick lane."""
-    run(str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", QUICK, shown=True)
+    options = ("-q", "-p", "no:cacheprovider", "-m", QUICK, *PARALLEL)
+    run(str(python), "-m", "pytest", *options, shown=True)
 
 
 def newest(version: str, python: Path) -> None:

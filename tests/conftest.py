@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+from collections.abc import Generator, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -55,8 +57,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cli)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
+    """Let a worker of pytest-xdist report what was logged, also where that is no valid Unicode."""
+    report = yield
+    if report and "sections" in report:
+        report["sections"] = [
+            (title, text.encode("utf-8", "backslashreplace").decode()) for title, text in report["sections"]
+        ]
+    return report
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Install the CLIs that the chosen tests need before the time limit of the first test begins."""
+    """Get ready what all tests need, before the time limit of the first test begins.
+
+    The CLIs that they need are installed. The garbage collector is told to leave alone what is there by now,
+    which is much and stays, and to look less often: it took a quarter of the time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5000, 10, 10)
     if session.config.option.collectonly:
         return
 

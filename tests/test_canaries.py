@@ -36,8 +36,8 @@ base_url = "{url}/v1?key={canary}-query&plain={canary}-other"
 api_key = "{canary}-api-key"
 headers = {{ "x-plain" = "{canary}-header" }}
 retries = 1
-first_byte_timeout = 1
-idle_timeout = 1
+first_byte_timeout = {patience}
+idle_timeout = {patience}
 
 [backends.anthropic-api]
 type = "anthropic"
@@ -45,8 +45,8 @@ base_url = "{url}?{canary}-bare"
 api_key = "{canary}-api-key"
 headers = {{ "x-plain" = "{canary}-header" }}
 retries = 1
-first_byte_timeout = 1
-idle_timeout = 1
+first_byte_timeout = {patience}
+idle_timeout = {patience}
 
 [plugins]
 paths = []
@@ -76,8 +76,13 @@ FAILURES: dict[str, list[Step]] = {
     "cut": [SSE, chunk(b"data: {"), CLOSE],
     "an error in a stream": [SSE, chunk(b"event: error\ndata: " + ECHO + b"\n\n"), b"0\r\n\r\n"],
     "an event that is nonsense": [SSE, chunk(b'data: {"choices": 5}\n\n'), b"0\r\n\r\n"],
-    "silence": [3.0],
+    "silence": [30.0],
 }
+
+
+def toml(url: str, patience: float = 10) -> str:
+    """Return the configuration for an upstream, with the time limits of its answers in seconds."""
+    return TOML.format(url=url, canary=CANARY, patience=patience)
 
 
 @pytest.fixture
@@ -87,7 +92,9 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     async def ask(script: list[Step], **fields: Any) -> tuple[str, str]:
         async with RawServer(*[script] * 20) as server:
-            (tmp_path / "proxy.toml").write_text(TOML.format(url=server.url, canary=CANARY))
+            (tmp_path / "proxy.toml").write_text(
+                toml(server.url, 0.3 if script == FAILURES["silence"] else 10)
+            )
             runtime = Runtime(load(tmp_path / "proxy.toml"))
             del runtime.backends["claude"]
             await runtime.start()
@@ -136,7 +143,7 @@ async def test_neither_answers_nor_logs_hold_a_secret(
 
 def test_config_show(tmp_path: Path) -> None:
     """``config show`` masks the secrets in URLs and headers, and shows where a secret comes from."""
-    (tmp_path / "proxy.toml").write_text(TOML.format(url="http://127.0.0.1:9", canary=CANARY))
+    (tmp_path / "proxy.toml").write_text(toml("http://127.0.0.1:9"))
     shown = CliRunner().invoke(config_show, ["-c", str(tmp_path / "proxy.toml")])
     assert shown.exit_code == 0
     assert CANARY not in shown.output
@@ -147,7 +154,7 @@ def test_config_show(tmp_path: Path) -> None:
 @pytest.mark.parametrize("way", [[], ["--json"]], ids=["text", "json"])
 def test_doctor(tmp_path: Path, way: list[str]) -> None:
     """``doctor`` names the upstream that cannot be reached, without the secrets in its URL."""
-    (tmp_path / "proxy.toml").write_text(TOML.format(url="http://127.0.0.1:9", canary=CANARY))
+    (tmp_path / "proxy.toml").write_text(toml("http://127.0.0.1:9"))
     shown = CliRunner().invoke(doctor, ["-c", str(tmp_path / "proxy.toml"), "--no-round-trip", *way])
     assert "cannot be reached: Connection refused" in shown.output
     assert CANARY not in shown.output

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from claude_max_proxy import Check, Finding, NotFound, __version__
 from claude_max_proxy.cli.commands import doctor
+from claude_max_proxy.cli.doctor import surroundings
 from claude_max_proxy.cli.doctor.masking import Masking
 from claude_max_proxy.cli.doctor.running import run_all
 from tests.cli.serving_process import serving
@@ -210,8 +211,9 @@ def test_logins(home: Path, said: str, status: str, text: str) -> None:
     assert check["remedy"].startswith("Run: ~/bin/claude auth login, or") is (status == "fail")
 
 
-def test_a_port_that_is_taken(home: Path, port: int) -> None:
+def test_a_port_that_is_taken(home: Path, port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """If another program listens on the port, that is a failure."""
+    monkeypatch.setattr(surroundings, "_HTTP_TIMEOUT", 0.5)
     settings(home, SCRIPTED, port)
     with_listener = found("--no-round-trip")["port"]
     assert with_listener["status"] == "fail"

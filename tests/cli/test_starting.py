@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 
+pytestmark = pytest.mark.slow
 START = [sys.executable, "-c", "from claude_max_proxy_start import main; main()", "serve"]
 # It prints that it is being imported, and blocks.
 SLOW = """

@@ -33,6 +33,7 @@ from claude_max_proxy.errors import (
     UpstreamRefused,
     UpstreamTimeout,
 )
+from claude_max_proxy.gateway import fallback as fallback_module
 from claude_max_proxy.gateway.fallback import Breakers
 from claude_max_proxy.gateway.gateway import Gateway
 from claude_max_proxy.plugin.plugins import Plugins, load_built_ins
@@ -61,6 +62,12 @@ KEPT = [
     NotLoggedIn("log in"),
     Forbidden("no"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask again without waiting."""
+    monkeypatch.setattr(fallback_module, "_PAUSE", 0.0)
 
 
 class Clock:

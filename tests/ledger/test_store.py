@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_max_proxy.ledger import Ledger, Unavailable
+from claude_max_proxy.ledger import Ledger, Unavailable, database, store
 from claude_max_proxy.ledger.row import row_of
 from claude_max_proxy.ledger.spill import Spill
 from tests.ledger.rows import record
@@ -81,8 +81,11 @@ async def test_rows_wait_and_are_written_later(tmp_path: Path) -> None:
     await away.ledger.close()
 
 
-async def test_rows_are_written_without_another_request(tmp_path: Path) -> None:
+async def test_rows_are_written_without_another_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When the database is back, what waits is written soon, also if nobody asks for anything."""
+    monkeypatch.setattr(store, "_FIRST_RETRY", 0.1)
     away = Away(tmp_path)
     away.ledger.add(record())
     await settled(away.ledger, 1)
@@ -153,8 +156,9 @@ async def test_no_disk_at_all(tmp_path: Path) -> None:
     await away.ledger.close()
 
 
-async def test_a_locked_database(tmp_path: Path) -> None:
+async def test_a_locked_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows wait while another program holds the lock for long, and are written after that."""
+    monkeypatch.setattr(database, "_PATIENCE", 1)
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     ledger = Ledger(url, 0, folder=tmp_path / "waiting")
     ledger.add(record(id="a"))
@@ -163,9 +167,8 @@ async def test_a_locked_database(tmp_path: Path) -> None:
     other.execute("BEGIN EXCLUSIVE")
     ledger.add(record(id="b"))
     async with asyncio.timeout(20):
-        while not ledger.state().away:  # noqa: ASYNC110
+        while (bool(ledger.state().away), ledger.state().spilled) != (True, 1):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    assert ledger.state().spilled == 1
     other.execute("ROLLBACK")
     other.close()
     assert await ids(ledger) == ["a", "b"]

@@ -17,6 +17,7 @@ from tests.observers.metrics.reading import Scrape
 from tests.observers.traces.collector import Collector, attributes, collecting
 
 
+pytestmark = pytest.mark.slow
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACED = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
 HTTP = """

@@ -21,11 +21,11 @@ WHO = {
 }
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """Return a repository of its own that holds what this one holds, committed."""
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository of its own that holds what this one holds, committed; tests leave it as it is."""
     listed = run(ROOT, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").stdout
-    folder = tmp_path / "clone"
+    folder = tmp_path_factory.mktemp("committed")
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -33,6 +33,13 @@ def clone(tmp_path: Path) -> Path:
     for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "all"]):
         assert run(folder, "git", *command).returncode == 0
     return folder
+
+
+@pytest.fixture
+def clone(committed: Path, tmp_path: Path) -> Path:
+    """Return a clone that a test may change."""
+    assert run(tmp_path, "git", "clone", "--quiet", str(committed), "clone").returncode == 0
+    return tmp_path / "clone"
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -77,9 +84,9 @@ def test_a_dirty_tree(clone: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["", "v1.0.0", "1.0", "next"])
-def test_what_is_no_version(version: str, clone: Path) -> None:
+def test_what_is_no_version(version: str, committed: Path) -> None:
     """A version has three numbers; anything else is refused with an example."""
-    done = release(clone, version)
+    done = release(committed, version)
     assert done.returncode == 1
     assert "make release v=1.2.0" in done.stderr
 

@@ -16,8 +16,7 @@ from claude_max_proxy.server.reloading.generations import Generations
 from tests.scripted import plugin_folder
 
 
-SOON = 3.0
-USUAL = 0.4
+SOON = 15.0
 TOML = """
 [backends.claude]
 type = "scripted"
@@ -31,7 +30,7 @@ class LiveProxy:
     """One configuration after the other, as a user saves them."""
 
     def __init__(
-        self, folder: Path, toml: str = TOML, *, poll: float = 0.05, patience: float = 0.5, **sources: str
+        self, folder: Path, toml: str = TOML, *, poll: float = 0.02, patience: float = 0.1, **sources: str
     ) -> None:
         """Write the files and build the first configuration."""
         self.folder = folder
@@ -68,7 +67,7 @@ class LiveProxy:
         return facts
 
     async def until(self, true: Callable[[], Any]) -> None:
-        """Wait until a condition holds, no longer than a user would expect to wait."""
+        """Wait until a condition holds."""
         async with asyncio.timeout(SOON):
             while not true():  # noqa: ASYNC110  # what is waited for has no event of its own
                 await asyncio.sleep(0.02)

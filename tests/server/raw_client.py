@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -116,11 +117,15 @@ class Listening:
 
 @asynccontextmanager
 async def listening(
-    application: Any, tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None, **server: Any
+    application: Any,
+    tls: tuple[ssl.SSLContext, ssl.SSLContext] | None = None,
+    unread: int | None = None,
+    **server: Any,
 ) -> AsyncIterator[Listening]:
     """Let an application listen as the server does, with these settings of ``[server]``.
 
-    ``tls`` is the server's side and the clients'.
+    ``tls`` is the server's side and the clients'. ``unread`` is how many bytes of an answer the system keeps
+    for a client that does not read; without it, the system decides.
     """
     config = uvicorn.Config(application, http=Connection, ws="none", log_config=None, lifespan="off")
     config.load()
@@ -132,6 +137,8 @@ async def listening(
         *("127.0.0.1", 0),
         ssl=tls[0] if tls else None,
     )
+    if unread is not None:
+        door.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, unread)
     place = Listening(door.sockets[0].getsockname()[1], state, tls[1] if tls else None)
     try:
         yield place

@@ -70,8 +70,9 @@ def test_nobody_waits() -> None:
     ]
 
 
-def test_an_end_with_a_stuck_reader() -> None:
+def test_an_end_with_a_stuck_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     """The end does not wait for ever for what cannot be written."""
+    monkeypatch.setattr(queued, "_PATIENCE", 0.1)
     handler = QueuedHandler(slow := Slow())
     handler.handle(record("line"))
     began = time.monotonic()

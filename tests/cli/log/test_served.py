@@ -17,6 +17,7 @@ import pytest
 from tests.cli.serving_process import CHAT, Serving, ask, serving, write
 
 
+pytestmark = pytest.mark.slow
 KEYS = '[server]\napi_keys = { me = "a-long-key" }\n'
 ME = {"authorization": "Bearer a-long-key"}
 UNLUCKY = """

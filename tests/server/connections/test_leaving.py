@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from claude_max_proxy.server.connections import bounds, connection
 from tests.certificates import certificates
 from tests.scripted import SILENCE
 from tests.server.conftest import Served
@@ -60,6 +61,13 @@ def tls(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, ssl.create_default_context(cafile=str(made.authority))
 
 
+@pytest.fixture(autouse=True)
+def _probed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look after a client that is silent ten times as often as usual, and linger a tenth of the time."""
+    monkeypatch.setattr(bounds, "_LINGER", bounds._LINGER / 10)
+    monkeypatch.setattr(connection, "_PAUSES", tuple(pause / 10 for pause in connection._PAUSES))
+
+
 @pytest.fixture(params=["plain", "tls"])
 async def place(served: Served, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Listening]:
     """A server with the defaults, on a socket."""
@@ -78,6 +86,14 @@ async def leave(client: RawClient, how: str) -> None:
             client.writer.close()
         else:
             transport.abort()
+
+
+async def come_and_leave(place: Listening, how: str, after: float, *pieces: bytes) -> None:
+    """Connect, send bytes, and disconnect after so many seconds."""
+    client = await place.client()
+    client.say(*pieces)
+    await asyncio.sleep(after)
+    await leave(client, how)
 
 
 async def nobody_is_left(place: Listening, caplog: pytest.LogCaptureFixture) -> None:
@@ -101,15 +117,13 @@ async def test_in_what_is_asked(
 ) -> None:
     """A client disconnects in its headers or its body, at the first request or a later one."""
     caplog.set_level(logging.DEBUG)
-    for whole in (asked(path, coding) for coding in ("plain", "gzip", "chunks", "to be told")):
-        body = whole.index(b"\r\n\r\n") + 4
-        cuts = (0, 20, body - 2, body, body + 5, body + (len(whole) - body) // 2, len(whole) - 1)
-        befores = (b"", b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        for cut, before in itertools.product(cuts, befores):
-            client = await place.client()
-            client.say(before, whole[:cut])
-            await asyncio.sleep(0.002)
-            await leave(client, how)
+    async with asyncio.TaskGroup() as group:
+        for whole in (asked(path, coding) for coding in ("plain", "gzip", "chunks", "to be told")):
+            body = whole.index(b"\r\n\r\n") + 4
+            cuts = (0, 20, body - 2, body, body + 5, body + (len(whole) - body) // 2, len(whole) - 1)
+            befores = (b"", b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            for cut, before in itertools.product(cuts, befores):
+                group.create_task(come_and_leave(place, how, 0.002, before, whole[:cut]))
     await nobody_is_left(place, caplog)
 
 
@@ -129,11 +143,9 @@ async def test_in_what_is_heard(
     served.backend.script.insert(where, SILENCE)
     fields = {"stream": True} if stream else {}
     behinds = (b"", asked("/v1/messages"), b"GET / HTTP/1.1\r\nX", b"\0\r\n\r\n")
-    for how, behind in itertools.product(WAYS, behinds):
-        client = await place.client()
-        client.say(asked(path, **fields), behind)
-        await asyncio.sleep(0.02)
-        await leave(client, how)
+    async with asyncio.TaskGroup() as group:
+        for how, behind in itertools.product(WAYS, behinds):
+            group.create_task(come_and_leave(place, how, 0.02, asked(path, **fields), behind))
     await nobody_is_left(place, caplog)
 
 
@@ -144,8 +156,5 @@ async def test_at_a_refusal(
     """A client disconnects while it is told what was wrong with its request."""
     caplog.set_level(logging.DEBUG)
     for words in (b"nonsense\r\n\r\n", b"GET /" + b"x" * 10_000, b"GET / HTTP/1.1\r\n" + b"X: 1\r\n" * 300):
-        client = await place.client()
-        client.say(words)
-        await asyncio.sleep(0.01)
-        await leave(client, how)
+        await come_and_leave(place, how, 0.01, words)
     await nobody_is_left(place, caplog)

@@ -9,7 +9,6 @@ import logging
 import os
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import pytest
 from claude_max_proxy import ConfigError
 from tests.scripted import SILENCE
 from tests.server.exchange import Exchange, chat, running
-from tests.server.live_proxy import TOML, USUAL, LiveProxy
+from tests.server.live_proxy import TOML, LiveProxy
 
 
 SECOND = TOML + 'other = "claude/two"\n'
@@ -50,13 +49,11 @@ def heard(proxy: LiveProxy, name: str = "plugin") -> list[object]:
 
 
 async def test_a_new_model_is_live(tmp_path: Path) -> None:
-    """A model that is added to ``proxy.toml`` can be asked for within about a second."""
-    async with LiveProxy(tmp_path, poll=USUAL).serving() as proxy:
+    """A model that is added to ``proxy.toml`` can be asked for as soon as the file is read."""
+    async with LiveProxy(tmp_path).serving() as proxy:
         assert (await proxy.ask("other")).status_code == 404
-        began = time.monotonic()
         proxy.write(SECOND)
         await proxy.changed()
-        assert time.monotonic() - began < 1.5
         assert (await proxy.ask("other")).status_code == 200
         assert "other" in [row["id"] for row in (await proxy.http.get("/v1/models")).json()["data"]]
 
@@ -65,7 +62,7 @@ async def test_a_request_keeps_its_configuration(tmp_path: Path) -> None:
     """A request that is being answered finishes with the configuration that it began with."""
     async with LiveProxy(tmp_path).serving() as proxy:
         before = proxy.backend
-        before.script[3:3] = [1.0]
+        before.script[3:3] = [0.3]
         exchange = Exchange(chat(model="echo"))
         async with running(proxy.live, exchange) as task:
             await exchange.hears(b"Hello!")
@@ -124,7 +121,7 @@ async def test_a_broken_file_changes_nothing(
         assert proxy.live.runtime is before
         assert message in (await proxy.health())["config_problem"]
         assert (await proxy.ask()).status_code == 200
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.1)  # the files are examined five times
         assert caplog.text.count(message) == 1  # it is logged once, not each time the files are examined
         proxy.write(SECOND)
         await proxy.changed()
@@ -172,13 +169,13 @@ async def test_a_file_that_is_gone(tmp_path: Path) -> None:
 
 async def test_a_file_that_is_being_written(tmp_path: Path) -> None:
     """A file is read when it is complete: one that is truncated for a moment never takes effect."""
-    async with LiveProxy(tmp_path, poll=USUAL).serving() as proxy:
+    async with LiveProxy(tmp_path, poll=0.2).serving() as proxy:
         before = proxy.live.runtime
-        for _ in range(20):
+        for _ in range(50):
             proxy.write("")
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.005)
             proxy.write(SECOND)
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.005)
         assert proxy.live.runtime is before
         await proxy.changed()
         assert "other" in proxy.live.runtime.config.models
@@ -265,14 +262,13 @@ base_url = "http://127.0.0.1:{port}"
 api_key = "file:{tmp_path}/key"
 headers = {{ x-word = "file:{tmp_path}/word" }}
 """
-        async with LiveProxy(tmp_path, toml, poll=USUAL).serving() as proxy:
+        async with LiveProxy(tmp_path, toml).serving() as proxy:
             for name, sent in (("key", b"Bearer first-key"), ("word", b"first-word")):
                 await proxy.ask()
                 assert sent in heads[-1]
-                before, began = proxy.live.runtime.backends["up"], time.monotonic()
+                before = proxy.live.runtime.backends["up"]
                 (tmp_path / name).write_text(f"second-{name}")
                 await proxy.changed()
-                assert time.monotonic() - began < 1.5
                 assert proxy.live.runtime.backends["up"] is not before
                 await proxy.ask()
                 assert sent.replace(b"first", b"second") in heads[-1]
@@ -292,16 +288,14 @@ def test_a_broken_file_at_the_start(tmp_path: Path) -> None:
 
 
 async def test_a_plugin_comes_and_goes(tmp_path: Path) -> None:
-    """A plugin file that is added, changed or deleted takes effect within about a second."""
-    async with LiveProxy(tmp_path, poll=USUAL).serving() as proxy:
+    """A plugin file that is added, changed or deleted takes effect."""
+    async with LiveProxy(tmp_path).serving() as proxy:
         for source, system in ((HOOK, "A"), (HOOK.replace('"A"', '"B"'), "B"), (None, "")):
-            began = time.monotonic()
             if source is None:
                 (proxy.plugins / "plugin.py").unlink()
             else:
                 proxy.plugin("plugin", source)
             await proxy.changed()
-            assert time.monotonic() - began < 1.5
             await proxy.ask()
             assert proxy.backend.asked[-1][0].system == system
 
@@ -443,7 +437,7 @@ async def test_an_import_that_never_ends(tmp_path: Path, monkeypatch: pytest.Mon
     """While a file is imported that never ends, requests are answered, and then the rest takes effect."""
     gate = threading.Event()
     monkeypatch.setattr(builtins, "gate", gate, raising=False)
-    monkeypatch.setattr("claude_max_proxy.plugin.drop_ins.IMPORT_TIMEOUT", 1.0)
+    monkeypatch.setattr("claude_max_proxy.plugin.drop_ins.IMPORT_TIMEOUT", 0.3)
     async with LiveProxy(tmp_path).serving() as proxy:
         proxy.plugin("endless", "import builtins\nbuiltins.gate.wait(30)\n")
         await proxy.until(lambda: any(one.name == "import-endless" for one in threading.enumerate()))
@@ -451,7 +445,7 @@ async def test_an_import_that_never_ends(tmp_path: Path, monkeypatch: pytest.Mon
         assert (await proxy.ask()).status_code == 200
         assert proxy.live.runtime is before
         await proxy.changed()
-        assert "it took longer than 1 s" in (await proxy.health())["plugin_problems"]["endless"]
+        assert "it took longer than 0.3 s" in (await proxy.health())["plugin_problems"]["endless"]
         proxy.write(SECOND)
         await proxy.changed()
         assert (await proxy.ask("other")).status_code == 200
