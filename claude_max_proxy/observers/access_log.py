@@ -19,14 +19,26 @@ _LONGEST = 60  # characters of a program's name, which may contain anything
 _OUTCOMES = {"completed": "", "refused": "refused", "broken": "broken off", "left": "client left"}
 
 
+class _Line(logging.LogRecord):
+    """The line of a request, which also has the values in it as ``fields``."""
+
+    def __init__(self, level: int, record: Record) -> None:
+        super().__init__(logger.name, level, __file__, 0, line(record), None, None)
+        self.request_id = record.id
+        self._record = record
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The values; only the log for programs needs them."""
+        return fields(self._record)
+
+
 @hookimpl
 def log_request(record: Record) -> None:
     """Write the line for a request."""
     level = level_of(record)
     if logger.isEnabledFor(level):
-        extra = {"request_id": record.id, "fields": fields(record)}
-        # `logger.log` would also look for the line of code that logs, which nobody needs.
-        logger.handle(logger.makeRecord(logger.name, level, __file__, 0, line(record), (), None, extra=extra))
+        logger.handle(_Line(level, record))  # `logger.log` would also look for the code that logs
 
 
 def level_of(record: Record) -> int:

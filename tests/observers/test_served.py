@@ -67,7 +67,7 @@ class Observed:
 
     async def lines(self, request: str) -> list[dict[str, Any]]:
         """Return the lines of a request, the last of which is the access log's."""
-        await self.proxy.says(rf'"request_id": "{request}"')
+        await self.proxy.says(rf'"logger": "claude_max_proxy.access".*"request_id": "{request}"')
         found = (json.loads(line) for line in self.proxy.said.splitlines() if line.startswith("{"))
         return [line for line in found if line.get("request_id") == request]
 

@@ -31,6 +31,7 @@ class TextFormatter(logging.Formatter):
         """Write times in the form ``time``; ``replica`` is the name of this proxy, for the brackets."""
         super().__init__(datefmt=time)
         self._colour = colour
+        self._newest: tuple[int, str] = (0, "")
         self._replica = f" {replica}" if replica else ""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -39,6 +40,14 @@ class TextFormatter(logging.Formatter):
             record = copy.copy(record)
             record.exc_text = None
         return super().format(record)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  # logging's name
+        """Return a record's time, which many lines have in common."""
+        second, text = self._newest
+        if second != int(record.created):
+            text = super().formatTime(record, datefmt)
+            self._newest = int(record.created), text
+        return text
 
     def usesTime(self) -> bool:  # noqa: N802  # logging's name
         """Return that a line has the time."""
