@@ -55,11 +55,11 @@ class Leaving:
 
         The CLI's processes end with it, as they do when the proxy is killed.
         """
+        with contextlib.suppress(Exception):
+            _write_log()
         # We do not use `sys.stderr`, since the signal may have interrupted a write to it.
         with contextlib.suppress(Exception):
             Forgiving(2, "w", closefd=False).write(b"stopped at once\n")
-        with contextlib.suppress(Exception):
-            _write_log()
         with contextlib.suppress(Exception):
             self._last()
         os._exit(_SIGNALLED + number)
