@@ -43,7 +43,6 @@ class ControlRequest(msgspec.Struct):
     """A request from the CLI to us."""
 
     subtype: str = ""
-    server_name: str = ""
     message: RpcMessage | None = None
     callback_id: str = ""
 
@@ -95,7 +94,6 @@ class Line(msgspec.Struct):
     result: str = ""
     structured_output: msgspec.Raw = msgspec.Raw(b"null")
     model_usage: dict[str, ModelUsage] = msgspec.field(default_factory=dict, name="modelUsage")
-    claude_code_version: str = ""
     attempt: int = 0
     tools: list[str] | None = None
 
@@ -135,7 +133,6 @@ class OfferedModel(msgspec.Struct):
 
     value: str = ""
     resolved: str = msgspec.field(default="", name="resolvedModel")
-    display_name: str = msgspec.field(default="", name="displayName")
     supports_effort: bool = msgspec.field(default=False, name="supportsEffort")
     efforts: list[str] = msgspec.field(default_factory=list, name="supportedEffortLevels")
     adaptive_thinking: bool = msgspec.field(default=False, name="supportsAdaptiveThinking")

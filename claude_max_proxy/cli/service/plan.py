@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -41,11 +40,6 @@ class Plan(msgspec.Struct, frozen=True):
     variables_file: Path
     url: str
     notes: tuple[str, ...] = ()
-
-    @property
-    def command_line(self) -> str:
-        """The command, quoted for a shell."""
-        return shlex.join(self.command)
 
 
 class Manager(Protocol):

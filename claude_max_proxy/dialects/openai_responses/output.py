@@ -42,10 +42,6 @@ class Items(msgspec.Struct, frozen=True):
             case ToolCall():
                 return self._call(part, "completed", id_)
 
-    def is_custom(self, name: str) -> bool:
-        """Return whether a function stands for a tool with free text."""
-        return self._origin(name).custom
-
     def _origin(self, name: str) -> Origin:
         return self.origins.get(name) or Origin(name)
 
