@@ -74,7 +74,7 @@ def _place(config: Config) -> tuple[bool, str]:
     """Return whether the ledger is on, and its URL."""
     policy, own = split_policy(config.plugins.tables.get("ledger", {}), "plugins.ledger")
     settings: Settings = convert(own, Settings, "plugins.ledger")
-    return policy.enabled, find_url(settings.url)
+    return policy.enabled, find_url(settings.url or config.shared.url)
 
 
 def _read(url: str, by: By, since: float, until: float) -> tuple[list[Usage], list[Gap]]:

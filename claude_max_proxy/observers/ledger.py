@@ -9,7 +9,17 @@ import asyncio
 from functools import partial
 from typing import Annotated
 
-from claude_max_proxy import Check, ConfigError, Context, Finding, Meta, Record, RegisterCheck, hookimpl
+from claude_max_proxy import (
+    Check,
+    Config,
+    ConfigError,
+    Context,
+    Finding,
+    Meta,
+    Record,
+    RegisterCheck,
+    hookimpl,
+)
 from claude_max_proxy import Settings as BaseSettings
 from claude_max_proxy.ledger import Ledger, Unavailable, find_url
 
@@ -24,8 +34,9 @@ class Settings(BaseSettings, frozen=True):
         str,
         Meta(
             description="The database: `sqlite:///PATH`, or `postgresql://USER:PASSWORD@HOST/DATABASE` with "
-            "the extra `postgres`. `env:NAME` and `file:PATH` read the URL from there. Empty is the file "
-            "`ledger.sqlite` in the user's data directory."
+            "the extra `postgres`. `env:NAME` and `file:PATH` read the URL from there. Empty is the "
+            "database of `[shared]` if there is one, and else the file `ledger.sqlite` in the user's data "
+            "directory."
         ),
     ] = ""
     keep_days: Annotated[
@@ -52,15 +63,15 @@ class _Holder:
 
 
 @hookimpl
-def register_checks(register: RegisterCheck, settings: Settings) -> None:
+def register_checks(register: RegisterCheck, config: Config, settings: Settings) -> None:
     """Let the doctor see whether the database can be used."""
-    register(Check("ledger", partial(_check, settings)))
+    register(Check("ledger", partial(_check, settings, settings.url or config.shared.url)))
 
 
-async def _check(settings: Settings) -> Finding:
+async def _check(settings: Settings, url: str) -> Finding:
     remedy = "see [plugins.ledger] url in proxy.toml"
     try:
-        ledger = Ledger(await asyncio.to_thread(find_url, settings.url), 0)
+        ledger = Ledger(await asyncio.to_thread(find_url, url), 0)
     except ConfigError as error:
         return Finding("fail", str(error), remedy)
     place = ledger.state().place
@@ -84,7 +95,8 @@ def _said(settings: Settings) -> str:
 @hookimpl
 async def configured(context: Context, settings: Settings) -> None:
     """Open the ledger, or keep the one that is open if it is the same; offer it to other plugins."""
-    url = await asyncio.to_thread(find_url, settings.url)  # it may be in a file
+    given = settings.url or context.config.shared.url
+    url = await asyncio.to_thread(find_url, given)  # it may be in a file
     before = _Holder.ledger
     if before is not None and before.url == url:
         before.keep_for(settings.keep_days)

@@ -153,6 +153,8 @@ class Runtime:
         old = before.config if before is not None else None
         if self.shared is not None and self.shared.plans is not None:
             self.shared.plans.backends = self.backends
+        if self.shared is not None:
+            self.context.offer(self.shared.spending)
         await self.plugins.configured(old, self.config, self.context)
         self.context.settle()
 

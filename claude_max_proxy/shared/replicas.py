@@ -18,7 +18,7 @@ from claude_max_proxy.shared.errors import Away
 logger = logging.getLogger(__name__)
 
 _EVERY = 2.0  # seconds between two heartbeats
-_ALIVE = 10  # seconds after its last heartbeat in which a replica is thought to be alive
+ALIVE = 10  # seconds after its last heartbeat in which a replica is thought to be alive
 _FORGOTTEN = 3600  # seconds after which its row is deleted
 _TIMEOUT = 2.0
 
@@ -68,7 +68,7 @@ class Replicas:
         async def beat(connection: Connection) -> int:
             await connection.execute(_BEAT, self._row)
             await connection.execute(_PRUNE, (_FORGOTTEN,))
-            found = await (await connection.execute(_COUNT, (_ALIVE,))).fetchone()
+            found = await (await connection.execute(_COUNT, (ALIVE,))).fetchone()
             return int(found[0]) if found else 1
 
         try:

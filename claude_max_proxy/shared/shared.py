@@ -53,6 +53,7 @@ class Shared:
         from claude_max_proxy.shared.rates import SharedRates
         from claude_max_proxy.shared.replicas import Replicas
         from claude_max_proxy.shared.sealing import Sealing
+        from claude_max_proxy.shared.spending import SharedSpending
         from claude_max_proxy.shared.vault import SharedVault
 
         self._opened = False
@@ -62,6 +63,7 @@ class Shared:
         self.channel = Channel(self.database, self.id)
         self.replicas = Replicas(self.database, self.id, self.replica, version)
         self.rates = SharedRates(self.database, lambda: self.replicas.count, config.timeout)
+        self.spending = SharedSpending(self.database, self.replicas, self.id, config.timeout)
         self.plans = Plans(self.database, self.channel) if config.plans else None
         keys = _keys(config)
         self._vault = SharedVault(self.database, Sealing(keys), config) if keys else None
@@ -78,6 +80,7 @@ class Shared:
         self._opened = True
         await self.database.open(_OPEN_WITHIN)
         self.rates.open()
+        self.spending.open()
         if self.plans is not None:
             self.plans.open()
         self.channel.open()
@@ -92,6 +95,7 @@ class Shared:
         if self.plans is not None:
             await self.plans.close()
         await self.rates.close()
+        await self.spending.close()
         await self.channel.close()
         await self.replicas.close()
         await self.database.close()

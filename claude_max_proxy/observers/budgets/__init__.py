@@ -6,23 +6,28 @@ What a request may cost is reserved before it runs, and replaced by what it has 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from typing import ClassVar
 
 from claude_max_proxy import Context, Record, Request, Target, Tasks, Usage, hookimpl
+from claude_max_proxy.errors import Unreachable
 from claude_max_proxy.ledger import price_of
 from claude_max_proxy.observers.budgets.account import Account, Cost
 from claude_max_proxy.observers.budgets.book import Book, Who
 from claude_max_proxy.observers.budgets.loading import load, load_share
 from claude_max_proxy.observers.budgets.settings import Settings
+from claude_max_proxy.observers.budgets.together import admit, refresh
+from claude_max_proxy.spending import Spending, Spent
 
 
 __all__ = ["Settings"]
 
 logger = logging.getLogger(__name__)
 _MOST_UNPRICED = 100
+_REFRESHED_EVERY = 5.0  # seconds
 
 
 class _Holder:
@@ -33,6 +38,8 @@ class _Holder:
     tasks = Tasks()
     unpriced: ClassVar[set[tuple[str, ...]]] = set()
     has_prices = False  # whether they are loaded
+    spending: Spending | None = None
+    refreshing: asyncio.Task[None] | None = None
 
 
 @hookimpl
@@ -41,13 +48,17 @@ def configured(context: Context, settings: Settings) -> None:
     _Holder.context = context
     new = _Holder.book.configure(settings)
     context.offer(_Holder.book)
-    if new:
+    spending = _Holder.spending = context.find(Spending)  # type: ignore[type-abstract]
+    if spending is not None and _Holder.refreshing is None:
+        _Holder.refreshing = _Holder.tasks.keep(_refresh_on, "budgets-of-all")
+    if new and spending is None:
         _Holder.tasks.start(load(_Holder.book, context, new, time.time()), "budgets-load")
     if _need_price(_Holder.book.accounts.values()):
         _Holder.tasks.start(_load_prices(), "budgets-prices")
 
 
-# Nearly always, these two hooks need not wait for anything; each request would pay for a task otherwise.
+# Unless replicas share budgets, these two hooks nearly always need not wait for anything; each request would
+# pay for a task otherwise.
 
 
 @hookimpl
@@ -57,9 +68,7 @@ def admit_request(request: Request, target: Target, context: Context) -> Awaitab
     accounts = _Holder.book.matching(who)
     if accounts and _need_price(accounts) and not _Holder.has_prices:
         return _admit_later(request, target, context, accounts)
-    if accounts:
-        _admit(request, target, context, accounts)
-    return None
+    return _admit(request, target, context, accounts) if accounts else None
 
 
 @hookimpl
@@ -80,13 +89,16 @@ async def shutdown() -> None:
     """End what runs in the background."""
     await _Holder.tasks.close()
     _Holder.tasks, _Holder.book, _Holder.context = Tasks(), Book(), None
+    _Holder.spending = _Holder.refreshing = None
 
 
 def _need_price(accounts: Iterable[Account]) -> bool:
     return any(account.has_price for account in accounts)
 
 
-def _admit(request: Request, target: Target, context: Context, accounts: Sequence[Account]) -> None:
+def _admit(
+    request: Request, target: Target, context: Context, accounts: Sequence[Account]
+) -> Awaitable[None] | None:
     book, backend = _Holder.book, context.backends[target.backend]
     usage, length = book.estimates.of(request, target.model)
     dollars = 0.0
@@ -94,11 +106,16 @@ def _admit(request: Request, target: Target, context: Context, accounts: Sequenc
         dollars = _price(usage, (backend.describe(target.model).name, target.model), time.time())
     cost = Cost(usage.prompt_tokens + usage.output_tokens, dollars)
     who = Who(request.client.key, request.model, target.backend)
+    if _Holder.spending is not None:
+        return admit(book, _Holder.spending, request.id, accounts, cost, length, who, backend.windows())
     book.admit(request.id, accounts, cost, length, who, backend.windows())
+    return None
 
 
 def _settle(record: Record) -> None:
-    _Holder.book.settle(record, _cost(record))
+    owners, cost = _Holder.book.settle(record, _cost(record))
+    if _Holder.spending is not None:
+        _Holder.spending.settle(record.id, owners, Spent(cost.tokens, cost.dollars))
     _begin_windows(record.backend)
 
 
@@ -106,7 +123,18 @@ async def _admit_later(
     request: Request, target: Target, context: Context, accounts: Sequence[Account]
 ) -> None:
     await _load_prices()
-    _admit(request, target, context, accounts)
+    admitted = _admit(request, target, context, accounts)
+    if admitted is not None:
+        await admitted
+
+
+async def _refresh_on() -> None:
+    """Learn again and again what all replicas have used, for those who look at it."""
+    while True:
+        if _Holder.spending is not None:
+            with contextlib.suppress(Unreachable):
+                await refresh(_Holder.book, _Holder.spending)
+        await asyncio.sleep(_REFRESHED_EVERY)
 
 
 async def _settle_later(record: Record) -> None:

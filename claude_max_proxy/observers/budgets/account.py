@@ -11,6 +11,7 @@ import msgspec
 from claude_max_proxy.budget_facts import BudgetFacts
 from claude_max_proxy.observers.budgets.periods import PERIODS, Period, begin, end
 from claude_max_proxy.observers.budgets.settings import Budget
+from claude_max_proxy.spending import Spent, Standing
 
 
 _MINUTE = 60
@@ -116,6 +117,24 @@ class Account:
         self.running -= 1
         held = self._reserved
         self._reserved = Cost(held.tokens - reserved.tokens, max(held.dollars - reserved.dollars, 0.0))
+
+    def as_of(self, standing: Standing, now: float) -> Account:
+        """Return an account of the same budget, with what all replicas have used and hold."""
+        account = Account(self.owner, self.budget)
+        account.running = standing.running
+        account._reserved = Cost(standing.reserved.tokens, standing.reserved.dollars)
+        account._seconds = {int(now) - ago: tokens for ago, tokens in standing.seconds.items()}
+        for period in PERIODS:
+            used = standing.used.get(period, Spent())
+            account._sums[period] = _Sum(begin(period, now), end(period, now), used.tokens, used.dollars)
+        return account
+
+    def part(self, replicas: int) -> Account:
+        """Return an account of what one of so many replicas may use alone, with what was counted here."""
+        account = Account(self.owner, self.budget.part(replicas))
+        account.running, account._reserved = self.running, self._reserved
+        account._sums, account._seconds = self._sums, self._seconds
+        return account
 
     def charge(self, cost: Cost, now: float) -> None:
         """Add what a finished request has cost."""

@@ -42,13 +42,17 @@ class _Held(msgspec.Struct, frozen=True):
 
 
 class Book(Budgets):
-    """The accounts, by kind and name. They outlive a configuration; what is reserved is kept by request."""
+    """The accounts, by kind and name. They outlive a configuration; what is reserved is kept by request.
+
+    ``of_all`` is what is known of the accounts of all replicas together, by their owners.
+    """
 
     def __init__(self) -> None:
         """Begin without budgets."""
         self.accounts: dict[tuple[Kind, str], Account] = {}
         self.estimates = Estimates()
         self.shares = Shares()
+        self.of_all: dict[str, Account] = {}
         self._held: dict[str, _Held] = {}
 
     def configure(self, settings: Settings) -> list[tuple[Kind, str]]:
@@ -67,9 +71,13 @@ class Book(Budgets):
         return new
 
     def facts(self) -> list[BudgetFacts]:
-        """Return every limit, and how much of it is used."""
+        """Return every limit, and how much of it is used, by all replicas if there are several."""
         now = time.time()
-        return [one for place, account in self.accounts.items() for one in account.facts(*place, now)]
+        return [
+            one
+            for place, account in self.accounts.items()
+            for one in self.of_all.get(account.owner, account).facts(*place, now)
+        ]
 
     def matching(self, who: Who) -> list[Account]:
         """Return the accounts that a request counts for."""
@@ -91,21 +99,22 @@ class Book(Budgets):
         """
         now = time.time()
         for account in accounts:
-            if refusal := account.refusal(estimate, now):
-                if refusal.spent:
-                    words = f"the budget of {account.owner} is used up: {refusal.words}"
-                else:
-                    words = f"the budget of {account.owner} has no room now: {refusal.words}"
-                error = BudgetSpent if refusal.spent and refusal.retry_after > _MINUTE else TooManyRequests
-                raise error(words, retry_after=refusal.retry_after)
+            refuse(account, estimate, now)
             self._check_windows(account, who.backend, windows, now)
+        self.hold(id, accounts, estimate, length)
+
+    def hold(self, id: str, accounts: Sequence[Account], estimate: Cost, length: int) -> None:
+        """Reserve in this process what a request may cost."""
         if id and id not in self._held:
             for account in accounts:
                 account.reserve(estimate)
             self._held[id] = _Held(list(accounts), estimate, length)
 
-    def settle(self, record: Record, cost: Cost | None) -> None:
-        """Replace what was reserved for a finished request by its ``cost``; ``None`` if that is not known."""
+    def settle(self, record: Record, cost: Cost | None) -> tuple[list[str], Cost]:
+        """Replace what was reserved for a finished request by its ``cost``; ``None`` if that is not known.
+
+        Returns the owners of the accounts that are charged, and with what.
+        """
         held = self._held.pop(record.id, _Held([], Cost(), 0))
         for account in held.accounts:
             account.release(held.cost)
@@ -118,6 +127,12 @@ class Book(Budgets):
             owners.append(account.owner)
         self.estimates.learn(record, held.length)
         self.shares.add(record.backend, owners, weight(record.usage))
+        return owners, cost
+
+    def check_windows(self, accounts: Iterable[Account], backend: str, windows: Sequence[PlanWindow]) -> None:
+        """Raise :class:`BudgetSpent` if too little of a window is left, or too much of it was used."""
+        for account in accounts:
+            self._check_windows(account, backend, windows, time.time())
 
     def is_held(self, id: str) -> bool:
         """Return whether something is reserved for this request."""
@@ -159,6 +174,16 @@ class Book(Budgets):
 
 
 _MINUTE = 60
+
+
+def refuse(account: Account, estimate: Cost, now: float) -> None:
+    """Raise a :class:`ProxyError` if an account has no room for a request."""
+    refusal = account.refusal(estimate, now)
+    if refusal is None:
+        return
+    said = "is used up" if refusal.spent else "has no room now"
+    error = BudgetSpent if refusal.spent and refusal.retry_after > _MINUTE else TooManyRequests
+    raise error(f"the budget of {account.owner} {said}: {refusal.words}", retry_after=refusal.retry_after)
 
 
 def _held_back(words: str, window: PlanWindow, now: float) -> ProxyError:

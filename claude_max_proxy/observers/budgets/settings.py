@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
+
 from claude_max_proxy import Meta
 from claude_max_proxy import Settings as BaseSettings
 
@@ -43,6 +45,16 @@ class Budget(BaseSettings, frozen=True):
             "that others are served: `0.1` for what can wait."
         ),
     ] = None
+
+    def part(self, replicas: int) -> Budget:
+        """Return the share of each limit that one of so many replicas has, which is never nothing."""
+        kept = {"window_share": self.window_share, "reserve": self.reserve}
+        limits: dict[str, float | None] = {}
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if name not in kept and value is not None:
+                limits[name] = max(value // replicas, 1) if name.startswith("tokens") else value / replicas
+        return msgspec.structs.replace(self, **limits)
 
 
 class Settings(BaseSettings, frozen=True):

@@ -1,0 +1,71 @@
+"""What all replicas of the proxy have used together, and what they hold for requests that run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+
+__all__ = [
+    "Spending",
+    "Spent",
+    "Standing",
+]
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """Tokens, and US dollars."""
+
+    tokens: int = 0
+    dollars: float = 0.0
+
+
+class Standing(msgspec.Struct):
+    """How one budget stands.
+
+    - ``used``: what was used in each period that was asked about, by its name.
+    - ``seconds``: the tokens of the last minute, by how many whole seconds ago they were used.
+    - ``reserved``: what is held for the ``running`` requests.
+    """
+
+    used: dict[str, Spent] = {}
+    seconds: dict[int, int] = {}
+    reserved: Spent = Spent()
+    running: int = 0
+
+
+class Spending(ABC):
+    """Counts what all replicas use. A plugin finds it by ``context.find(Spending)`` if there are several.
+
+    A budget is named by any text. ``since`` says for each period how many seconds ago it began.
+    """
+
+    @property
+    @abstractmethod
+    def replicas(self) -> int:
+        """How many replicas are alive, with this one."""
+
+    @abstractmethod
+    async def standings(self, budgets: Sequence[str], since: Mapping[str, float]) -> list[Standing]:
+        """Return how budgets stand, in their order. Raises :class:`Unreachable`."""
+
+    @abstractmethod
+    async def reserve(
+        self,
+        id: str,
+        budgets: Sequence[str],
+        amount: Spent,
+        since: Mapping[str, float],
+        check: Callable[[list[Standing]], None],
+    ) -> None:
+        """Hold an amount for the request with this id.
+
+        ``check`` gets the standings, and raises an error if there is no room; nobody else reserves in
+        between. Raises that error, or :class:`Unreachable` if this cannot be done now, or not in time.
+        """
+
+    @abstractmethod
+    def settle(self, id: str, budgets: Sequence[str], amount: Spent) -> None:
+        """Replace soon what is held for a request by what it has used, also if nothing is held for it."""
