@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from blockbuster import blockbuster_ctx
 
-from claude_max_proxy import Check, Finding
+from claude_max_proxy import Check, Config, Finding
 from claude_max_proxy.config import parse
 from claude_max_proxy.errors import ConfigError
 from claude_max_proxy.ledger import Ledger, Row
@@ -153,7 +153,7 @@ async def examine(url: str) -> Finding:
     def register(check: Check) -> None:
         checks.append(check)
 
-    plugin.register_checks(register, plugin.Settings(url=url))
+    plugin.register_checks(register, Config(), plugin.Settings(url=url))
     return await checks[0].run()
 
 
