@@ -16,7 +16,7 @@ LATEST =
 MINUTES = 10
 
 .DEFAULT_GOAL := help
-.PHONY: help run login demo quick test coverage matrix pins fuzz attack soak check format docs pictures bench clients \
+.PHONY: help run login demo quick test coverage matrix pins fuzz attack soak cluster check format docs pictures bench clients \
 	release clean cli
 
 help: ## say what there is
@@ -62,6 +62,10 @@ attack: .venv/developing ## attack a running proxy in every way there is (MINUTE
 soak: MINUTES = 30
 soak: .venv/developing ## mixed traffic with faults, every request accounted for (MINUTES=30, ARGS="--seed 7")
 	@$(BIN)/python -m tests.attack.soak --minutes "$(MINUTES)" $(ARGS)
+
+cluster: MINUTES = 2
+cluster: .venv/developing ## three replicas behind HAProxy, with faults, every request accounted for (MINUTES=2)
+	@$(BIN)/python -m tests.cluster --minutes "$(MINUTES)" $(ARGS)
 
 check: .venv/developing ## check format, style, spelling, types and who imports whom
 	@$(BIN)/ruff format --check

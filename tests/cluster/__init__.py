@@ -1,0 +1,1 @@
+"""Several replicas behind HAProxy, with faults, every request accounted for: `python -m tests.cluster`."""
