@@ -89,6 +89,7 @@ def test_a_key_alone(file: str) -> None:
         'backends."my.backend"',
         "backends.NAME",
         "backends.NAME",
+        "backends.NAME",
     ]
 
 

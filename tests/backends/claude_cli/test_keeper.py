@@ -105,7 +105,7 @@ async def test_signals_go_to_the_command(tmp_path: Path) -> None:
 
     process.send_signal(keeper.STOP)
     assert await until(lambda: state(child) == "T")
-    assert state(process.pid) == "S"
+    assert await until(lambda: state(process.pid) == "S")  # it runs for a moment: its child's stop wakes it
     process.send_signal(signal.SIGCONT)
     assert await until(lambda: state(child) != "T")
     process.terminate()
