@@ -85,7 +85,7 @@ pictures: .venv/developing ## take the pictures in docs/pictures again, with the
 	@$(BIN)/python -m tests.docs.terminal_pictures >/dev/null
 	@$(BIN)/python -m tests.docs.page_pictures
 
-bench: .venv/developing ## compare with other proxies, side by side (ONLY=ledger, CLI=newest, SAMPLES=15)
+bench: .venv/developing ## compare with other proxies, side by side (ONLY=cluster, CLI=newest, SAMPLES=15)
 	@$(BIN)/python -m benchmarks --only "$(ONLY)" --cli "$(CLI)" --samples "$(SAMPLES)"
 
 clients: .venv/developing ## run real clients against the proxy (ARGS="openclaw aider", LATEST=1)

@@ -6,6 +6,7 @@
     make bench ONLY=cli CLI=newest   compared with the npm tool, both driving the CLI
     make bench ONLY=http             compared with LiteLLM's proxy, both before an OpenAI-compatible server
     make bench ONLY=observers        with all observers (ledger, metrics, …), compared with none
+    make bench ONLY=cluster          one, two and three replicas behind HAProxy
     make bench ONLY=ledger           what a request costs the ledger, and how fast a million add up
 """
 
@@ -15,6 +16,7 @@ import argparse
 import sys
 
 import benchmarks.cli.report
+import benchmarks.cluster.report
 import benchmarks.http.observers
 import benchmarks.http.report
 import benchmarks.ledger.report
@@ -33,6 +35,8 @@ def main() -> int:
         benchmarks.http.observers.run(arguments.samples)
     if arguments.only in {"", "ledger"}:
         benchmarks.ledger.report.run(arguments.samples)
+    if arguments.only in {"", "cluster"}:
+        benchmarks.cluster.report.run(arguments.samples)
     if arguments.only in {"", "cli"}:
         benchmarks.cli.report.run(arguments.cli, arguments.samples)
     return 0
@@ -44,7 +48,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--only",
-        choices=["", "cli", "http", "observers", "ledger"],
+        choices=["", "cli", "cluster", "http", "observers", "ledger"],
         default="",
         help="the one part to run",
     )

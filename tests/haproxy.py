@@ -21,11 +21,13 @@ _BIND = re.compile(r"^    bind :3456$", re.MULTILINE)
 
 
 class HAProxy:
-    """A running HAProxy: ``url`` is where clients reach it, ``log`` the file of what it says."""
+    """A running HAProxy: ``port`` is where clients reach it, ``log`` the file of what it says."""
 
-    def __init__(self, url: str, log: Path) -> None:
+    def __init__(self, port: int, pid: int, log: Path) -> None:
         """Remember where it is."""
-        self.url = url
+        self.port = port
+        self.pid = pid
+        self.url = f"http://127.0.0.1:{port}"
         self.log = log
 
 
@@ -92,7 +94,7 @@ def haproxy(replicas: Mapping[str, str]) -> Iterator[HAProxy]:
             )
         try:
             _wait(process, port, log)
-            yield HAProxy(f"http://127.0.0.1:{port}", log)
+            yield HAProxy(port, process.pid, log)
         finally:
             process.terminate()
             try:

@@ -27,9 +27,12 @@ def latency(port: int, count: int) -> float:
     return _run(_latency(port, count))
 
 
-def throughput(port: int, seconds: float) -> tuple[int, float]:
-    """Ask with all clients at once for a while; return how many answers came and in what time."""
-    return _run(_throughput(port, seconds))
+def throughput(port: int, seconds: float, clients: int = CLIENTS) -> tuple[int, float]:
+    """Ask with all clients at once for a while; return how many answers came and in what time.
+
+    Each client has a session of its own, by which a load balancer tells them apart.
+    """
+    return _run(_throughput(port, seconds, clients))
 
 
 def stream(port: int, clients: int, deltas: int, pause: int) -> float:
@@ -60,11 +63,16 @@ async def _latency(port: int, count: int) -> float:
     return median(times)
 
 
-async def _throughput(port: int, seconds: float) -> tuple[int, float]:
-    clients = [await _connected(port) for _ in range(CLIENTS)]
-    message = _question("hi", stream=False)
+async def _throughput(port: int, seconds: float, number: int) -> tuple[int, float]:
+    clients = [await _connected(port) for _ in range(number)]
+    messages = [_question("hi", stream=False, session=f"session-{index}") for index in range(number)]
     began = time.perf_counter()
-    bodies = await asyncio.gather(*[_ask_until(began + seconds, client, message) for client in clients])
+    bodies = await asyncio.gather(
+        *[
+            _ask_until(began + seconds, client, message)
+            for client, message in zip(clients, messages, strict=True)
+        ]
+    )
     took = time.perf_counter() - began
     for client, answers in zip(clients, bodies, strict=True):
         client.close()
@@ -140,12 +148,13 @@ async def _connected(port: int) -> Client:
     return client
 
 
-def _question(text: str, *, stream: bool) -> bytes:
+def _question(text: str, *, stream: bool, session: str = "session") -> bytes:
     body = {"model": MODEL, "messages": [{"role": "user", "content": text}], "stream": stream}
     content = json.dumps(body).encode()
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-        f"authorization: Bearer unused\r\ncontent-length: {len(content)}\r\n\r\n"
+        f"authorization: Bearer unused\r\nx-session-affinity: {session}\r\n"
+        f"content-length: {len(content)}\r\n\r\n"
     )
     return head.encode() + content
 
