@@ -26,7 +26,7 @@ async def test_a_request_comes_and_goes(visit: Visit, proxy: RunningProxy) -> No
     """A running request appears, its time passes, and it moves to those that have just finished."""
     visitor = await visit(proxy, "/")
     page = visitor.page
-    assert "No requests yet" in await page.inner_text("#recent")
+    await page.locator("#recent").get_by_text("No requests yet").wait_for()
     asking = await start_slow(proxy, "claude-opus-4")
     row = page.locator("#underway tbody tr")
     await row.wait_for()

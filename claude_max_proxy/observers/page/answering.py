@@ -37,7 +37,7 @@ class Pages:
 
     async def page(self, call: Call, template: str, view: str, status: int = 200, **values: Any) -> Response:
         """Return the view that a template makes of the values."""
-        await prepared()
+        await prepared(template)
         root = self.place.root(call.path)
         base: dict[str, Any] = {"root": root, "outside": f"{root}{self.place.outside}"}
         base |= {"token": TOKEN, "title": self._title, "views": VIEWS, "version": __version__}
@@ -71,10 +71,10 @@ def inspecting(context: Context) -> Inspecting | None:
     return found.state() if found is not None else None
 
 
-async def prepared() -> None:
-    """Load Jinja2, the templates and the files, on a thread, when the page is first needed."""
-    if not rendering.is_prepared():
-        await aside(rendering.prepare, large=True)
+async def prepared(template: str = "") -> None:
+    """Load the files, and what a template needs, on a thread, when they are first needed."""
+    if not rendering.is_prepared(template):
+        await aside(functools.partial(rendering.prepare, template), large=True)
 
 
 def html(text: str, status: int = 200) -> Response:

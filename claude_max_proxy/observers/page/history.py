@@ -98,8 +98,10 @@ def token_tiles(found: Sequence[Usage]) -> list[Tile]:
     ]
 
 
-def today_tiles(found: Sequence[Usage]) -> list[Tile]:
-    """Return the numbers of the day."""
+def today_tiles(found: Sequence[Usage] | None) -> list[Tile]:
+    """Return the numbers of the day; ``None`` if they are not known yet."""
+    if found is None:
+        return [Tile(tile.name, formatting.NOTHING) for tile in today_tiles([])]
     requests, failures = sum(one.requests for one in found), sum(one.failures for one in found)
     return [
         Tile("Requests today", formatting.exact(requests), f"{formatting.exact(failures)} failed"),

@@ -42,7 +42,7 @@ class Live:
 
     async def answer(self, call: Call) -> Response:
         """Return the stream for one reader; raise :class:`TooManyRequests` if there are too many."""
-        await prepared()
+        await prepared("now.html")
         if len(self._readers) >= _MOST_READERS:
             raise TooManyRequests("too many windows show this page", retry_after=30)
         example = self._example(call)

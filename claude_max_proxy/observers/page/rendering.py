@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -52,18 +53,28 @@ def environment() -> jinja2.Environment:
     return made
 
 
-def prepare() -> None:
-    """Load everything that rendering needs: Jinja2, the templates, and the names of the files."""
-    made = environment()
-    for name in made.list_templates(extensions=["html"]):
-        made.get_template(name)
+def prepare(template: str = "") -> None:
+    """Load what rendering a template needs: Jinja2, the template, those that it uses, and the files."""
     url("page.css")
-    _prepared.append(True)
+    if template:
+        _load(template)
+    _ready.add(template)
 
 
-def is_prepared() -> bool:
-    """Return whether rendering takes no time that others would notice."""
-    return bool(_prepared)
+def is_prepared(template: str = "") -> bool:
+    """Return whether rendering a template takes no time that others would notice."""
+    return template in _ready
 
 
-_prepared: list[bool] = []
+def _load(name: str) -> None:
+    made = environment()
+    made.get_template(name)
+    assert made.loader is not None
+    for other in _USED.findall(made.loader.get_source(made, name)[0]):
+        if other not in _ready:
+            _load(other)
+    _ready.add(name)
+
+
+_USED = re.compile(r'\{%-? *(?:extends|include|import) "([^"]+)"')
+_ready: set[str] = set()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 
 from claude_max_proxy import Call, Context, Response, Route
 from claude_max_proxy.observers.page import rendering, setup, snippets
-from claude_max_proxy.observers.page.answering import Pages, html
+from claude_max_proxy.observers.page.answering import Pages, html, prepared
 from claude_max_proxy.observers.page.doctor import Doctor
 from claude_max_proxy.observers.page.live import Live
 from claude_max_proxy.observers.page.security import check_token
@@ -37,7 +38,7 @@ class Views:
     async def _now(self, call: Call) -> Response:
         if beginning := self._pages.place.beginning(call.path):
             return Response(b"", 307, headers={"location": beginning})
-        facts = await self._watching.facts()
+        facts, _ = await asyncio.gather(self._watching.facts(), prepared("now.html"))
         example = first_request(self._context, call)
         return await self._pages.page(call, "now.html", "Now", example=example, **facts)
 
@@ -69,6 +70,7 @@ class Views:
 
     async def _findings(self, call: Call) -> Response:
         check_token(call.body)
+        await prepared("findings.html")
         return html(rendering.render("findings.html", findings=await self._doctor.findings()))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from claude_max_proxy import Backend, Context
+from claude_max_proxy import Backend, Context, Tasks
 from claude_max_proxy.budget_facts import BudgetFacts, Budgets
 from claude_max_proxy.ledger import Ledger, Row, State, Unavailable, Usage
 from claude_max_proxy.observers.page import filters, history, limits, now, plan
@@ -20,7 +20,8 @@ from claude_max_proxy.process_facts import ProcessFacts
 _FRESH = 0.9  # seconds: all readers of one second get the same facts
 _RECENT = 8
 _LONGEST_LOOK = 0.1  # seconds
-_LONGEST_QUESTION = 2.0  # seconds; whoever looks at the running requests must not wait for a database
+_LONGEST_QUESTION = 5.0  # seconds
+_PATIENCE = 0.1  # seconds; whoever looks at the running requests must not wait for a database
 
 
 class RecentRow(msgspec.Struct, frozen=True):
@@ -46,8 +47,10 @@ class Watching:
         self._at = 0.0
         self._reading = asyncio.Lock()
         self._asked_at: tuple[int, float] | None = None
-        self._recent: list[RecentRow] = []
-        self._today: list[Usage] = []
+        self._recent: list[RecentRow] | None = None  # not known yet
+        self._today: list[Usage] | None = None
+        self._tasks = Tasks()  # nobody closes it: a question ends by itself
+        self._asking: asyncio.Task[None] | None = None
         self._away = ""
 
     async def facts(self) -> dict[str, Any]:
@@ -100,15 +103,23 @@ class Watching:
                 yield name, one
 
     async def _ask(self, ledger: Ledger, moment: float) -> None:
-        """Ask the ledger again if requests have been added to it since, or the day is another one."""
+        """Ask the ledger again if requests have been added to it since, or the day is another one.
+
+        The answer is waited for only as long as a reader would not notice; a later look then finds it.
+        """
         midnight = filters.today(moment)
         state = ledger.state()
         asked_at = (state.written + state.waiting, midnight)
         if asked_at == self._asked_at:
             return
+        if self._asking is None or self._asking.done():
+            self._asking = self._tasks.start(self._question(ledger, asked_at, moment), "page-question")
+        await asyncio.wait([self._asking], timeout=_PATIENCE)
+
+    async def _question(self, ledger: Ledger, asked_at: tuple[int, float], moment: float) -> None:
         try:
             async with asyncio.timeout(_LONGEST_QUESTION):
-                self._today = await ledger.usage("day", midnight, moment + 1)
+                self._today = await ledger.usage("day", asked_at[1], moment + 1)
                 self._recent = [_recent(row) for row in await ledger.requests(limit=_RECENT)]
         except (Unavailable, TimeoutError) as error:
             self._away = str(error) or "its database is slow"
