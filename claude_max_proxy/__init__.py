@@ -8,6 +8,7 @@ What plugins build on is public. The names that hooks need are exported here. Th
 - :mod:`claude_max_proxy.events`: the events of an answer, and their sum;
 - :mod:`claude_max_proxy.plan_windows`: how much of a provider's plan is used, and the pace;
 - :mod:`claude_max_proxy.process_facts`: what can be seen of a process that a backend runs;
+- :mod:`claude_max_proxy.replica_facts`: the replicas of the proxy that are alive;
 - :mod:`claude_max_proxy.spending`: what all replicas of the proxy use;
 - :mod:`claude_max_proxy.vault`: a place for what a dialect keeps for the clients of all replicas;
 - :mod:`claude_max_proxy.budget_facts`: what is used of each budget;

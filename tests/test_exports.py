@@ -31,7 +31,7 @@ OWN = tuple(
             "plan_windows",
             "process_facts",
         ),
-        *("request_id", "route", "spending", "vault"),
+        *("request_id", "route", "replica_facts", "spending", "vault"),
     )
 )
 COLLECTED = tuple(

@@ -24,6 +24,11 @@ class Underway:
         """Remove a record."""
         self._records.pop(id(record), None)
 
+    @property
+    def count(self) -> int:
+        """How many requests are being answered."""
+        return len(self._records)
+
     def records(self) -> list[Record]:
         """Return copies of the records as they are now; their status is 0."""
         now = time.monotonic()

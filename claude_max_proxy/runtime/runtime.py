@@ -16,7 +16,7 @@ from claude_max_proxy.backend import Backend, ModelInfo
 from claude_max_proxy.capabilities.honoured import Known
 from claude_max_proxy.concurrency.bounded import attempt
 from claude_max_proxy.concurrency.endings import described
-from claude_max_proxy.config import Config, Problems, located, quoted
+from claude_max_proxy.config import Config, Problems, ServerConfig, located, quoted
 from claude_max_proxy.dialect import Dialect
 from claude_max_proxy.errors import ConfigError
 from claude_max_proxy.gateway.fallback import Breakers
@@ -155,8 +155,18 @@ class Runtime:
             self.shared.plans.backends = self.backends
         if self.shared is not None:
             self.context.offer(self.shared.spending)
+            self.context.offer(self.shared.replicas)
+            self.shared.replicas.address = _address(self.config.server)
+            self.shared.replicas.measure = self._measure
         await self.plugins.configured(old, self.config, self.context)
         self.context.settle()
+
+    def _measure(self) -> tuple[int, int]:
+        """Return how many requests are answered, and how many processes the backends say they run."""
+        said = [backend.health().get("processes") for backend in self.backends.values()]
+        counts = [pair for one in said if isinstance(one, dict) for pair in one.items()]
+        processes = sum(value for name, value in counts if name != "queued" and isinstance(value, int))
+        return self.underway.count, processes
 
     async def stop(self, still_used: Collection[Backend] = ()) -> None:
         """Stop all backends except those in ``still_used``, at the same time and within a time limit."""
@@ -281,6 +291,12 @@ def find_config(given: str | None) -> Path | None:
             return path
 
     return None
+
+
+def _address(server: ServerConfig) -> str:
+    """Return where others reach this proxy; empty if only this machine can."""
+    local = server.unix_socket or server.host in {"127.0.0.1", "::1", "localhost"}
+    return "" if local else f"{server.host}:{server.port}"
 
 
 def _health(backend: Backend) -> dict[str, Any]:

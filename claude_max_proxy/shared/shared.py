@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+import msgspec
+
 from claude_max_proxy.config import SharedConfig
 from claude_max_proxy.config.secret import Secret, find_secret
 from claude_max_proxy.databases.urls import postgresql_url
@@ -51,7 +53,7 @@ class Shared:
         from claude_max_proxy.shared.database import Database
         from claude_max_proxy.shared.plans import Plans
         from claude_max_proxy.shared.rates import SharedRates
-        from claude_max_proxy.shared.replicas import Replicas
+        from claude_max_proxy.shared.replicas import SharedReplicas
         from claude_max_proxy.shared.sealing import Sealing
         from claude_max_proxy.shared.spending import SharedSpending
         from claude_max_proxy.shared.vault import SharedVault
@@ -61,7 +63,7 @@ class Shared:
         self.id = f"{replica[:60]}-{secrets.token_hex(6)}"
         self.database = Database(url)
         self.channel = Channel(self.database, self.id)
-        self.replicas = Replicas(self.database, self.id, self.replica, version)
+        self.replicas = SharedReplicas(self.database, self.id, self.replica, version)
         self.rates = SharedRates(self.database, lambda: self.replicas.count, config.timeout)
         self.spending = SharedSpending(self.database, self.replicas, self.id, config.timeout)
         self.plans = Plans(self.database, self.channel) if config.plans else None
@@ -103,7 +105,8 @@ class Shared:
     def health(self) -> dict[str, Any]:
         """Return the state of what is shared, for ``/health``."""
         status = "ok" if self.database.status == "ok" else "degraded"
-        facts = {"status": status, "replica": self.replica, "replicas": self.replicas.count}
+        facts: dict[str, Any] = {"status": status, "replica": self.replica, "replicas": self.replicas.count}
+        facts["members"] = msgspec.to_builtins(self.replicas.facts())
         return {**facts, **({"problem": self.database.problem} if self.database.problem else {})}
 
 

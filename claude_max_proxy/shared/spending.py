@@ -18,7 +18,7 @@ from claude_max_proxy.concurrency.tasks import Tasks
 from claude_max_proxy.errors import Unreachable
 from claude_max_proxy.shared.database import Connection, Database
 from claude_max_proxy.shared.errors import Away
-from claude_max_proxy.shared.replicas import ALIVE, Replicas
+from claude_max_proxy.shared.replicas import ALIVE, SharedReplicas
 from claude_max_proxy.spending import Spending, Spent, Standing
 
 
@@ -82,7 +82,7 @@ class _Settled(msgspec.Struct, frozen=True):
 class SharedSpending(Spending):
     """Counts what all replicas use, in one database."""
 
-    def __init__(self, database: Database, replicas: Replicas, replica: str, timeout: float) -> None:
+    def __init__(self, database: Database, replicas: SharedReplicas, replica: str, timeout: float) -> None:
         """Reserve for the replica with this id; wait at most ``timeout`` seconds for that."""
         self._database = database
         self._replicas = replicas

@@ -40,10 +40,25 @@ async def test_joins_and_leaves(join: Join) -> None:
     """Replicas that start at the same time make the tables once, and each knows how many there are."""
     first, second = await asyncio.gather(join(), join())
     await until(lambda: first.replicas.count == second.replicas.count == 2)
-    assert first.health() == {"status": "ok", "replica": first.replica, "replicas": 2}
+    health = first.health()
+    assert (health["status"], health["replica"], health["replicas"]) == ("ok", first.replica, 2)
     await second.replicas.close()
     await first.replicas.beat()
     assert first.replicas.count == 1
+
+
+async def test_what_each_says_of_itself(join: Join) -> None:
+    """Every replica knows what the others said of themselves, and which of them it is itself."""
+    first, second = await join(), await join()
+    first.replicas.measure, first.replicas.address = (lambda: (3, 4)), "10.0.0.1:3456"
+    await first.replicas.beat()
+    await second.replicas.beat()
+    (other,) = [one for one in second.replicas.facts() if not one.here]
+    assert (other.name, other.address, other.version) == ("one", "10.0.0.1:3456", "1.2.3")
+    assert (other.running, other.processes) == (3, 4)
+    assert 0 <= other.seen < 10
+    assert [one.here for one in second.replicas.facts()].count(True) == 1
+    assert len(second.health()["members"]) == 2
 
 
 async def test_messages(join: Join) -> None:

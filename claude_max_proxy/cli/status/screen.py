@@ -37,6 +37,7 @@ def screen(report: Report, where: str, width: int, *, fancy: bool = True) -> lis
         *_head(report, where),
         *_plans(report, _bar_width(width), fancy=fancy),
         *_budgets(report, _bar_width(width), fancy=fancy),
+        *_replicas(report),
         *_processes(report),
         *_requests(report),
         *_failures(report),
@@ -120,6 +121,27 @@ def _budgets(report: Report, bar_width: int, *, fancy: bool) -> Iterator[Line]:
             words.append(f"resets in {span(one.resets_at - report.now)}")
         color = "red" if one.share >= 1 else "yellow" if one.share >= _MIDDLE else "green"
         yield Line(f"  {'  '.join(words)}", color)
+
+
+def _replicas(report: Report) -> Iterator[Line]:
+    if not report.replicas:
+        return
+
+    yield from _title("Replicas")
+    head = ("NAME", "ADDRESS", "VERSION", "UP", "SEEN", "REQUESTS", "PROCESSES")
+    rows = [
+        (
+            plain(one.name),
+            plain(one.address) or "-",
+            plain(one.version) or "-",
+            brief(one.age),
+            "here" if one.here else f"{brief(one.seen)} ago",
+            str(one.running),
+            str(one.processes),
+        )
+        for one in report.replicas
+    ]
+    yield from _table([head, *rows])
 
 
 def _processes(report: Report) -> Iterator[Line]:

@@ -13,6 +13,7 @@ import msgspec
 from claude_max_proxy import Backend, Context, PlanWindow, ProcessFacts, Record
 from claude_max_proxy.budget_facts import BudgetFacts, Budgets
 from claude_max_proxy.ledger import Ledger
+from claude_max_proxy.replica_facts import ReplicaFacts, Replicas
 
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Report(msgspec.Struct, frozen=True):
     failures: Sequence[Failure]
     ledger: dict[str, Any] | None
     budgets: Sequence[BudgetFacts] = ()
+    replicas: Sequence[ReplicaFacts] = ()
 
 
 async def report(context: Context, version: str, failures: Sequence[Failure]) -> Report:
@@ -69,6 +71,7 @@ async def report(context: Context, version: str, failures: Sequence[Failure]) ->
     processes = {name: backend.processes() for name, backend in backends.items()}
     ledger = context.find(Ledger)
     budgets = context.find(Budgets)  # type: ignore[type-abstract]  # it finds what derives from it
+    replicas = context.find(Replicas)  # type: ignore[type-abstract]  # the same
     return Report(
         time.time(),
         version,
@@ -79,6 +82,7 @@ async def report(context: Context, version: str, failures: Sequence[Failure]) ->
         failures,
         msgspec.to_builtins(ledger.state()) if ledger is not None else None,
         budgets.facts() if budgets is not None else (),
+        replicas.facts() if replicas is not None else (),
     )
 
 

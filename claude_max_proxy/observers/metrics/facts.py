@@ -15,6 +15,7 @@ from claude_max_proxy.observers.metrics import names
 from claude_max_proxy.observers.metrics.tally import Labels
 from claude_max_proxy.plan_windows import WindowStatus
 from claude_max_proxy.process_facts import ProcessState
+from claude_max_proxy.replica_facts import Replicas
 
 
 Values = defaultdict[str, dict[Labels, float]]
@@ -44,6 +45,9 @@ class Facts:
         _read_windows(context.backends, values)
         _read_ledger(context, values)
         _read_budgets(context, values)
+        replicas = context.find(Replicas)  # type: ignore[type-abstract]  # it finds what derives from it
+        if replicas is not None:
+            values[names.REPLICAS.name][()] = len(replicas.facts())
         if (reload := context.last_reload()) is not None:
             values[names.RELOAD_TIME.name][()] = reload.at
         under_way: dict[Labels, float] = {(name,): 0 for name in context.backends}

@@ -136,6 +136,7 @@ BUDGET_USED = _gauge(
 LEDGER_WAITING = _gauge("ledger_rows_waiting", "Rows of the ledger that are not in its database yet.")
 LEDGER_LOST = _counter("ledger_rows_lost_total", "Rows of the ledger that could not be kept.")
 LEDGER_AWAY = _gauge("ledger_database_away", "1 if the ledger's database cannot be reached, otherwise 0.")
+REPLICAS = _gauge("replicas", "How many replicas of the proxy share a database, as this one knows.")
 RELOAD_SUCCESS = _gauge(
     "config_last_reload_successful",
     "0 if the last change of the configuration could not be used, otherwise 1.",

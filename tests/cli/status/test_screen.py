@@ -14,6 +14,7 @@ from claude_max_proxy.cli.status.screen import bar, brief, screen, size
 from claude_max_proxy.observers.meter.report import Failure, Report, Under
 from claude_max_proxy.plan_windows import PlanWindow
 from claude_max_proxy.process_facts import ProcessFacts
+from claude_max_proxy.replica_facts import ReplicaFacts
 
 
 NOW = 1_800_014_400.0
@@ -38,6 +39,10 @@ FULL = Report(
         BudgetFacts("key", "cron", "tokens", "day", 1_000_000, 410_000, 5, NOW + 5 * HOUR),
         BudgetFacts("model", "claude-*", "dollars", "hour", 2, 2.5, 0, NOW + HOUR),
         BudgetFacts("backend", "api", "tokens", "minute", 100, 0),
+    ],
+    [
+        ReplicaFacts("a.example", "10.0.0.1:3456", "1.2.3", 7300, 0, 2, 3, here=True),
+        ReplicaFacts("b.example", "", "1.2.3", 60, 2, 0, 0),
     ],
 )
 
@@ -65,6 +70,8 @@ def test_a_busy_proxy() -> None:
         "7 written since the start, 1 waiting, 0 lost",
         f"key cron        {'█' * 9}{'░' * 15}   41 %  410,000 of 1,000,000 tokens a day  resets in 5 hours",
         f"model claude-*  {'█' * 24}  125 %  2.50 of 2.00 dollars an hour  resets in 1 hour",
+        "a.example  10.0.0.1:3456  1.2.3    2 h   here     2         3",
+        "b.example  -              1.2.3    60 s  2 s ago  0         0",
         f"backend api     {'░' * 24}    0 %  0 of 100 tokens a minute",
     ):
         assert words in shown, shown
