@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 from psycopg import Error
@@ -106,7 +107,7 @@ class SharedReplicas(Replicas):
             await connection.execute(_BEAT, row)
             await connection.execute(_PRUNE, (_FORGOTTEN,))
             rows = await (await connection.execute(_ALL, (ALIVE,))).fetchall()
-            return [ReplicaFacts(*facts, id_ == self._id) for id_, *facts in rows]
+            return [_read(row, self._id) for row in rows]
 
         try:
             self._known = await self._database.run(beat, _TIMEOUT)
@@ -120,3 +121,8 @@ class SharedReplicas(Replicas):
         while True:
             await asyncio.sleep(_EVERY)
             await self.beat()
+
+
+def _read(row: tuple[Any, ...], here: str) -> ReplicaFacts:
+    id_, name, address, version, age, seen, running, processes = row
+    return ReplicaFacts(name, address, version, age, seen, running, processes, id_ == here)
