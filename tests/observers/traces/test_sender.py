@@ -219,6 +219,7 @@ def test_a_collector_that_is_away(caplog: pytest.LogCaptureFixture, monkeypatch:
                 began = time.perf_counter()
                 sender.add(ANSWERED)
                 took.append(time.perf_counter() - began)
+            Collector().until(lambda: sender._sending and sender._sending._reasons.last)
             sender.stop()
     assert statistics.median(took) < 0.01  # a single one may have to wait for the processor
     assert sender.lost > 0
