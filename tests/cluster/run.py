@@ -26,11 +26,8 @@ from tests.cluster.talking import LONGEST, SPENDER, clients
 
 
 NAMES = ["proxy-0", "proxy-1", "proxy-2"]
-# Each replica keeps its own account of a budget, and reads what others have used only when it starts: see
-# "What is shared" in docs/scaling.md.
-BUDGET, ACCOUNTS = 3_000, len(NAMES)
-_LARGEST = 100  # tokens of one request that is under way while a budget is used up
-_SPENDERS = 4
+BUDGET = 3_000  # of all replicas together
+_SPENDERS, _LARGEST = 4, 25  # clients, and tokens of a request that is under way when the budget is used up
 _TOML = """
 [server]
 replica = "{name}"
@@ -148,7 +145,7 @@ class Cluster:
         statuses = await asyncio.gather(*(replica.drain() for replica in self.replicas))
         kill = self.replicas[0].killed
         rows = {row["id"]: row for row in await asyncio.to_thread(_rows, self.database)}
-        budget = SPENDER, BUDGET, ACCOUNTS * (BUDGET + _SPENDERS * _LARGEST)
+        budget = SPENDER, BUDGET, BUDGET + _SPENDERS * _LARGEST
         found = outcomes(self.counts, rows, kill, budget)
         errors = sum(replica.log.count("Traceback") for replica in self.replicas)
         return [
