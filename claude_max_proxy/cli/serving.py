@@ -89,7 +89,7 @@ class Server(uvicorn.Server):
         """Prepare to serve ``generations`` on ``listener``; ``leaving`` makes sure that the process ends."""
         self._generations = generations
         self._leaving = leaving
-        self._replica = generations.runtime.config.server.replica_name
+        replica = self._replica = generations.runtime.config.server.replica
         self._handler = self.handle_exit  # always the same object, so that we can recognise it
         self._listener = listener
         self._tasks = Tasks()
@@ -104,7 +104,10 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # we handle these headers ourselves, by [server] trusted_proxies
-                headers=[("x-content-type-options", "nosniff"), ("x-proxy-replica", self._replica)],
+                headers=[
+                    ("x-content-type-options", "nosniff"),
+                    *([("x-proxy-replica", replica)] if replica else []),
+                ],
                 **tls,
             )
         )

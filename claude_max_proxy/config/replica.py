@@ -12,16 +12,16 @@ PATTERN = rf"^[A-Za-z0-9._-]{{0,{LONGEST}}}$(?!\n)"  # `$` alone would let a lin
 _OTHER = re.compile(r"[^A-Za-z0-9._-]+")
 
 
-def replica_name(given: str) -> str:
-    """Return the name ``given`` in the configuration or, if that is empty, one made of the host name.
-
-    Runs of characters that may not be in it become ``-``; if nothing is left, the name is "proxy".
-    """
-    return given or named_by(_host_name())
+def name_of_this_host() -> str:
+    """Return a name for the proxy on this host; see :func:`named_by`."""
+    return named_by(_host_name())
 
 
 def named_by(host: str) -> str:
-    """Return a name for the proxy on a host, made of the host's name."""
+    """Return a name for the proxy on a host, made of the host's name.
+
+    Runs of characters that may not be in it become ``-``; if nothing is left, the name is "proxy".
+    """
     return _OTHER.sub("-", host)[:LONGEST].strip("-") or "proxy"
 
 

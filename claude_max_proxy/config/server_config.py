@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from claude_max_proxy.config.replica import PATTERN, replica_name
+from claude_max_proxy.config.replica import PATTERN
 from claude_max_proxy.config.settings import Count, Seconds, Settings
 
 
@@ -95,7 +95,8 @@ class ServerConfig(Settings, frozen=True):
             pattern=PATTERN,
             description="The name of this proxy among several behind a load balancer: at most 64 letters, "
             "digits, `.`, `_` and `-`. Every answer has it in the header `x-proxy-replica`, and the log, the "
-            "ledger, the metrics and traces have it, too. Empty means the host name.",
+            "ledger, the metrics and traces have it, too. Empty means the host name if there is a "
+            "`[shared] url`, and otherwise none.",
         ),
     ] = ""
     allowed_hosts: Annotated[
@@ -203,8 +204,3 @@ class ServerConfig(Settings, frozen=True):
             "aside, as `NAME.1`, `NAME.2` and so on.",
         ),
     ] = 2
-
-    @property
-    def replica_name(self) -> str:
-        """The name in ``replica`` or, if that is empty, the host name."""
-        return replica_name(self.replica)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from claude_max_proxy.config.replica import name_of_this_host
 from claude_max_proxy.config.server_config import ServerConfig
 from claude_max_proxy.config.settings import Count, Seconds, Settings
 from claude_max_proxy.config.shared_config import SharedConfig
@@ -142,3 +143,9 @@ class Config(Settings, frozen=True):
     backends: dict[str, dict[str, Any]] = {}
     plugins: PluginsConfig = PluginsConfig()
     source: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Name a proxy that shares something by its host: it is one of several."""
+        if self.shared.url and not self.server.replica:
+            server = msgspec.structs.replace(self.server, replica=name_of_this_host())
+            msgspec.structs.force_setattr(self, "server", server)

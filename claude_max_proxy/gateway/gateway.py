@@ -55,7 +55,7 @@ class Gateway:
         self.underway = underway or Underway()
         self._context = context
         self._config = context.config
-        self._replica = context.config.server.replica_name
+        self._replica = context.config.server.replica
         self._plugins = plugins
         self._backends = context.backends
         self._capabilities = capabilities

@@ -85,7 +85,7 @@ class Runtime:
         self.underway = before.underway if before else Underway()
         with located(config.source):
             self.shared = (
-                before.shared if before else shared_of(config.shared, __version__, config.server.replica_name)
+                before.shared if before else shared_of(config.shared, __version__, config.server.replica)
             )
             self._build(before, drop_ins)
         alone = RateLimits() if self.shared is None else self.shared.rates

@@ -162,7 +162,7 @@ def build_app(runtime: Runtime) -> Application:
     application.hosts = Hosts([config.host, *config.allowed_hosts])
     application.dialect_of = dialect_of
     application.keys, application.running = keys, running
-    application.replica = config.replica_name
+    application.replica = config.replica
     application.log_request, application.asking = runtime.plugins.log_request, asking(dialects)
     return application
 

@@ -137,7 +137,7 @@ def health_routes(runtime: Runtime) -> list[Any]:
             facts["status"] = "degraded" if facts["status"] == "ok" else facts["status"]
         body = Health(facts["status"])
         if request.scope["state"]["confided"]:
-            replica = runtime.config.server.replica_name
+            replica = runtime.config.server.replica or UNSET
             body = Health(provider="claude-max-proxy", version=__version__, replica=replica, **facts)
         return Response(body, status_code=503 if body.status == "unavailable" else 200)
 

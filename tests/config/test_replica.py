@@ -7,18 +7,24 @@ import re
 import pytest
 
 from claude_max_proxy import ConfigError
-from claude_max_proxy.config import ServerConfig, convert
+from claude_max_proxy.config import Config, ServerConfig, convert
 from claude_max_proxy.config.replica import PATTERN, named_by
 
 
+SHARED = {"url": "env:DATABASE"}
+
+
 def test_the_name_that_is_set() -> None:
-    """The configuration's name is used as it is."""
-    assert convert({"replica": "proxy-1.a_B"}, ServerConfig, "server").replica_name == "proxy-1.a_B"
+    """The configuration's name is used as it is, also where something is shared."""
+    server = {"replica": "proxy-1.a_B"}
+    assert convert({"server": server}, Config, "").server.replica == "proxy-1.a_B"
+    assert convert({"server": server, "shared": SHARED}, Config, "").server.replica == "proxy-1.a_B"
 
 
 def test_the_default() -> None:
-    """Without one, there is a name that may be in a header."""
-    name = ServerConfig().replica_name
+    """A proxy that shares something has a name that may be in a header; one that is alone needs none."""
+    assert Config().server.replica == ""
+    name = convert({"shared": SHARED}, Config, "").server.replica
     assert name
     assert re.search(PATTERN, name)
 

@@ -23,7 +23,6 @@ from rich.console import Console
 from rich.text import Text
 
 from claude_max_proxy.cli.demonstration import Proxy
-from claude_max_proxy.config import ServerConfig
 from claude_max_proxy.testing import ScriptedUpstream
 from tests.installed_cli import NEWEST, command
 
@@ -32,7 +31,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 _WIDTH, _TEXT_WIDTH = 122, 116
 _STYLES = {"You ": "bold cyan", "What happened": "bold"}
 _TIMEOUT = 120
-_USUAL = {"bin": "/usr/local/bin", "port": "3456", "host": "desk"}
+_USUAL = {"bin": "/usr/local/bin", "port": "3456"}
 # The format of `rich`, without the fonts that it would have the reader's browser fetch.
 _FORMAT = re.sub(
     r"@font-face \{\{.*?\}\}\s*", "", Console.export_svg.__kwdefaults__["code_format"], flags=re.DOTALL
@@ -95,12 +94,12 @@ def _conversations() -> list[list[dict[str, str]]]:
 
 
 def _usual(text: str, program: Path) -> str:
-    """Replace the paths, the ports and the name of this machine."""
+    """Replace the paths and the ports."""
     text = text.replace(str(program.parent), _USUAL["bin"])
     proxies = set(re.findall(r"http://127\.0\.0\.1:(\d+)/v1", text))
     for port in proxies:
         text = text.replace(f":{port}/v1", f":{_USUAL['port']}/v1")
-    return text.replace(f" {ServerConfig().replica_name}] ", f" {_USUAL['host']}] ")
+    return text
 
 
 def _write(name: str, typed: str, printed: str) -> None:

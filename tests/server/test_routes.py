@@ -10,7 +10,6 @@ from openai.types import Model
 from openai.types.chat import ChatCompletion
 
 from claude_max_proxy import __version__
-from claude_max_proxy.config import ServerConfig
 from tests.server.conftest import Serve, Served
 from tests.server.exchange import chat
 
@@ -99,7 +98,6 @@ async def test_health(serve: Serve, path: str, status: str, code: int) -> None:
         "status": status,
         "provider": "claude-max-proxy",
         "version": __version__,
-        "replica": ServerConfig().replica_name,
         "backends": {"claude": {"status": status}},
     }
 

@@ -47,5 +47,5 @@ def set_level(config: ServerConfig) -> None:
 
 def _formatter(config: ServerConfig, *, time: str = "%H:%M:%S", colour: bool = False) -> logging.Formatter:
     if config.log_format == "json":
-        return JsonFormatter(config.replica_name)
-    return TextFormatter(time, colour=colour, replica=config.replica_name)
+        return JsonFormatter(config.replica)
+    return TextFormatter(time, colour=colour, replica=config.replica)

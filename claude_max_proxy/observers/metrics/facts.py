@@ -54,7 +54,7 @@ class Facts:
         for record in context.underway():
             under_way[(record.backend,)] = under_way.get((record.backend,), 0) + 1
         values[names.UNDER_WAY.name] = under_way
-        replica = context.config.server.replica_name
+        replica = context.config.server.replica
         values[names.BUILD.name][__version__, platform.python_version(), replica] = 1
         return values
 

@@ -127,7 +127,7 @@ def _target(config: Config, settings: Settings) -> Target:
         headers=_headers(settings),
         service_name=settings.service_name,
         version=__version__,
-        replica=config.server.replica_name,
+        replica=config.server.replica,
         sample=settings.sample,
         providers={name: names.provider(type_) for name, type_ in types.items()},
     )

@@ -39,7 +39,7 @@ class Sending:
             {
                 "service.name": target.service_name,
                 "service.version": target.version,
-                "service.instance.id": target.replica,
+                **({"service.instance.id": target.replica} if target.replica else {}),
             }
         )
         tracers = TracerProvider(

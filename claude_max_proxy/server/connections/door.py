@@ -151,7 +151,7 @@ class Door:
 def busy(dialect: Dialect, replica: str) -> bytes:
     """Return the HTTP answer for a client for which there is no descriptor, in the form of ``dialect``.
 
-    ``replica`` is the name of this proxy.
+    ``replica`` is the name of this proxy, if it has one.
     """
     error = Busy("the proxy has reached its limit of connections", retry_after=5)
     body = dialect.error(error)
@@ -160,7 +160,7 @@ def busy(dialect: Dialect, replica: str) -> bytes:
         "content-type: application/json",
         f"content-length: {len(body)}",
         f"retry-after: {error.retry_after}",
-        f"x-proxy-replica: {replica}",
+        *([f"x-proxy-replica: {replica}"] if replica else []),
         "connection: close",
     ]
     return "\r\n".join([*lines, "", ""]).encode() + body
