@@ -62,9 +62,6 @@ api_key = "sk-ant-dummy"
 [plugins]
 paths = []
 
-[plugins.ledger]
-url = "{database}"
-
 [plugins.budgets.keys.spender]
 tokens_per_month = {budget}
 """
@@ -109,7 +106,8 @@ class Cluster:
                 one.keep_talking(models[index % len(models)], until)
                 for index, one in enumerate(those[:number])
             ]
-            talking += [one.spend("openai", until) for one in those[number:]]
+            # Without the database, each replica decides by its share: so this is over before that.
+            talking += [one.spend("openai", until - 0.4 * seconds) for one in those[number:]]
             async with asyncio.timeout(seconds + 3 * LONGEST), asyncio.TaskGroup() as group:
                 for work in talking:
                     group.create_task(work)
