@@ -7,6 +7,7 @@
     make bench ONLY=http             compared with LiteLLM's proxy, both before an OpenAI-compatible server
     make bench ONLY=observers        with all observers (ledger, metrics, …), compared with none
     make bench ONLY=cluster          one, two and three replicas behind HAProxy
+    make bench ONLY=shared           with a PostgreSQL that replicas share, compared with none
     make bench ONLY=ledger           what a request costs the ledger, and how fast a million add up
 """
 
@@ -19,6 +20,7 @@ import benchmarks.cli.report
 import benchmarks.cluster.report
 import benchmarks.http.observers
 import benchmarks.http.report
+import benchmarks.http.shared
 import benchmarks.ledger.report
 from tests.installed_cli import PINNED
 
@@ -33,6 +35,8 @@ def main() -> int:
         benchmarks.http.report.run(arguments.samples)
     if arguments.only in {"", "observers"}:
         benchmarks.http.observers.run(arguments.samples)
+    if arguments.only in {"", "shared"}:
+        benchmarks.http.shared.run(arguments.samples)
     if arguments.only in {"", "ledger"}:
         benchmarks.ledger.report.run(arguments.samples)
     if arguments.only in {"", "cluster"}:
@@ -48,7 +52,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--only",
-        choices=["", "cli", "cluster", "http", "observers", "ledger"],
+        choices=["", "cli", "cluster", "http", "observers", "shared", "ledger"],
         default="",
         help="the one part to run",
     )

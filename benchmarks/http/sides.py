@@ -30,7 +30,7 @@ base_url = "http://127.0.0.1:{port}/v1"
 [backends.claude]
 warm = 0
 """
-_BUDGET = """
+BUDGET = """
 [plugins.budgets.backends.upstream]
 tokens_per_day = 1_000_000_000
 """
@@ -99,7 +99,7 @@ def idle(folder: Path, upstream: int) -> Program:
 
 def seen(folder: Path, upstream: int) -> Program:
     """Return this proxy with all its observers, and with a budget that is never used up."""
-    return ours(folder, upstream, SEEN, toml=_BUDGET)
+    return ours(folder, upstream, SEEN, toml=BUDGET)
 
 
 def unseen(folder: Path, upstream: int) -> Program:

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 _MOST_UNSETTLED, _AT_ONCE = 10_000, 200
 _GATHERED, _RETRY, _TIMEOUT = 0.05, 1.0, 5.0  # seconds
-_CHORES_EVERY = 60.0
+_CHORES_EVERY = 15.0
 
 _LOCK = """
 SELECT pg_advisory_xact_lock(hashtextextended(budget, 7521951))
@@ -52,15 +52,15 @@ _RESERVE = """
 INSERT INTO shared_reserved (id, budget, replica, tokens, dollars) SELECT %s, budget, %s, %s, %s
 FROM (SELECT DISTINCT budget FROM unnest(%s::text[]) AS budget) AS each ON CONFLICT DO NOTHING
 """
-_RELEASE = "DELETE FROM shared_reserved WHERE id = %s"
+_RELEASE = "DELETE FROM shared_reserved WHERE id = ANY(%s)"
 _SPEND = """
 INSERT INTO shared_spent (id, budget, made, tokens, dollars, summed)
-SELECT %s, budget, now(), %s, %s, false
-FROM (SELECT DISTINCT budget FROM unnest(%s::text[]) AS budget) AS each ON CONFLICT DO NOTHING
+SELECT %s, budget, now(), tokens, dollars, false
+FROM unnest(%s::text[], %s::bigint[], %s::float8[]) AS each (budget, tokens, dollars) ON CONFLICT DO NOTHING
 """
 _SUM_UP = """
 WITH old AS (
-    DELETE FROM shared_spent WHERE NOT summed AND made < now() - interval '20 minutes' RETURNING *
+    DELETE FROM shared_spent WHERE NOT summed AND made < now() - interval '70 seconds' RETURNING *
 )
 INSERT INTO shared_spent (id, budget, made, tokens, dollars, summed)
 SELECT gen_random_uuid()::text, budget, quarter, sum(tokens), sum(dollars), true FROM (
