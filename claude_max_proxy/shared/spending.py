@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
@@ -49,8 +50,8 @@ JOIN shared_reserved USING (budget) JOIN shared_replicas ON shared_replicas.id =
 WHERE seen > clock_timestamp() - make_interval(secs => %(alive)s) GROUP BY place
 """
 _RESERVE = """
-INSERT INTO shared_reserved (id, budget, replica, tokens, dollars) SELECT %s, budget, %s, %s, %s
-FROM (SELECT DISTINCT budget FROM unnest(%s::text[]) AS budget) AS each ON CONFLICT DO NOTHING
+INSERT INTO shared_reserved (replica, id, budget, tokens, dollars)
+SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::float8[]) ON CONFLICT DO NOTHING
 """
 _RELEASE = "DELETE FROM shared_reserved WHERE id = ANY(%s)"
 _SPEND = """
@@ -79,6 +80,17 @@ class _Settled(msgspec.Struct, frozen=True):
     amount: Spent
 
 
+class _Asked(msgspec.Struct, frozen=True):
+    """One request that waits for its reservation."""
+
+    id: str
+    budgets: list[str]
+    amount: Spent
+    since: Mapping[str, float]
+    check: Callable[[list[Standing]], None]
+    answer: asyncio.Future[None]
+
+
 class SharedSpending(Spending):
     """Counts what all replicas use, in one database."""
 
@@ -89,7 +101,10 @@ class SharedSpending(Spending):
         self._replica = replica
         self._timeout = timeout
         self._unsettled: deque[_Settled] = deque(maxlen=_MOST_UNSETTLED)
+        self._batch: tuple[str, list[_Settled]] | None = None
         self._wake = asyncio.Event()
+        self._asked: list[_Asked] = []
+        self._asking = False
         self._tasks = Tasks()
 
     @property
@@ -105,7 +120,7 @@ class SharedSpending(Spending):
     async def close(self) -> None:
         """Settle what there is, within a short time."""
         await self._tasks.close()
-        while self._unsettled:
+        while self._unsettled or self._batch:
             try:
                 await self._settle()
             except (Away, Error):
@@ -127,18 +142,52 @@ class SharedSpending(Spending):
         check: Callable[[list[Standing]], None],
     ) -> None:
         """Hold an amount for a request."""
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._asked.append(_Asked(id, list(budgets), amount, since, check, answer))
+        if not self._asking:
+            self._asking = True
+            self._tasks.start(self._ask(), "shared-reserve", lasting=True)
+        try:
+            async with asyncio.timeout(self._timeout):
+                await answer
+        except (Away, TimeoutError) as error:
+            raise Unreachable("the budgets of all replicas cannot be reached") from error
+
+    async def _ask(self) -> None:
+        """Reserve for all requests that wait, in one transaction, until none waits."""
+        try:
+            while self._asked:
+                asked, self._asked = [one for one in self._asked if not one.answer.done()], []
+                if asked:
+                    await self._reserve(asked)
+        finally:
+            self._asking = False
+
+    async def _reserve(self, asked: list[_Asked]) -> None:
+        budgets = sorted({budget for one in asked for budget in one.budgets})
+        refused: dict[str, Exception] = {}
 
         async def reserve(connection: Connection) -> None:
             async with connection.transaction():
-                await connection.execute(_LOCK, (list(budgets),))
-                check(await _standings(connection, budgets, since))
-                values = (id, self._replica, amount.tokens, amount.dollars, list(budgets))
-                await connection.execute(_RESERVE, values)
+                await connection.execute(_LOCK, (budgets,))
+                found = await _standings(connection, budgets, asked[0].since)
+                standings = dict(zip(budgets, found, strict=True))
+                rows = [row for one in asked for row in _checked(one, standings, refused)]
+                columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
+                await connection.execute(_RESERVE, (self._replica, *columns))
 
+        problem: Exception | None = None
         try:
             await self._database.run(reserve, self._timeout)
         except (Away, Error) as error:
-            raise Unreachable("the budgets of all replicas cannot be reached") from error
+            problem = Away(type(error).__name__)
+        for one in asked:
+            if one.answer.done():
+                self.settle(one.id, (), Spent())  # nobody waits any more, so nothing is held
+            elif (failure := problem or refused.get(one.id)) is not None:
+                one.answer.set_exception(failure)
+            else:
+                one.answer.set_result(None)
 
     def settle(self, id: str, budgets: Sequence[str], amount: Spent) -> None:
         """Replace soon what is held for a request by what it has used."""
@@ -150,7 +199,7 @@ class SharedSpending(Spending):
             await self._wake.wait()
             self._wake.clear()
             try:
-                while self._unsettled:
+                while self._unsettled or self._batch:
                     await self._settle()
             except (Away, Error) as error:
                 logger.debug("nothing is settled now: %s", type(error).__name__)
@@ -159,19 +208,26 @@ class SharedSpending(Spending):
             await asyncio.sleep(_GATHERED)
 
     async def _settle(self) -> None:
-        """Write some of what is settled; doing it twice counts once."""
-        batch = [self._unsettled[place] for place in range(min(len(self._unsettled), _AT_ONCE))]
+        """Write some of what is settled, one row a budget; what fails is written again and counts once."""
+        if self._batch is None:
+            count = min(len(self._unsettled), _AT_ONCE)
+            self._batch = (uuid.uuid4().hex, [self._unsettled.popleft() for _ in range(count)])
+        id_, settled = self._batch
+        sums: dict[str, tuple[int, float]] = {}
+        for one in settled:
+            for budget in set(one.budgets):
+                tokens, dollars = sums.get(budget, (0, 0.0))
+                sums[budget] = (tokens + one.amount.tokens, dollars + one.amount.dollars)
+        spent = (id_, list(sums), [one[0] for one in sums.values()], [one[1] for one in sums.values()])
+        released = [one.id for one in settled]
 
         async def write(connection: Connection) -> None:
-            async with connection.transaction(), connection.cursor() as cursor:
-                spent = [(one.id, one.amount.tokens, one.amount.dollars, one.budgets) for one in batch]
-                await cursor.executemany(_SPEND, spent)
-                await cursor.executemany(_RELEASE, [(one.id,) for one in batch])
+            async with connection.transaction():
+                await connection.execute(_SPEND, spent)
+                await connection.execute(_RELEASE, (released,))
 
         await self._database.run(write, _TIMEOUT)
-        for one in batch:
-            if self._unsettled and self._unsettled[0] is one:
-                self._unsettled.popleft()
+        self._batch = None
 
     async def _chores(self) -> None:
         async def sum_up(connection: Connection) -> None:
@@ -207,3 +263,19 @@ async def _standings(
         else:
             one.seconds[max(int(what), 0)] = int(tokens)
     return found
+
+
+def _checked(
+    one: _Asked, standings: dict[str, Standing], refused: dict[str, Exception]
+) -> list[tuple[str, str, int, float]]:
+    """Return the rows to reserve for a request, and count them; or note why it is refused."""
+    try:
+        one.check([standings[budget] for budget in one.budgets])
+    except Exception as error:  # whoever asked gets it
+        refused[one.id] = error
+        return []
+    for budget in set(one.budgets):
+        held = standings[budget].reserved
+        standings[budget].reserved = Spent(held.tokens + one.amount.tokens, held.dollars + one.amount.dollars)
+        standings[budget].running += 1
+    return [(one.id, budget, one.amount.tokens, one.amount.dollars) for budget in set(one.budgets)]
