@@ -59,7 +59,7 @@ type = "anthropic"
 base_url = "{messages}"
 retries = 0
 """
-_ACCESS = re.compile(r"^[\d:]+ (?:INFO|WARNING) +\[\w+ [\w.-]+\] (\d{3})  ", re.MULTILINE)
+_ACCESS = re.compile(r"^[\d:]+ (?:INFO|WARNING) +\[\w+(?: [\w.-]+)?\] (\d{3})  ", re.MULTILINE)
 _CASES = re.compile(r"(\d+) generated")
 
 
