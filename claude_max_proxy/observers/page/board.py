@@ -18,6 +18,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "problems": ("problems",),
     "windows": ("windows",),
     "budgets": ("budgets", "more_budgets"),
+    "replicas": ("replicas",),
     "today": ("today",),
     "underway": ("underway", "more_underway"),
     "recent": ("recent", "ledger", "example"),

@@ -13,8 +13,9 @@ import msgspec
 from claude_max_proxy import Backend, Context, Tasks
 from claude_max_proxy.budget_facts import BudgetFacts, Budgets
 from claude_max_proxy.ledger import Ledger, Row, State, Unavailable, Usage
-from claude_max_proxy.observers.page import filters, history, limits, now, plan
+from claude_max_proxy.observers.page import filters, history, limits, now, plan, replicas
 from claude_max_proxy.process_facts import ProcessFacts
+from claude_max_proxy.replica_facts import Replicas
 
 
 _FRESH = 0.9  # seconds: all readers of one second get the same facts
@@ -79,6 +80,7 @@ class Watching:
             "windows": self._windows(moment),
             "budgets": limits.cards(budgets),
             "more_budgets": limits.more(budgets),
+            "replicas": self._replicas(moment),
             "today": history.today_tiles(self._today),
             "underway": now.underway(running),
             "more_underway": now.more_underway(running),
@@ -96,6 +98,10 @@ class Watching:
     def _budgets(self) -> Sequence[BudgetFacts]:
         budgets = self._context.find(Budgets)  # type: ignore[type-abstract]  # it finds what derives from it
         return budgets.facts() if budgets is not None else ()
+
+    def _replicas(self, moment: float) -> list[replicas.ReplicaRow]:
+        found = self._context.find(Replicas)  # type: ignore[type-abstract]  # it finds what derives from it
+        return replicas.rows(found.facts(), moment) if found is not None else []
 
     def _processes(self) -> Iterable[tuple[str, ProcessFacts]]:
         for name, backend in self._context.backends.items():

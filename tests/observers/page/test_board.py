@@ -19,7 +19,7 @@ NOW = 1_800_000_000.0
 def facts(**changed: Any) -> dict[str, Any]:
     """Return what is seen of a proxy that does nothing."""
     nothing: dict[str, Any] = dict.fromkeys(
-        ("windows", "budgets", "today", "recent", "problems", "processes", "underway"), ()
+        ("windows", "budgets", "replicas", "today", "recent", "problems", "processes", "underway"), ()
     )
     return {
         **nothing,
