@@ -34,7 +34,7 @@ def main() -> int:
     if arguments.only in {"", "http"}:
         benchmarks.http.report.run(arguments.samples)
     if arguments.only in {"", "observers"}:
-        benchmarks.http.observers.run(arguments.samples)
+        benchmarks.http.observers.run(arguments.cli, arguments.samples)
     if arguments.only in {"", "shared"}:
         benchmarks.http.shared.run(arguments.samples)
     if arguments.only in {"", "ledger"}:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.cli.load import CLIENTS, REST_TOML, measure_load, measure_rest
 from benchmarks.cli.samples import DELTAS, LENGTHS, Results, Samples, measure
-from benchmarks.cli.sides import PEER, PEER_VERSION, ours, peer
+from benchmarks.cli.sides import OURS, PEER, PEER_VERSION, ours, peer
 from benchmarks.cli.tools import PARKED, measure_large, measure_parked, measure_tool_loop
 from benchmarks.cli.upstream import Upstream
 from benchmarks.machine import describe
@@ -25,7 +25,6 @@ from claude_max_proxy import __version__
 from tests.installed_cli import command, version
 
 
-OURS = "claude-max-proxy"
 _ROWS = (
     Row("first token, new conversation", "fresh", "ms", 1e3, 1 / 15),
     Row("first token, unseen instructions", "unseen", "ms", 1e3, 1 / 6),

@@ -13,6 +13,7 @@ from benchmarks.machine import wait_until_quiet
 from benchmarks.program import Program
 
 
+OURS = "claude-max-proxy"
 PEER = "claude-max-api-proxy"
 PEER_VERSION = "1.0.0"
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -34,10 +35,10 @@ class Side(Program):
         wait_until_quiet(self.pid)
 
 
-def ours(folder: Path, environment: dict[str, str], config: str = "") -> Side:
+def ours(folder: Path, environment: dict[str, str], config: str = "", name: str = OURS) -> Side:
     """Return this proxy, with ``config`` as its ``proxy.toml`` or without one."""
     command = [sys.executable, "-m", "claude_max_proxy", "serve", "--port"]
-    side = Side("claude-max-proxy", command, folder, environment)
+    side = Side(name, command, folder, environment)
     side.home.mkdir(exist_ok=True)
     (side.home / "proxy.toml").write_text(config)
     return side

@@ -104,9 +104,13 @@ def seen(folder: Path, upstream: int) -> Program:
 
 def unseen(folder: Path, upstream: int) -> Program:
     """Return this proxy without its observers."""
+    return ours(folder, upstream, UNSEEN, toml=without_observers())
+
+
+def without_observers() -> str:
+    """Return the part of a configuration that switches all observers off."""
     names = [name.rpartition(".")[2] for name in BUILT_INS if ".observers." in name]
-    off = "".join(f"\n[plugins.{name}]\nenabled = false\n" for name in names)
-    return ours(folder, upstream, UNSEEN, toml=off)
+    return "".join(f"\n[plugins.{name}]\nenabled = false\n" for name in names)
 
 
 def peer(folder: Path, upstream: int) -> Program:
