@@ -114,8 +114,9 @@ class Stage:
     async def _has_told(self) -> bool:
         """Return whether nobody is answered, and nothing new was told for a moment."""
         busy = (await self.proxy.health())["processes"]["busy"]
-        before, self._before = self._before, len(self.proxy.access())
+        before = len(self.proxy.access())
         await asyncio.sleep(_QUIET)
+        self._before = len(self.proxy.access())
         return not busy and before == self._before
 
     def _subscription(self) -> dict[str, str]:
