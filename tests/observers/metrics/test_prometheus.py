@@ -154,6 +154,9 @@ async def ask_and_look(http: httpx.AsyncClient, seen: Prometheus) -> None:
         asked = query.replace("$__rate_interval", "20s").replace("$instance", ".*")
         if not await seen.ask(asked):
             silent.append(query)
-    # Without a plan, a conversation that is kept, a reasoning model and a failure, these have nothing to say.
-    nothing = re.compile(r"plan_window|conversations|replays|processes_(memory|cpu)|reasoning|\(state\)|5xx")
+    # Without a plan, a conversation that is kept, a reasoning model, a failure and a database of several
+    # replicas, these have nothing to say.
+    nothing = re.compile(
+        r"plan_window|conversations|replays|processes_(memory|cpu)|reasoning|\(state\)|5xx|_replicas"
+    )
     assert not [query for query in silent if not nothing.search(query)], silent
