@@ -42,7 +42,7 @@ test: .venv/developing ## run the tests, with two versions of the real CLI (ARGS
 
 coverage: .venv/developing ## run the tests without the real CLI, and say which lines and branches they leave out
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m coverage run -m pytest -q -m "not browser and not cli and not postgres" $(ARGS)
+	@$(BIN)/python -m coverage run -m pytest -q -m "not browser and not cli and not slow" $(PARALLEL) $(ARGS)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 	@$(BIN)/python -m scripts.pure_modules
