@@ -55,7 +55,7 @@ class Lasting:
         settled, self._before = now == self._before, now
         if settled and self._is_worth_it(now):
             self._frozen = now
-            # What was frozen is looked through once more: an old configuration may be garbage by now.
+            # What was frozen is looked through again: an old configuration may be garbage by now.
             self._collector.unfreeze()
             self._collector.collect()
             self._collector.freeze()

@@ -111,14 +111,14 @@ async def test_a_half_saved_file_opens_nothing(tmp_path: Path) -> None:
                 await asyncio.sleep(0.1)
 
 
-@pytest.mark.parametrize("how", ["written", "replaced", "linked anew"])
+@pytest.mark.parametrize("how", ["written", "replaced", "linked again"])
 async def test_a_changed_secret_is_live(tmp_path: Path, how: str) -> None:
     """A key in a file is valid soon after the file changed, however it was changed; the old one is not."""
     for name in ("first", "second"):
         (tmp_path / name).write_text(name)
         (tmp_path / name).chmod(0o600)
     key = tmp_path / "key"
-    if how == "linked anew":
+    if how == "linked again":
         key.symlink_to(tmp_path / "first")
     else:
         key.write_text("first")

@@ -123,13 +123,13 @@ class RunningProxy:
         """Return the processes that the proxy started, directly or not, and that have not ended."""
         return [pid for pid in _processes() if pid != self.pid and self._is_ours(pid)]
 
-    def descriptors(self, *, files: bool = True) -> int:
-        """Count the proxy's open file descriptors, all or only those that are no files."""
+    def descriptors(self, *, ledger: bool = True) -> int:
+        """Count the proxy's open file descriptors, with or without those of the ledger's own files."""
         places = []
         for path in Path(f"/proc/{self.pid}/fd").iterdir():
             with contextlib.suppress(FileNotFoundError):  # closed since it was listed
                 places.append(path.readlink())
-        return sum(files or not place.is_absolute() for place in places)
+        return sum(ledger or not place.name.startswith("ledger.") for place in places)
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
         """Send the signal, wait for the end, and return the exit status."""

@@ -78,8 +78,8 @@ async def _quiet(proxy: RunningProxy) -> dict[str, int]:
 
 
 def _own_descriptors(proxy: RunningProxy) -> int:
-    """Count its descriptors except the CLIs' and files: the ledger opens its files when it first writes."""
-    return proxy.descriptors(files=False) - DESCRIPTORS_PER_CLI * len(proxy.descendants())
+    """Count its descriptors but the CLIs' and the ledger's, whose files are opened when it first writes."""
+    return proxy.descriptors(ledger=False) - DESCRIPTORS_PER_CLI * len(proxy.descendants())
 
 
 def _zombies(proxy: RunningProxy) -> list[int]:

@@ -25,6 +25,7 @@ from claude_max_proxy.errors import BackendUnavailable, Busy, ProxyError, Upstre
 
 T = TypeVar("T")
 _LIBRARIES = ("onnxruntime", "tokenizers")
+_LOOK_EVERY = 2.0  # seconds
 
 
 class LocalEmbeddings(Backend):
@@ -37,6 +38,8 @@ class LocalEmbeddings(Backend):
         self.model: EmbeddingModel | None = None
         self._turn = asyncio.Lock()
         self._waiting = 0
+        self._missing = self._failed = ""  # what is not there, and why loading failed though all is there
+        self._looked = 0.0
         self._used = 0.0
         self._thread = ThreadPoolExecutor(1, f"embeddings-{name}")
         self._timer: asyncio.TimerHandle | None = None
@@ -47,7 +50,8 @@ class LocalEmbeddings(Backend):
             self.model, self._used = before.model, time.monotonic()
 
     async def start(self) -> None:
-        """Let go of a model that was taken over when it is no longer used."""
+        """Look at the folder, on the thread; a model that was taken over leaves when nobody uses it."""
+        self._thread.submit(self._look)
         if self.model is not None:
             self._forget_later()
 
@@ -68,15 +72,18 @@ class LocalEmbeddings(Backend):
         yield  # a function without it would not be an iterator
 
     def describe(self, model: str) -> ModelInfo:
-        """Return what the model's folder says, if it can be read."""
-        try:
-            return ModelInfo(model, context_window=look(self.settings).max_tokens, input_modalities=("text",))
-        except ProxyError:
-            return ModelInfo(model, input_modalities=("text",))
+        """Return how many tokens the model reads at once, if that is known without reading its files."""
+        known = self.model.folder.max_tokens if self.model is not None else self.settings.max_tokens
+        return ModelInfo(model, context_window=known, input_modalities=("text",))
 
     def health(self) -> dict[str, Any]:
-        """Return whether everything needed is installed, and whether the model is in memory."""
-        if problem := self._problem():
+        """Return what was wrong when the model's folder was last looked at, and whether it is in memory.
+
+        While something is wrong, this also lets the thread look again, at most every few seconds.
+        """
+        if problem := self._missing or self._failed:
+            if time.monotonic() - self._looked > _LOOK_EVERY:
+                self._thread.submit(self._look)
             return {"status": "unavailable", "problem": problem}
         return {"status": "ok", "loaded": self.model is not None, "waiting": self._waiting}
 
@@ -143,11 +150,21 @@ class LocalEmbeddings(Backend):
 
     async def _loaded(self) -> EmbeddingModel:
         if self.model is None:
-            self.model = await self._aside(lambda: EmbeddingModel(self.settings))
+            self.model = await self._aside(self._load)
             self._used = time.monotonic()
             self._forget_later()
         self._used = time.monotonic()
         return self.model
+
+    def _load(self) -> EmbeddingModel:
+        self._look()
+        try:
+            loaded = EmbeddingModel(self.settings)
+        except BackendUnavailable as error:
+            self._failed = "" if self._missing else str(error)
+            raise
+        self._failed = ""
+        return loaded
 
     def _forget_later(self) -> None:
         """Let go of the model when nobody has used it for a while."""
@@ -162,15 +179,10 @@ class LocalEmbeddings(Backend):
     async def _aside(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _problem(self) -> str:
-        missing = [name for name in _LIBRARIES if find_spec(name) is None]
-        if missing:
-            return f"{' and '.join(missing)} is not installed; run: {INSTALL}"
-        try:
-            look(self.settings)
-        except BackendUnavailable as error:
-            return str(error)
-        return ""
+    def _look(self) -> None:
+        """Find out whether the libraries and the model's files are there; this is for the thread."""
+        self._looked = time.monotonic()
+        self._missing = _what_is_missing(self.settings)
 
     async def _try(self) -> Finding:
         try:
@@ -183,3 +195,15 @@ class LocalEmbeddings(Backend):
 def _long(pieces: Sequence[Piece]) -> Iterator[Piece]:
     """Yield the pieces that go on with the text of the piece before."""
     return (piece for before, piece in pairwise(pieces) if before.text == piece.text)
+
+
+def _what_is_missing(settings: LocalEmbeddingsSettings) -> str:
+    """Return which library or file is not there, in words; empty if all are."""
+    missing = [name for name in _LIBRARIES if find_spec(name) is None]
+    if missing:
+        return f"{' and '.join(missing)} is not installed; run: {INSTALL}"
+    try:
+        look(settings)
+    except BackendUnavailable as error:
+        return str(error)
+    return ""

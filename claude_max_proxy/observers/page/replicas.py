@@ -28,7 +28,7 @@ def rows(found: Iterable[ReplicaFacts], now: float) -> list[ReplicaRow]:
             one.name,
             one.address,
             one.version,
-            # Its age is measured anew at each look: without rounding, the page would change every second.
+            # Its age is measured again at each look: without rounding, the page would change every second.
             round((now - one.age) / 5) * 5.0,
             one.running,
             one.processes,

@@ -15,6 +15,7 @@ from claude_max_proxy.backends.local_embeddings.backend import LocalEmbeddings
 from claude_max_proxy.backends.local_embeddings.settings import LocalEmbeddingsSettings
 from claude_max_proxy.errors import BackendUnavailable, InvalidRequest
 from tests.backends.local_embeddings.conftest import LONGEST
+from tests.end_to_end.running import until
 
 
 BAD: dict[str, tuple[Any, str]] = {
@@ -83,7 +84,7 @@ async def test_it_does_not_talk(backend: LocalEmbeddings) -> None:
             pass
 
 
-def spoil_nothing(folder: Path) -> None:
+def spoil_everything(folder: Path) -> None:
     """Remove everything."""
     shutil.rmtree(folder)
 
@@ -109,7 +110,7 @@ def spoil_json(folder: Path) -> None:
 
 
 MISSING = {
-    "folder": (spoil_nothing, "no model.onnx"),
+    "folder": (spoil_everything, "no model.onnx"),
     "tokenizer": (spoil_tokenizer, "tokenizer.json does not exist"),
     "model": (spoil_model, "no model.onnx"),
     "pooling": (spoil_pooling, "pooling_mode_max_tokens"),
@@ -151,6 +152,19 @@ async def test_a_broken_file(folder: Path, tmp_path: Path, name: str) -> None:
         error = await refusal(backend, input="the cat")
         assert isinstance(error, BackendUnavailable)
         assert "cannot be loaded" in str(error)
+    finally:
+        await backend.stop()
+
+
+async def test_health_finds_what_came_later(folder: Path, tmp_path: Path) -> None:
+    """A folder that is missing at the start is reported, and later found, without a request."""
+    copy = tmp_path / "model"
+    backend = LocalEmbeddings("local", LocalEmbeddingsSettings(str(copy)))
+    await backend.start()
+    try:
+        assert await until(lambda: backend.health()["status"] == "unavailable")
+        shutil.copytree(folder, copy)
+        assert await until(lambda: backend.health()["status"] == "ok", 10)
     finally:
         await backend.stop()
 

@@ -1,6 +1,6 @@
 """What was admitted within the last minute, and the function that admits.
 
-The table is not logged: after a crash of the database a minute begins anew, and until then nothing waits for
+The table is not logged: after a crash of the database a new minute begins, and until then nothing waits for
 a disk. The lock is one for each name, so requests of different names never wait for one another.
 """
 
