@@ -19,7 +19,7 @@ from claude_max_proxy.backends.local_embeddings.memory import give_back
 from claude_max_proxy.backends.local_embeddings.model import INSTALL, EmbeddingModel, Piece, batches
 from claude_max_proxy.backends.local_embeddings.request_body import EmbeddingsRequest
 from claude_max_proxy.backends.local_embeddings.settings import LocalEmbeddingsSettings
-from claude_max_proxy.backends.local_embeddings.vectors import of_texts
+from claude_max_proxy.backends.local_embeddings.vectors import of_texts, refuse_dimensions
 from claude_max_proxy.errors import BackendUnavailable, Busy, ProxyError, UpstreamTimeout
 
 
@@ -113,6 +113,7 @@ class LocalEmbeddings(Backend):
 
     async def _embed(self, asked: EmbeddingsRequest, texts: list[str], model: str) -> bytes:
         loaded = await self._loaded()
+        refuse_dimensions(asked.dimensions, loaded.dimensions)
         pieces: list[Piece] = await self._aside(lambda: loaded.pieces(texts))
         tokens = sum(len(piece.ids) for piece in pieces)
         self._refuse(pieces, tokens)
@@ -120,6 +121,7 @@ class LocalEmbeddings(Backend):
         for numbers in batches(pieces, self.settings.batch_size):
             # One batch at a time, so that nothing is computed for a client that has left.
             vectors = await self._aside(partial(loaded.vectors, [pieces[number] for number in numbers]))
+            refuse_dimensions(asked.dimensions, vectors.shape[1])
             found.update(zip(numbers, vectors, strict=True))
 
         def written() -> bytes:

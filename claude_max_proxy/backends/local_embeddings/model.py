@@ -60,6 +60,7 @@ class EmbeddingModel:
         self._tokenizer.enable_truncation(self.folder.max_tokens)
         self._inputs = _inputs(self._session, self.folder)
         self._output, self._pooled = _output(self._session, self.folder)
+        self.dimensions = _dimensions(self._session, self._output)
 
     def pieces(self, texts: Sequence[str]) -> list[Piece]:
         """Split texts into tokens, and those that are too long for the model into several pieces."""
@@ -136,6 +137,12 @@ def _output(session: Any, folder: ModelFolder) -> tuple[str, bool]:
     if not tokens:
         raise BackendUnavailable(f"{folder.model} has no output of vectors: {', '.join(outputs)}")
     return tokens, False
+
+
+def _dimensions(session: Any, output: str) -> int | None:
+    """Return how long the vectors are, None if the file leaves that open until something is computed."""
+    shape = next(node.shape for node in session.get_outputs() if node.name == output)
+    return shape[-1] if isinstance(shape[-1], int) else None
 
 
 def batches(pieces: Sequence[Piece], size: int) -> Iterator[list[int]]:

@@ -13,18 +13,25 @@ if TYPE_CHECKING:
     from claude_max_proxy.backends.local_embeddings.model import Vectors
 
 
+def refuse_dimensions(asked: int | None, there: int | None) -> None:
+    """Raise :class:`InvalidRequest` if more dimensions are asked for than the model's vectors have.
+
+    ``there`` is None for as long as nobody knows how many that are.
+    """
+    if asked is not None and there is not None and asked > there:
+        raise InvalidRequest.at("dimensions", f"this model's vectors have {there}")
+
+
 def of_texts(
     pieces: Sequence[Piece], vectors: Vectors, dimensions: int | None, *, normalize: bool
 ) -> Vectors:
     """Return one vector for each text, in the order of the texts.
 
     A text of several pieces gets the average of theirs, weighted by their numbers of tokens, as OpenAI
-    advises for texts that are too long. Raises :class:`InvalidRequest` for too many ``dimensions``.
+    advises for texts that are too long.
     """
     import numpy as np
 
-    if dimensions is not None and dimensions > vectors.shape[1]:
-        raise InvalidRequest.at("dimensions", f"this model's vectors have {vectors.shape[1]}")
     if normalize:
         vectors = _unit(vectors)
     owners = np.array([piece.text for piece in pieces])

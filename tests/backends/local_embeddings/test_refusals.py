@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from claude_max_proxy import ProxyError, Request
 from claude_max_proxy.backends.local_embeddings.backend import LocalEmbeddings
+from claude_max_proxy.backends.local_embeddings.model import EmbeddingModel, Piece
 from claude_max_proxy.backends.local_embeddings.settings import LocalEmbeddingsSettings
 from claude_max_proxy.errors import BackendUnavailable, InvalidRequest
 from tests.backends.local_embeddings.conftest import LONGEST
@@ -60,6 +64,33 @@ async def test_other_fields(backend: LocalEmbeddings, field: dict[str, Any]) -> 
     error = await refusal(backend, input="the cat", **field)
     assert isinstance(error, InvalidRequest)
     assert error.param == next(iter(field))
+
+
+class Counting(EmbeddingModel):
+    """A model that counts the texts that it computes."""
+
+    computed = 0
+
+    def vectors(self, pieces: Sequence[Piece]) -> NDArray[np.float32]:
+        """Count and compute."""
+        self.computed += len(pieces)
+        return super().vectors(pieces)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+async def test_too_many_dimensions_cost_nothing(folder: Path, *, known: bool) -> None:
+    """More dimensions than there are cost no work; if the model's file leaves them open, one batch."""
+    settings = LocalEmbeddingsSettings(str(folder), batch_size=2)
+    backend = LocalEmbeddings("local", settings)
+    model = backend.model = Counting(settings)
+    if not known:
+        model.dimensions = None
+    try:
+        error = await refusal(backend, input=["the cat"] * 6, dimensions=17)
+        assert (error.param, "have 16" in str(error)) == ("dimensions", True)
+        assert model.computed == (0 if known else 2)
+    finally:
+        await backend.stop()
 
 
 async def test_limits(folder: Path) -> None:
