@@ -13,10 +13,12 @@ from claude_max_proxy.cli.program import Program
 from claude_max_proxy.formats.quoting import plain_lines
 
 
-@click.group(
-    cls=Program, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
-@click.version_option(__version__, "-V", "--version", prog_name="claude-max-proxy")
+_HELP = {"help_option_names": ["-h", "--help"]}
+_with_version = click.version_option(__version__, "-V", "--version", prog_name="claude-max-proxy")
+
+
+@click.group(cls=Program, invoke_without_command=True, context_settings=_HELP)
+@_with_version
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Point any OpenAI program at your own Claude Code login."""
@@ -36,8 +38,9 @@ def claude_max_api() -> None:
         params=[click.Argument(["port"], required=False, type=click.IntRange(0, 65535))],
         callback=lambda port: serve.callback(None, port=port) if serve.callback else None,
         help="Serve on PORT (3456 unless said otherwise), as `claude-max-proxy serve --port PORT` does.",
+        context_settings=_HELP,
     )
-    _run(command, "claude-max-api")
+    _run(_with_version(command), "claude-max-api")
 
 
 def _run(command: click.Command, name: str) -> None:

@@ -10,7 +10,7 @@ import shutil
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -86,9 +86,10 @@ async def serving(
     descriptors: int = 0,
     environment: Mapping[str, str] = MappingProxyType({}),
     stderr: int = asyncio.subprocess.PIPE,
+    program: Sequence[str] = (),
     **sources: str,
 ) -> AsyncIterator[Serving]:
-    """Run ``claude-max-proxy serve`` in a folder, on a free port unless one is given.
+    """Run ``claude-max-proxy serve``, or another ``program``, in a folder, on a free port unless one is given.
 
     ``descriptors`` is what the system allows it, and ``sources`` are further plugins by name.
     """
@@ -97,9 +98,10 @@ async def serving(
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
 
+    usual = (sys.executable, "-m", "claude_max_proxy", "serve", "--port", str(port))
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", "claude_max_proxy", "serve", "--port", str(port), *words),
+        *(program or usual),
+        *words,
         cwd=folder,
         env={
             **os.environ,
