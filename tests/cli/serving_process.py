@@ -89,7 +89,7 @@ async def serving(
     program: Sequence[str] = (),
     **sources: str,
 ) -> AsyncIterator[Serving]:
-    """Run ``claude-max-proxy serve``, or another ``program``, in a folder, on a free port unless one is given.
+    """Run ``claude-max-proxy serve`` in a folder, on a free port unless one is given, or another ``program``.
 
     ``descriptors`` is what the system allows it, and ``sources`` are further plugins by name.
     """
