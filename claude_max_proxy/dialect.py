@@ -11,13 +11,14 @@ import msgspec
 
 from claude_max_proxy.capabilities import Capability
 from claude_max_proxy.errors import ProxyError
-from claude_max_proxy.events import Event, Reply
+from claude_max_proxy.events import Alternative, Event, Reply
 from claude_max_proxy.request import Request
 from claude_max_proxy.route import Route
 from claude_max_proxy.vault import Vault
 
 
 __all__ = [
+    "AlternativesWriter",
     "Dialect",
     "Exchange",
     "Writer",
@@ -35,6 +36,19 @@ class Writer(Protocol):
 
     def whole(self, reply: Reply) -> bytes:
         """Return the body of a whole answer. ``reply.error`` is never set here."""
+
+
+class AlternativesWriter(Protocol):
+    """Writes several answers to one request, whose events come as :class:`Alternative`."""
+
+    def write(self, event: Event | Alternative) -> bytes:
+        """Return the bytes that this event adds to a streamed answer."""
+
+    def keep_alive(self) -> bytes:
+        """Return bytes that show a waiting client that the answers are still being made."""
+
+    def whole(self, reply: Reply) -> bytes:
+        """Return the body of a whole answer with the ``reply.alternatives``."""
 
 
 _Step = Callable[[], Awaitable[None] | None]
@@ -57,12 +71,16 @@ class Exchange(msgspec.Struct):
 
     ``settle`` keeps what a later request may refer to. The server calls it once, when the answer is complete
     and before the client hears that it is. Both may be ``async``.
+
+    ``answers`` is how many answers the client wants. The server asks the gateway once for each, with copies
+    of ``request``. If it is more than 1, ``writer`` is an :class:`AlternativesWriter`.
     """
 
     request: Request
-    writer: Writer
+    writer: Writer | AlternativesWriter
     resume: _Step = _go_on
     settle: _Step = _go_on
+    answers: int = 1
 
 
 class Dialect(ABC):

@@ -20,6 +20,8 @@ from claude_max_proxy.request import Reasoning, Text, ToolCall
 
 
 __all__ = [
+    "Alternative",
+    "AlternativesFolding",
     "Event",
     "Events",
     "Failed",
@@ -122,6 +124,18 @@ Event = Started | PartStarted | PartDelta | PartEnded | Usage | Finished | Faile
 Events = AsyncGenerator[Event, None]
 
 
+class Alternative(msgspec.Struct, frozen=True, tag="alternative"):
+    """An event of one of several answers to the same request; ``index`` counts the answers from 0.
+
+    Backends and hooks know nothing of these: there, each answer is a stream of its own. They exist only
+    between the server and the writer of an exchange that asks for several ``answers``. After all answers, a
+    ``Usage`` with the sums and a ``Finished`` follow; if one answer fails, a ``Failed`` ends them all.
+    """
+
+    index: int
+    event: Event
+
+
 def complete_part(
     start: PartStarted, *texts: str, signature: str = "", redacted: bool = False
 ) -> list[Event]:
@@ -131,7 +145,11 @@ def complete_part(
 
 
 class Reply(msgspec.Struct):
-    """A whole answer: what the events of one stream add up to."""
+    """A whole answer: what the events of one stream add up to.
+
+    If the client has asked for several, ``alternatives`` are the answers, and the reply itself has only what
+    was used for all of them, or the error that has ended them.
+    """
 
     model: str = ""
     parts: list[Text | Reasoning | ToolCall] = msgspec.field(default_factory=list)
@@ -139,6 +157,7 @@ class Reply(msgspec.Struct):
     reason: FinishReason = "stop"
     stop_sequence: str = ""
     error: ProxyError | None = None
+    alternatives: list[Reply] = msgspec.field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -211,6 +230,32 @@ class Folding:
                 self.reply.parts.append(ToolCall(part.id, part.name, text or "{}"))
             case None:  # unreachable: the grammar admits PartEnded only inside a part
                 raise InternalError("a part ended that never started")
+
+
+class AlternativesFolding:
+    """Adds the events of one answer up to a :class:`Reply`, or those of several, which are alternatives."""
+
+    def __init__(self, answers: int = 1) -> None:
+        """Begin with so many empty answers."""
+        self._each = [Folding() for _ in range(answers)]
+        self._one = self._each[0] if answers == 1 else None
+        self.reply = self._one.reply if self._one else Reply(alternatives=[one.reply for one in self._each])
+
+    def add(self, event: Event | Alternative) -> None:
+        """Add the next event; raise :class:`InternalError` if it is not allowed here."""
+        match event:
+            case Alternative():
+                self._each[event.index].add(event.event)
+            case _ if self._one is not None:
+                self._one.add(event)
+            case Usage():
+                self.reply.usage = event
+            case Failed():
+                self.reply.error = event.error
+            case Finished() if all(one.ended for one in self._each):
+                pass
+            case _:
+                raise InternalError(f"event {type(event).__name__} belongs to none of several answers")
 
 
 _ALLOWED: dict[type, frozenset[str]] = {

@@ -10,7 +10,7 @@ import secrets
 from contextvars import ContextVar
 
 
-__all__ = ["begin", "current"]
+__all__ = ["begin", "current", "go_on_as"]
 
 _current: ContextVar[str] = ContextVar("request_id", default="")
 
@@ -25,3 +25,8 @@ def begin() -> str:
 def current() -> str:
     """Return the id of the request that is being served; it is empty if there is none."""
     return _current.get()
+
+
+def go_on_as(name: str) -> None:
+    """Make ``name`` the current id in this task: one of several answers to a request has an id of its own."""
+    _current.set(name)

@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 
 from litestar.types import Receive, Scope, Send
 
 from claude_max_proxy.capabilities.honoured import header_of
 from claude_max_proxy.concurrency.deadline import Deadline
-from claude_max_proxy.dialect import Dialect, Exchange
+from claude_max_proxy.dialect import AlternativesWriter, Dialect, Exchange
 from claude_max_proxy.errors import InternalError, ProxyError
-from claude_max_proxy.events import Events, Failed, Finished, Folding
+from claude_max_proxy.events import Alternative, AlternativesFolding, Event, Failed, Finished
 from claude_max_proxy.server.request_headers import Headers, added_headers, request_ids
+from claude_max_proxy.server.sending import send_body, send_error
 
 
 logger = logging.getLogger(__name__)
@@ -36,7 +38,13 @@ class SentAnswer:
     """Sends the answer to one request, streamed or whole, as an ASGI application."""
 
     def __init__(
-        self, exchange: Exchange, dialect: Dialect, events: Events, *, keep_alive: float, hold: float
+        self,
+        exchange: Exchange,
+        dialect: Dialect,
+        events: AsyncGenerator[Event | Alternative, None],
+        *,
+        keep_alive: float,
+        hold: float,
     ) -> None:
         """Prepare to send ``events`` as the answer of ``exchange``, and failures in the form of ``dialect``.
 
@@ -45,7 +53,8 @@ class SentAnswer:
         """
         self._request = exchange.request
         self._dialect = dialect
-        self._writer = exchange.writer
+        # Every writer writes what comes here: Alternatives come only to a writer of several answers.
+        self._writer = cast("AlternativesWriter", exchange.writer)
         self._exchange = exchange
         self._events = events
         self._silence = Deadline(keep_alive)
@@ -63,7 +72,7 @@ class SentAnswer:
         self._failure: ProxyError | None = None
         self._cut: ProxyError | None = None
         self._working: asyncio.Task[None] | None = None
-        self._folding = Folding()
+        self._folding = AlternativesFolding(exchange.answers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer; return when it is complete or the client has left."""
@@ -264,34 +273,10 @@ class SentAnswer:
         await send_error(error, self._dialect, send, added_headers(self._request))
 
 
-async def send_error(error: ProxyError, dialect: Dialect, send: Send, added: Headers | None = None) -> None:
-    """Send a failure as an HTTP status with the dialect's envelope, with the headers ``added`` to it."""
-    headers = [(b"content-type", b"application/json"), *error_headers(error), *(added or [])]
-    await send_body(dialect.status(error), headers, dialect.error(error), send)
-
-
-def error_headers(error: ProxyError) -> Headers:
-    """Return the headers for a failure."""
-    headers = request_ids()
-    if error.retry_after is not None:
-        headers.append((b"retry-after", str(error.retry_after).encode()))
-    if not error.passes:
-        # The official SDKs obey this header. Without it, some of them always try again within seconds.
-        headers.append((b"x-should-retry", b"false"))
-    return headers
-
-
-async def send_body(status: int, headers: Headers, body: bytes, send: Send) -> None:
-    """Send a whole answer of JSON with this status; ``headers`` are those beyond its length."""
-    headers = [*headers, (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-async def cancel(*tasks: asyncio.Task[Any]) -> None:
-    """Cancel tasks, and wait for their end within a time limit."""
+async def cancel(*tasks: asyncio.Task[Any], why: tuple[Any, ...] = ()) -> None:
+    """Cancel tasks, with the reason ``why`` if there is one, and wait for their end within a time limit."""
     for task in tasks:
-        task.cancel()
+        task.cancel(*why)
     _, pending = await asyncio.wait(tasks, timeout=_CLOSE_TIMEOUT)
     for task in pending:
         logger.error("the task %r ignores its cancellation, and is left behind: %r", task.get_name(), task)

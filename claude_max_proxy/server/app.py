@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, cast
 
 import litestar
 from litestar import Litestar, Response
@@ -17,7 +18,7 @@ from litestar.handlers import post
 from claude_max_proxy import request_id
 from claude_max_proxy.concurrency.endings import is_asked_for
 from claude_max_proxy.config import ServerConfig
-from claude_max_proxy.dialect import Dialect
+from claude_max_proxy.dialect import Dialect, Exchange
 from claude_max_proxy.errors import (
     BodyTooLarge,
     InternalError,
@@ -26,10 +27,13 @@ from claude_max_proxy.errors import (
     NotFound,
     ProxyError,
 )
+from claude_max_proxy.events import Alternative, Event, Events
 from claude_max_proxy.record import Record
+from claude_max_proxy.request import Request as Asked
 from claude_max_proxy.runtime.runtime import Runtime
 from claude_max_proxy.server.addresses import Addresses
-from claude_max_proxy.server.answers import SentAnswer, error_headers, send_error
+from claude_max_proxy.server.alternatives import alternatives
+from claude_max_proxy.server.answers import SentAnswer
 from claude_max_proxy.server.arrival import Arrival
 from claude_max_proxy.server.base_urls import Misplaced, Routes
 from claude_max_proxy.server.counting import counting_routes
@@ -44,6 +48,7 @@ from claude_max_proxy.server.refusals import refusal
 from claude_max_proxy.server.request_headers import added_headers
 from claude_max_proxy.server.routes import health_routes, model_routes, probe_routes
 from claude_max_proxy.server.running import Running
+from claude_max_proxy.server.sending import error_headers, send_error
 
 
 logger = logging.getLogger(__name__)
@@ -195,12 +200,19 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, arrival: Arrival, running
     @post(list(dialect.routes), name=dialect.name, opt=opt)
     async def answer(request: _Request) -> Response[None]:
         exchange = await arrival.exchange(request, dialect)
-        events = runtime.gateway.answer(exchange.request, dialect.name)
+        events = _events(exchange, partial(runtime.gateway.answer, dialect=dialect.name))
         owner = request.scope["state"]["identity"]
         sending = SentAnswer(exchange, dialect, events, keep_alive=server.keep_alive, hold=server.hold)
         return running.sent(sending, owner)
 
     return answer
+
+
+def _events(exchange: Exchange, ask: Callable[[Asked], Events]) -> AsyncGenerator[Event | Alternative, None]:
+    """Return the events of the answer, or of as many as the client wants."""
+    if exchange.answers > 1:
+        return alternatives(exchange.request, exchange.answers, ask)
+    return cast("AsyncGenerator[Event | Alternative, None]", ask(exchange.request))
 
 
 def _page(runtime: Runtime) -> str:

@@ -58,7 +58,7 @@ class Arrival:
 
         exchange = await _understood(opened, await self.body(incoming))
         dialect.read_headers(exchange.request, incoming.headers)
-        await self._admit(incoming, exchange.request)
+        await self._admit(incoming, exchange.request, exchange.answers)
         resumed = exchange.resume()
         if resumed is not None:
             await resumed
@@ -98,15 +98,16 @@ class Arrival:
             incoming.scope["raw_path"].decode("latin-1"),
         )
 
-    async def _admit(self, incoming: Incoming, request: Request) -> None:
-        """Add the client to the request, and check the limits of its key."""
+    async def _admit(self, incoming: Incoming, request: Request, answers: int = 1) -> None:
+        """Add the client to the request, and check the limits of its key, for which each answer counts."""
         state: Any = incoming.scope["state"]
         state["model"] = request.model
         request.id, request.path = request_id.current(), incoming.scope["path"][:LONGEST_PATH]
         request.arrived = state.get("arrived", 0.0)
         request.traceparent = traceparent(incoming.headers.get("traceparent", ""))
         request.client = client_of(incoming, request.client)
-        await self._keys.admit(request.client.key, request.model)
+        for _ in range(answers):
+            await self._keys.admit(request.client.key, request.model)
 
     async def body(self, incoming: Incoming) -> bytes:
         """Return the body of a request, unpacked. Raises a :class:`ProxyError` if that is not possible."""

@@ -14,8 +14,9 @@ from litestar.types import Receive, Scope, Send
 
 from claude_max_proxy.errors import InternalError, ProxyError
 from claude_max_proxy.request import Request
-from claude_max_proxy.server.answers import cancel, send_body
+from claude_max_proxy.server.answers import cancel
 from claude_max_proxy.server.request_headers import Headers, added_headers, request_ids
+from claude_max_proxy.server.sending import send_body
 
 
 logger = logging.getLogger(__name__)

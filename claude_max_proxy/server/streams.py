@@ -11,8 +11,9 @@ from litestar.types import Receive, Scope, Send
 from claude_max_proxy.concurrency.endings import is_asked_for
 from claude_max_proxy.errors import ProxyError
 from claude_max_proxy.route import Response
-from claude_max_proxy.server.answers import cancel, send_body
+from claude_max_proxy.server.answers import cancel
 from claude_max_proxy.server.request_headers import Headers, request_ids
+from claude_max_proxy.server.sending import send_body
 
 
 class Streamed:

@@ -184,7 +184,7 @@ def test_parameters() -> None:
     """Every parameter of a chat completion is on the page, with what the code does with it."""
     found = parameters("## Chat completions")
     assert set().union(*found.values()) == set(ChatCompletionRequest.__struct_fields__)
-    assert found["refused"] == {*REFUSED, "n", "modalities"}
+    assert found["refused"] == {*REFUSED, "modalities"}
     assert found["hint"] | found["meaning"] | found["bookkeeping"] <= CAPABILITIES.keys()
 
 

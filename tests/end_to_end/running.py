@@ -26,7 +26,7 @@ TOO_LONG = "(a line of more than 64 kB)"
 """What stands in the log for a line, or a piece of one, that nobody could read."""
 _ADDRESS = re.compile(r"address +(http://\S+)/v1")
 _ACCESS = re.compile(
-    r"^[\d:]+ (?:INFO|WARNING) +\[\w+(?: [\w.-]+)?\] (?P<status>\d{3})  [^/\s]\S*  (?P<rest>.*)"
+    r"^[\d:]+ (?:INFO|WARNING) +\[[\w-]+(?: [\w.-]+)?\] (?P<status>\d{3})  [^/\s]\S*  (?P<rest>.*)"
 )
 _INHERITED = ("PATH", "LANG", "PYTHONPATH")
 

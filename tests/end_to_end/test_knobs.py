@@ -312,7 +312,7 @@ async def test_cut_off_in_a_call(client: httpx.AsyncClient, upstream: ScriptedUp
 
 
 REFUSED: dict[str, dict[str, Any]] = {
-    "n": {"n": 2},
+    "n": {"n": 129},
     "logprobs": {"logprobs": True},
     "top_logprobs": {"top_logprobs": 3},
     "logit_bias": {"logit_bias": {"50256": -100}},

@@ -166,7 +166,7 @@ async def test_no_content_type(served: Served) -> None:
         (b"", None, "invalid_json"),
         (b'{"model":"\xff"}', None, "invalid_json"),
         (b'{"x":' + b"[" * 100_000, "x[0][0][0]", "invalid_json"),
-        (chat(n=2), "n", "unsupported_parameter"),
+        (chat(logprobs=True), "logprobs", "unsupported_parameter"),
         (chat(messages=[]), "messages", "invalid_request"),
     ],
 )

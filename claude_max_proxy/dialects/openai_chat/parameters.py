@@ -48,8 +48,6 @@ def _refuse(chat: ChatCompletionRequest) -> None:
     for name, reason in REFUSED.items():
         if getattr(chat, name):
             raise formats.unsupported(name, reason)
-    if chat.n is not None and chat.n > 1:
-        raise formats.unsupported("n", "one answer per request; ask again for another")
     if chat.modalities and set(chat.modalities) != {"text"}:
         raise formats.unsupported("modalities", "answers are text")
 

@@ -16,6 +16,7 @@ from claude_max_proxy import formats
 
 NonNegative = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Answers = Annotated[int, msgspec.Meta(ge=1, le=128)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 
@@ -237,7 +238,7 @@ class ChatCompletionRequest(formats.Schema):
     max_tokens: Positive | None = None
     metadata: dict[str, Any] | None = None
     modalities: list[str] | None = None
-    n: Positive | None = None
+    n: Answers | None = None
     parallel_tool_calls: bool | None = None
     prediction: dict[str, Any] | None = None
     presence_penalty: Penalty | None = None

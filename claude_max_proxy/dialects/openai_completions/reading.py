@@ -45,6 +45,5 @@ def _refuse(asked: CompletionRequest) -> None:
         raise formats.unsupported("suffix", "chat models do not fill in the middle of a text")
     if asked.logprobs is not None and asked.logprobs is not False:
         raise formats.unsupported("logprobs", "answers come without token probabilities")
-    for name in ("n", "best_of"):
-        if (getattr(asked, name) or 1) > 1:
-            raise formats.unsupported(name, "one answer per request; ask again for another")
+    if (asked.best_of or 1) > (asked.n or 1):
+        raise formats.unsupported("best_of", "without token probabilities, no answer can be called the best")

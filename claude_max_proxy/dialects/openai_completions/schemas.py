@@ -10,7 +10,7 @@ from claude_max_proxy import formats
 
 
 NonNegative = Annotated[int, msgspec.Meta(ge=0)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+Answers = Annotated[int, msgspec.Meta(ge=1, le=128)]
 Penalty = Annotated[float, msgspec.Meta(ge=-2, le=2)]
 
 
@@ -31,7 +31,7 @@ class CompletionRequest(formats.Schema):
     logit_bias: dict[str, float] | None = None
     logprobs: NonNegative | bool | None = None
     max_tokens: NonNegative | None = None
-    n: Positive | None = None
+    n: Answers | None = None
     presence_penalty: Penalty | None = None
     seed: int | None = None
     stop: str | list[str] | None = None

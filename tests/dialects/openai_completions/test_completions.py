@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -13,6 +13,7 @@ from claude_max_proxy import (
     InvalidRequest,
     Message,
     PartStarted,
+    Reply,
     Request,
     Started,
     Text,
@@ -20,8 +21,9 @@ from claude_max_proxy import (
     complete_part,
     fold,
 )
-from claude_max_proxy.dialect import Exchange
+from claude_max_proxy.dialect import AlternativesWriter, Exchange
 from claude_max_proxy.dialects.openai_completions import OpenAICompletions
+from claude_max_proxy.events import Alternative
 
 
 DIALECT = OpenAICompletions()
@@ -65,8 +67,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"prompt": []}, "prompt"),
     ({"suffix": "end"}, "suffix"),
     ({"logprobs": 0}, "logprobs"),
-    ({"n": 2}, "n"),
+    ({"n": 129}, "n"),
     ({"best_of": 3}, "best_of"),
+    ({"best_of": 3, "n": 2}, "best_of"),
     ({"max_tokens": "many"}, "max_tokens"),
 ]
 
@@ -96,3 +99,31 @@ def test_answers(echo: bool, text: str) -> None:
     reasons = [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]]
     assert reasons == [None] * (len(reasons) - 1) + ["length"]
     assert (chunks[-1]["choices"], chunks[-1]["usage"]["total_tokens"]) == ([], 5)
+
+
+def test_several_answers() -> None:
+    """With ``n``, each answer is a choice, after the prompt if the client asks for that."""
+    exchange = opened(n=2, best_of=2, echo=True, stream_options={"include_usage": True})
+    assert exchange.answers == 2
+    reply = Reply(usage=Usage(4, 2), alternatives=[fold(EVENTS), fold(EVENTS)])
+    whole = msgspec.json.decode(exchange.writer.whole(reply))
+    assert [(choice["index"], choice["text"]) for choice in whole["choices"]] == [
+        (0, "Onceon a time"),
+        (1, "Onceon a time"),
+    ]
+    assert whole["usage"]["total_tokens"] == 6
+
+    writer = cast("AlternativesWriter", exchange.writer)
+    events: list[Event | Alternative] = [
+        Alternative(index, event) for event in EVENTS if not isinstance(event, Usage) for index in (1, 0)
+    ]
+    frames = b"".join(writer.write(event) for event in [*events, Usage(4, 2), Finished("stop")])
+    *chunks, usage = [
+        msgspec.json.decode(frame.removeprefix(b"data: ")) for frame in frames.split(b"\n\n")[:-2]
+    ]
+    assert (usage["choices"], usage["usage"]["total_tokens"], frames.count(b"[DONE]")) == ([], 6, 1)
+    choices = [chunk["choices"][0] for chunk in chunks]
+    for index in (0, 1):
+        mine = [choice for choice in choices if choice["index"] == index]
+        assert "".join(choice["text"] for choice in mine) == "Onceon a time"
+        assert [choice["finish_reason"] for choice in mine] == [None] * (len(mine) - 1) + ["length"]
