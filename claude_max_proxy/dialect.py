@@ -72,15 +72,13 @@ class Exchange(msgspec.Struct):
     ``settle`` keeps what a later request may refer to. The server calls it once, when the answer is complete
     and before the client hears that it is. Both may be ``async``.
 
-    ``answers`` is how many answers the client wants. The server asks the gateway once for each, with copies
-    of ``request``. If it is more than 1, ``writer`` is an :class:`AlternativesWriter`.
+    If ``request.answers`` is more than 1, ``writer`` is an :class:`AlternativesWriter`.
     """
 
     request: Request
     writer: Writer | AlternativesWriter
     resume: _Step = _go_on
     settle: _Step = _go_on
-    answers: int = 1
 
 
 class Dialect(ABC):

@@ -128,8 +128,8 @@ class Alternative(msgspec.Struct, frozen=True, tag="alternative"):
     """An event of one of several answers to the same request; ``index`` counts the answers from 0.
 
     Backends and hooks know nothing of these: there, each answer is a stream of its own. They exist only
-    between the server and the writer of an exchange that asks for several ``answers``. After all answers, a
-    ``Usage`` with the sums and a ``Finished`` follow; if one answer fails, a ``Failed`` ends them all.
+    between the server and the writer of an exchange whose request asks for several ``answers``. After all
+    answers, a ``Usage`` with the sums and a ``Finished`` follow; if one fails, a ``Failed`` ends them all.
     """
 
     index: int

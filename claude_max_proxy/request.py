@@ -196,6 +196,8 @@ class Request(msgspec.Struct):
     - ``id``: the name of this request, which the answer's headers, the log and the record also have.
     - ``path``: the path that it came to. ``arrived`` is when, by the monotonic clock; 0 if that is unknown.
     - ``traceparent``: the client's header of this name (W3C Trace Context), if it is well-formed.
+    - ``answers``: how many answers the client wants. The gateway is asked once for each, with a copy of the
+      request, so hooks and backends make one answer whatever it says.
     - ``answer_headers``: headers for the answer, whose names begin with ``x-``. Plugins can add some before
       the answer begins.
     - ``recorded``: whether the gateway keeps its record; until then, it is the server's to keep.
@@ -220,6 +222,7 @@ class Request(msgspec.Struct):
     response_format: ResponseFormat = ResponseFormat()
     agent: Agent | None = None
     stream: bool = False
+    answers: int = 1
     client: Client = Client()
     id: str = ""
     path: str = ""

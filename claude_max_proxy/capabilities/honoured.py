@@ -154,6 +154,8 @@ def refusal(
     """
     if agent is not None and "agent" not in honours:
         return InvalidRequest(known["agent"].reason, param="model")
+    if agent is not None and request.answers > 1:
+        return InvalidRequest.at("n", "an agent works on files, so it gives one answer at a time")
     for name, value in request.extra.items():
         capability = known.get(name)
         if capability is None or name in honours:

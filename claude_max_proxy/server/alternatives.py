@@ -26,15 +26,14 @@ _WAITING = 64  # events that nobody has taken yet
 _Ask = Callable[[Request], Events]
 
 
-async def alternatives(
-    request: Request, answers: int, ask: _Ask
-) -> AsyncGenerator[Event | Alternative, None]:
-    """Yield the events of so many answers to ``request``, as they come.
+async def alternatives(request: Request, ask: _Ask) -> AsyncGenerator[Event | Alternative, None]:
+    """Yield the events of ``request.answers`` answers, as they come.
 
     The first one is asked for with ``request`` itself, whose headers the answer gets, and each further one
-    with a copy as it was before any plugin has changed it. The first failure ends all of them.
+    with a copy as it was before any plugin has changed it. If it has a ``seed``, each copy has the next one,
+    as the answers would be the same otherwise. The first failure ends all of them.
     """
-    merged = _Merged(request, ask)
+    answers, merged = request.answers, _Merged(request, ask)
     loop = asyncio.get_running_loop()
     tasks = [loop.create_task(merged.ask(index), name=f"answer {index}") for index in range(answers)]
     why: tuple[Any, ...] = ()
@@ -102,6 +101,8 @@ class _Merged:
         """Return the request for one of the further answers, with an id that tells it from the others."""
         asked = copy.deepcopy(self._pristine)
         asked.id = f"{asked.id}-{index + 1}"
+        if isinstance(seed := asked.extra.get("seed"), int):
+            asked.extra["seed"] = seed + index
         request_id.go_on_as(asked.id)
         return asked
 

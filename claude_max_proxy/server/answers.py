@@ -72,7 +72,7 @@ class SentAnswer:
         self._failure: ProxyError | None = None
         self._cut: ProxyError | None = None
         self._working: asyncio.Task[None] | None = None
-        self._folding = AlternativesFolding(exchange.answers)
+        self._folding = AlternativesFolding(exchange.request.answers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer; return when it is complete or the client has left."""

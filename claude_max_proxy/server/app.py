@@ -210,8 +210,8 @@ def _dialect_route(runtime: Runtime, dialect: Dialect, arrival: Arrival, running
 
 def _events(exchange: Exchange, ask: Callable[[Asked], Events]) -> AsyncGenerator[Event | Alternative, None]:
     """Return the events of the answer, or of as many as the client wants."""
-    if exchange.answers > 1:
-        return alternatives(exchange.request, exchange.answers, ask)
+    if exchange.request.answers > 1:
+        return alternatives(exchange.request, ask)
     return cast("AsyncGenerator[Event | Alternative, None]", ask(exchange.request))
 
 

@@ -58,7 +58,7 @@ class Arrival:
 
         exchange = await _understood(opened, await self.body(incoming))
         dialect.read_headers(exchange.request, incoming.headers)
-        await self._admit(incoming, exchange.request, exchange.answers)
+        await self._admit(incoming, exchange.request)
         resumed = exchange.resume()
         if resumed is not None:
             await resumed
@@ -98,7 +98,7 @@ class Arrival:
             incoming.scope["raw_path"].decode("latin-1"),
         )
 
-    async def _admit(self, incoming: Incoming, request: Request, answers: int = 1) -> None:
+    async def _admit(self, incoming: Incoming, request: Request) -> None:
         """Add the client to the request, and check the limits of its key, for which each answer counts."""
         state: Any = incoming.scope["state"]
         state["model"] = request.model
@@ -106,7 +106,7 @@ class Arrival:
         request.arrived = state.get("arrived", 0.0)
         request.traceparent = traceparent(incoming.headers.get("traceparent", ""))
         request.client = client_of(incoming, request.client)
-        for _ in range(answers):
+        for _ in range(request.answers):
             await self._keys.admit(request.client.key, request.model)
 
     async def body(self, incoming: Incoming) -> bytes:

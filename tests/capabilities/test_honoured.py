@@ -100,6 +100,17 @@ async def test_an_agent_that_nobody_has() -> None:
     assert house.asked() == [0, 0, 0]
 
 
+async def test_an_agent_answers_once() -> None:
+    """Several answers of an agent are refused, since several agents would work on the same files at once."""
+    house = House({"best": {"to": "a/one", "agent": AGENT}})
+    house.backends["a"].honours = {"agent"}
+    request = question("best")
+    request.answers = 2
+    error = failure(await collect(house.gateway, request))
+    assert (error.status, error.param) == (400, "n")
+    assert house.asked() == [0, 0, 0]
+
+
 async def test_an_agent_that_another_has() -> None:
     """A fallback whose backend has an agent is asked, as it is for any other capability."""
     entry = {"to": "b/two", "agent": AGENT}

@@ -60,6 +60,13 @@ async def test_each_is_a_request_of_its_own(serve: Serve) -> None:
     assert answer.headers["x-seen"] == "2"
 
 
+async def test_each_has_its_own_seed(served: Served) -> None:
+    """With a seed, each answer has another one, or all of them would be the same."""
+    served.backend.honours = {"seed"}
+    await served.http.post("/v1/chat/completions", json={**CHAT, "n": 3, "seed": 7})
+    assert sorted(request.extra["seed"] for request, _ in served.backend.asked) == [7, 8, 9]
+
+
 async def test_a_stream(served: Served) -> None:
     """In a stream, every choice is whole, in its order; the usage comes once, and so does the end."""
     served.backend.script[1:4] = complete_part(PartStarted(0, "text"), *"Hello")

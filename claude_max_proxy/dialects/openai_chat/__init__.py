@@ -24,9 +24,9 @@ class OpenAIChat(Dialect):
         options = chat.stream_options
         include_usage = bool(options and options.include_usage)
         legacy = bool(chat.functions) and not chat.tools
-        answers = chat.n or 1
+        request.answers = answers = chat.n or 1
         writer = ChatWriter(request.model, include_usage=include_usage, legacy=legacy, answers=answers)
-        return Exchange(request, writer, answers=answers)
+        return Exchange(request, writer)
 
     def error(self, error: ProxyError) -> bytes:
         """Return an error in OpenAI's envelope."""

@@ -24,9 +24,9 @@ class OpenAICompletions(Dialect):
         options = asked.stream_options
         echo = prompt_of(asked) if asked.echo else ""
         include_usage = bool(options and options.include_usage)
-        answers = asked.n or 1
+        request.answers = answers = asked.n or 1
         writer = CompletionWriter(request.model, echo=echo, include_usage=include_usage, answers=answers)
-        return Exchange(request, writer, answers=answers)
+        return Exchange(request, writer)
 
     def error(self, error: ProxyError) -> bytes:
         """Return an error in OpenAI's envelope."""

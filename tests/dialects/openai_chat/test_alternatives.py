@@ -78,6 +78,6 @@ def test_a_failure() -> None:
 
 @pytest.mark.parametrize(("n", "answers"), [(None, 1), (1, 1), (128, 128)])
 def test_how_many(n: int | None, answers: int) -> None:
-    """The exchange wants as many answers as the client."""
+    """The request wants as many answers as the client."""
     body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "n": n}
-    assert OpenAIChat().open(msgspec.json.encode(body)).answers == answers
+    assert OpenAIChat().open(msgspec.json.encode(body)).request.answers == answers

@@ -104,7 +104,7 @@ def test_answers(echo: bool, text: str) -> None:
 def test_several_answers() -> None:
     """With ``n``, each answer is a choice, after the prompt if the client asks for that."""
     exchange = opened(n=2, best_of=2, echo=True, stream_options={"include_usage": True})
-    assert exchange.answers == 2
+    assert exchange.request.answers == 2
     reply = Reply(usage=Usage(4, 2), alternatives=[fold(EVENTS), fold(EVENTS)])
     whole = msgspec.json.decode(exchange.writer.whole(reply))
     assert [(choice["index"], choice["text"]) for choice in whole["choices"]] == [
