@@ -53,7 +53,8 @@ def install(client: Client, say: Say, *, latest: bool = False) -> Installed:
     wanted = VERSIONS.get(client.name, {})
     folder = CACHE / (f"{client.name}-latest" if latest else client.name)
     if "npm" in wanted:
-        return _from_npm(folder, _packages(wanted, latest=latest), say, latest=latest)
+        scripts = tuple(wanted.get("scripts", ()))
+        return _from_npm(folder, _packages(wanted, latest=latest), say, scripts, latest=latest)
     if "pip" in wanted:
         return _from_pypi(folder, _packages(wanted, latest=latest), say, latest=latest)
     if "machine" in wanted:
@@ -81,7 +82,10 @@ def _node_package() -> str:
     return f"node-{sys.platform}-{architecture}"
 
 
-def _from_npm(folder: Path, packages: dict[str, str], say: Say, *, latest: bool) -> Installed:
+def _from_npm(
+    folder: Path, packages: dict[str, str], say: Say, scripts: tuple[str, ...], *, latest: bool
+) -> Installed:
+    """Install from npm; only the packages in `scripts` may run their install scripts."""
     modules = folder / "node_modules"
     specifiers = [f"{name}@{wanted or 'latest'}" for name, wanted in packages.items()]
     if latest or not _is_stamped(folder, specifiers):
@@ -92,6 +96,8 @@ def _from_npm(folder: Path, packages: dict[str, str], say: Say, *, latest: bool)
         folder.mkdir(parents=True, exist_ok=True)
         options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
         _run([npm, "install", *options, *specifiers])
+        if scripts:
+            _run([npm, "rebuild", "--prefix", str(folder), *scripts])
         _stamp(folder, specifiers)
     first = modules / next(iter(packages)) / "package.json"
     return Installed(msgspec.json.decode(first.read_bytes())["version"], folder, modules / ".bin")

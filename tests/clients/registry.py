@@ -15,6 +15,7 @@ NAMES = (
     "anthropic-node",
     "claude-code",
     "codex",
+    "opencode",
     "openai-agents",
     "langchain",
     "pydantic-ai",
