@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 Api = Literal["chat", "responses", "messages"]
 CheckFunction = Callable[["Stage"], Awaitable[None]]
 FOLDER = Path(__file__).parent
+# The files in a client's folder that belong to its checks.
+_CHECKS = ("__init__.py", "window.py")
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Client:
     def files(self) -> list[Path]:
         """What its user writes or runs: everything in its folder but its checks."""
         return [
-            path for path in sorted(self.folder.glob("*")) if path.is_file() and path.name != "__init__.py"
+            path for path in sorted(self.folder.glob("*")) if path.is_file() and path.name not in _CHECKS
         ]
 
     @property

@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 import signal
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +46,8 @@ class Stage:
     """A client with everything it needs, from `async with` to its end.
 
     `home` is the client's HOME; `work`, its working directory, holds its files, in which the proxy's address
-    stands where the pages have the usual one.
+    stands where the pages have the usual one. `until_end` closes at the end what checks share, before the
+    proxy ends.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Stage:
         self.api: Api = "chat"
         self.cli = cli
         self._folder = folder
+        self.until_end = AsyncExitStack()
         self._programs: dict[str, Program] = {}
         self._before = 0
         self._marks: dict[int, str] = {}
@@ -93,6 +95,7 @@ class Stage:
     ) -> None:
         """End the client's programs, the proxy and the provider."""
         try:
+            await self.until_end.aclose()
             for program in self._programs.values():
                 await program.end()
             if self._host is None:
@@ -222,10 +225,18 @@ class Stage:
         came = await until(lambda: len(self.upstream.requests) >= count, within)
         assert came, f"the provider was asked {len(self.upstream.requests)} times, not {count}"
 
-    async def live(self, count: int) -> list[bool]:
-        """Tell of each of this check's `count` requests whether it went on in a kept process."""
-        await until(lambda: len(self.proxy.access()) >= self._before + count)
-        return ["  live  " in f"  {rest}  " for _, rest in self.proxy.access()[self._before :]]
+    async def live(self, count: int, model: str = "") -> list[bool]:
+        """Tell of each of this check's `count` requests for a model whether it went on in a kept process.
+
+        Without a model's name, all are meant.
+        """
+
+        def lines() -> list[str]:
+            found = self.proxy.access()[self._before :]
+            return [rest for _, rest in found if rest.startswith(f"{model}  ") or not model]
+
+        await until(lambda: len(lines()) >= count)
+        return ["  live  " in f"  {rest}  " for rest in lines()]
 
     def statuses(self) -> list[int]:
         """Return the status of each of this check's requests that the proxy has finished."""

@@ -12,10 +12,15 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from tokenizers.processors import TemplateProcessing
 
 
 Weights = Mapping[str, NDArray[np.float32]]
 _OPSET = 17
+WORDS = ["the", "cat", "sat", "on", "a", "mat", "while", "it", "rained", "and", "nobody", "knew", "why"]
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -91,6 +96,19 @@ def write_folder(
     said = {f"pooling_mode_{name}": name == f"{pooling}_tokens" for name in ("mean_tokens", "cls_tokens")}
     said["pooling_mode_cls_token"] = said.pop("pooling_mode_cls_tokens")
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(said))
+
+
+def tokenizer() -> str:
+    """Return the text of a ``tokenizer.json`` that knows some words."""
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    vocabulary = {word: number for number, word in enumerate([*special, *WORDS])}
+    made = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
+    made.pre_tokenizer = Whitespace()
+    made.post_processor = TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
+    )
+    text: str = made.to_str()
+    return text
 
 
 def random_weights(shape: Shape, seed: int = 0) -> Weights:

@@ -6,31 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import Whitespace
-from tokenizers.processors import TemplateProcessing
 
 from claude_max_proxy.backends.local_embeddings.backend import LocalEmbeddings
 from claude_max_proxy.backends.local_embeddings.settings import LocalEmbeddingsSettings
-from tests.backends.local_embeddings.bert import Shape, random_weights, write_folder
+from tests.backends.local_embeddings.bert import Shape, random_weights, tokenizer, write_folder
 
 
-WORDS = ["the", "cat", "sat", "on", "a", "mat", "while", "it", "rained", "and", "nobody", "knew", "why"]
 LONGEST = 12  # tokens, of which two are not words
-
-
-def tokenizer() -> str:
-    """Return the text of a ``tokenizer.json`` that knows some words."""
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
-    vocabulary = {word: number for number, word in enumerate([*special, *WORDS])}
-    made = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
-    made.pre_tokenizer = Whitespace()
-    made.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
-    )
-    text: str = made.to_str()
-    return text
 
 
 @pytest.fixture(scope="session", params=["mean", "cls"])

@@ -16,7 +16,8 @@ from tokenizers import Tokenizer
 
 from claude_max_proxy.backends.local_embeddings.backend import LocalEmbeddings
 from claude_max_proxy.backends.local_embeddings.settings import LocalEmbeddingsSettings
-from tests.backends.local_embeddings.conftest import LONGEST, WORDS
+from tests.backends.local_embeddings.bert import WORDS
+from tests.backends.local_embeddings.conftest import LONGEST
 
 
 TEXTS = ["the cat", "it rained and nobody knew why", "a", "zebra unknown cat", " ", "while the cat sat"]

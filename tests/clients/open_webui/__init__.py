@@ -1,137 +1,230 @@
-"""Open WebUI: not the program, which takes several GB, but its requests, as its source has them."""
+"""Open WebUI: its server, and its page in a browser."""
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
-import httpx
-
-from claude_max_proxy.testing import Reply, Text, ToolUse, conversation, words
+from claude_max_proxy.testing import Answer, RecordedRequest, Reply, Text, Thinking, ToolUse, plan_limit
+from tests.backends.local_embeddings.bert import Shape, random_weights, tokenizer, write_folder
 from tests.clients.client import Client
-from tests.clients.expecting import holds, same
+from tests.clients.expecting import holds, same, within
+from tests.clients.open_webui.window import MODEL, Window
+from tests.clients.scenarios import HELLO
 from tests.clients.stage import Stage
 from tests.clients.tools import PIXEL
+from tests.end_to_end.comparing import seen_in
+from tests.end_to_end.running import until
+from tests.end_to_end.working import by_call
 
 
-client = Client("open-webui", "Open WebUI (its requests)", quick=True)
-HEADERS = {
-    "Authorization": "Bearer unused",
-    "User-Agent": "Python/3.11 aiohttp/3.13",
-    "X-OpenWebUI-User-Name": "Ada%20L",
-    "X-OpenWebUI-User-Id": "1",
-    "X-OpenWebUI-User-Email": "ada@example.org",
-    "X-OpenWebUI-User-Role": "admin",
+client = Client("open-webui", "Open WebUI")
+# What it asks its task model for: a word of the question, and the answer.
+TASKS: dict[str, dict[str, Any]] = {
+    '"queries"': {"queries": ["the cat sat on a mat"]},
+    '"follow_ups"': {"follow_ups": ["And tomorrow?"]},
+    '"tags"': {"tags": ["Weather", "Norway"]},
+    '"title"': {"title": "Weather in Oslo"},
 }
-TOOL = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "description": "Tell the weather of a city.",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string", "description": ""}},
-            "required": ["city"],
-        },
-    },
-}
+TOOL = '''\
+class Tools:
+    def weather(self, city: str) -> str:
+        """
+        Tell the weather of a city.
+
+        :param city: The city.
+        """
+        return f"{21 if city == 'Zürich' else 9} in {city}"
+'''
+SENTENCE = "the cat sat on a mat while it rained and nobody knew why"
+_windows: WeakKeyDictionary[Stage, Window] = WeakKeyDictionary()
 
 
-async def post(stage: Stage, messages: list[dict[str, Any]], **fields: Any) -> httpx.Response:
-    """Ask as it does."""
-    body = {"model": "claude-sonnet-4", "messages": messages, **fields}
-    async with stage.proxy.client(headers=HEADERS) as http:
-        response = await http.post("/v1/chat/completions", json=body)
-    stage.said += [json.dumps(body), response.text]
-    same(response.status_code, 200, "the status")
-    return response
+async def window(stage: Stage, *answers: Answer) -> Window:
+    """Return the window, with a new chat that gets these answers; tasks in the background get theirs."""
+    stage.upstream.answer_with(_answering(*answers))
+    if stage not in _windows:
+        _windows[stage] = await Window.opened(stage)
+    await _windows[stage].choose_model()
+    return _windows[stage]
 
 
-def deltas(response: httpx.Response) -> list[dict[str, Any]]:
-    """Return the deltas of a stream."""
-    lines = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: {")]
-    return [choice["delta"] for line in lines for choice in json.loads(line)["choices"]]
+def _answering(*answers: Answer) -> Callable[[dict[str, Any]], Answer | None]:
+    left = list(answers)
+
+    def answer(body: dict[str, Any]) -> Answer | None:
+        if "haiku" not in body["model"]:
+            return left.pop(0) if left else None
+        asked = json.dumps(body["messages"]).replace('\\"', '"')
+        return Reply((Text(json.dumps(next(TASKS[word] for word in TASKS if word in asked))),))
+
+    return answer
 
 
-async def task(stage: Stage, prompt: str, wanted: dict[str, Any], **fields: Any) -> None:
-    """Make one of its requests in the background, whose answer must be the model's JSON unchanged."""
-    stage.upstream.script(Reply((Text(json.dumps(wanted)),)))
-    answer = (await post(stage, [{"role": "user", "content": prompt}], stream=False, **fields)).json()
-    same(json.loads(answer["choices"][0]["message"]["content"]), wanted, "the answer")
-    same(stage.upstream.requests[-1].body.get("tools", []), [], "the tools")
+def text(said: str) -> Reply:
+    """Make an answer of this text."""
+    return Reply((Text(said),))
+
+
+def chats(stage: Stage) -> list[RecordedRequest]:
+    """Return the requests of the chat, without those of tasks in the background."""
+    return [request for request in stage.upstream.requests if "haiku" not in request.body["model"]]
 
 
 @client.check(requests=0)
 async def models(stage: Stage) -> None:
-    """It gets the list of models in the form that it wants: each with an id."""
-    async with stage.proxy.client(headers=HEADERS) as http:
-        listed = (await http.get("/v1/models")).json()
-    same(listed["object"], "list", "the object")
-    holds("claude-sonnet-4" in [model["id"] for model in listed["data"]], f"it is not among {listed}")
+    """After signing up, one chooses among the proxy's models."""
+    offered = await (await window(stage)).choose_model()
+    holds({"claude-opus-4", MODEL, "claude-haiku-4"} <= set(offered), f"the list offers only {offered}")
 
 
-@client.check(requests=2)
+@client.check(requests=6)
 async def chat(stage: Stage) -> None:
-    """A streamed chat of two turns, with usage, continues in place."""
-    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "[[deltas 20]]"}]
-    options = {"stream": True, "stream_options": {"include_usage": True}}
-    first = await post(stage, messages, **options)
-    said = "".join(delta.get("content") or "" for delta in deltas(first))
-    same(said, words(20), "the answer")
-    messages += [{"role": "assistant", "content": said}, {"role": "user", "content": "And [[say more]]"}]
-    last = await post(stage, messages, **options)
-    holds('"prompt_tokens"' in last.text, "there is no usage")
-    same(await stage.live(2), [False, True], "which requests went on in place")
+    """A chat of two turns: words arrive byte for byte, usage is shown, the second turn continues in place."""
+    page = await window(stage)
+    await page.say(HELLO)
+    await page.is_answered(f"You said: {HELLO}")
+    await page.has_button("Info")  # what shows the usage, where there is one
+    await stage.asked(4)
+    await page.say("And [[say more of it]]")
+    await page.is_answered("more of it")
+    await stage.asked(6)
+    wanted = [("user", [("text", HELLO)]), ("assistant", [("text", f"You said: {HELLO}")])]
+    same(seen_in(chats(stage)[-1].body)[:2], wanted, "the conversation")
+    same(await stage.live(2, MODEL), [False, True], "which requests went on in place")
+
+
+@client.check(requests=4)
+async def tasks(stage: Stage) -> None:
+    """It shows the title, the tags and the follow-up questions that its task model makes, without thinking."""
+    page = await window(stage, text("It is warm."))
+    await page.say("What is the weather?")
+    await page.is_answered("It is warm.")
+    await page.sees("Weather in Oslo")
+    await page.sees("And tomorrow?")
+    await page.is_tagged("Weather", "Norway")
+    bodies = [one.body for one in stage.upstream.requests if "haiku" in one.body["model"]]
+    same([body["thinking"]["type"] for body in bodies], ["disabled"] * 3, "how the task model thinks")
+
+
+@client.check(requests=8)
+async def regenerate(stage: Stage) -> None:
+    """Another answer to the same question: the model is asked again, without its first answer."""
+    page = await window(stage, text("One."), text("Two."))
+    await page.say("Say a number.")
+    await page.is_answered("One.")
+    await stage.asked(4)
+    await page.press_at_last("Regenerate")
+    await page.choose("Try Again")
+    await page.is_answered("Two.")
+    await stage.asked(8)
+    first, second = (seen_in(request.body) for request in chats(stage))
+    same(second, first, "the second question")
 
 
 @client.check(requests=2)
-async def native_tools(stage: Stage) -> None:
-    """The model calls tools natively; the calls come back with their index, and with the text before them."""
-    stage.upstream.script(
-        Reply((Text("Let me see."), ToolUse("weather", {"city": "Oslo"}))), Reply((Text("It is warm."),))
-    )
-    messages: list[dict[str, Any]] = [{"role": "user", "content": "How is it?"}]
-    found = deltas(await post(stage, messages, tools=[TOOL], stream=True))
-    call: dict[str, Any] = {}
-    for fragment in (one for delta in found for one in delta.get("tool_calls") or []):
-        if not call:
-            call = fragment
-        else:
-            call["function"]["arguments"] += fragment["function"]["arguments"]
-    messages += [
-        {"role": "assistant", "content": "Let me see.", "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": call["id"], "content": "21 in Oslo"},
-    ]
-    last = deltas(await post(stage, messages, tools=[TOOL], stream=True))
-    same("".join(delta.get("content") or "" for delta in last), "It is warm.", "the answer")
-    same(await stage.live(2), [False, True], "which requests went on in place")
+async def stop(stage: Stage) -> None:
+    """The answer is shown while it comes, and when the user stops it, the request to the provider stops too."""
+    page = await window(stage)
+    await page.say("Hello [[hang 3]]")
+    await page.sees("w0 w1 w2")
+    await page.press_at_last("Stop")
+    left = await until(lambda: chats(stage)[0].disconnected, 20)
+    holds(left, "the provider was still being listened to after 20 s")
+    await page.is_answered("w0 w1 w2")
 
 
-@client.check(requests=1)
+@client.check(requests=4)
 async def image(stage: Stage) -> None:
-    """An image in a chat reaches the model."""
-    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
-    await post(stage, [{"role": "user", "content": parts}], stream=True)
-    same(
-        [block["type"] for block in conversation(stage.upstream.requests[-1].body)[0][1]],
-        ["text", "image"],
-        "it",
-    )
+    """An image that is uploaded reaches the model unchanged."""
+    page = await window(stage, text("A pixel."))
+    path = stage.work / "pixel.png"
+    path.write_bytes(base64.b64decode(PIXEL.partition(",")[2]))
+    await page.attach(path)
+    await page.say("What is this?")
+    await page.is_answered("A pixel.")
+    blocks = chats(stage)[0].body["messages"][0]["content"]
+    found = [block["source"]["data"] for block in blocks if block["type"] == "image"]
+    same(found, [PIXEL.partition(",")[2]], "the images")
 
 
-@client.check(requests=1)
-async def title(stage: Stage) -> None:
-    """It gets the title of a chat, for which it asks its task model with a small limit."""
-    await task(stage, "Make a title.", {"title": "Weather in Oslo"}, max_completion_tokens=1000)
+@client.check(requests=7)
+async def tools(stage: Stage) -> None:
+    """Two calls of a workspace tool at once, its results, and a further turn: all of it continues in place."""
+    calls = Text("Let me see."), ToolUse("weather", {"city": "Zürich"}), ToolUse("weather", {"city": "Oslo"})
+    page = await window(stage, Reply(calls), text("Zürich is warmer."), text("You are welcome."))
+    await page.add_tool("Weather", TOOL)
+    await page.choose_model()
+    await page.switch_on("Weather")
+    await page.say("/where is it warmer?")
+    await page.is_answered("Zürich is warmer.")
+    await stage.asked(5)
+    await page.say("Thanks.")
+    await page.is_answered("You are welcome.")
+    await stage.asked(7)
+    wanted = [
+        ("user", [("text", "/where is it warmer?")]),
+        (
+            "assistant",
+            [
+                ("text", "Let me see."),
+                ("call", 0, "weather", {"city": "Zürich"}),
+                ("call", 1, "weather", {"city": "Oslo"}),
+            ],
+        ),
+        ("user", [("result", 0, [("text", "21 in Zürich")]), ("result", 1, [("text", "9 in Oslo")])]),
+        ("assistant", [("text", "Zürich is warmer.")]),
+        ("user", [("text", "Thanks.")]),
+    ]
+    same(by_call(seen_in(chats(stage)[-1].body)), wanted, "the conversation")
+    same(await stage.live(3, MODEL), [False, True, True], "which requests went on in place")
 
 
-@client.check(requests=1)
-async def tags(stage: Stage) -> None:
-    """It gets the tags of a chat."""
-    await task(stage, "Make tags.", {"tags": ["Weather", "Norway"]})
+@client.check(requests=4)
+async def thoughts(stage: Stage) -> None:
+    """It shows what the model thought, apart from the answer."""
+    page = await window(stage, Reply((Thinking("I wonder about it."), Text("Done."))))
+    await page.say("Think.")
+    await page.is_answered("Done.")
+    await page.sees("Thought for")
 
 
-@client.check(requests=1)
-async def follow_ups(stage: Stage) -> None:
-    """It gets questions with which to continue."""
-    await task(stage, "What might be asked next?", {"follow_ups": ["And tomorrow?"]})
+@client.check(requests=5)
+async def document(stage: Stage) -> None:
+    """Of a document, the passages that belong to the question reach the model, found by local embeddings."""
+    folder = stage.proxy.home / "models" / "all-MiniLM-L6-v2"
+    write_folder(folder, tokenizer(), random_weights(Shape()), Shape())
+    page = await window(stage, text("On a mat [1]."))
+    path = stage.work / "notes.txt"
+    fillers = [f"Passage {number}: {'lorem ipsum dolor ' * 50}" for number in range(10)]
+    path.write_text("\n\n".join([*fillers[:5], SENTENCE, *fillers[5:]]))
+    await page.attach(path)
+    await page.say("Where did the cat sit?")
+    await page.is_answered("On a mat")
+    await page.sees("1 Source")
+    asked = json.dumps(chats(stage)[0].body["messages"])
+    within(SENTENCE, asked, "what the model was asked")
+    holds(asked.count("Passage") < len(fillers) / 2, "most of the document was sent")
+
+
+@client.check(requests=2)
+async def plan_limit_reached(stage: Stage) -> None:
+    """It shows a used-up plan in the provider's own words, and does not try again."""
+    page = await window(stage, plan_limit())
+    await page.say("Hello")
+    await page.sees("usage limit reached")
+    same(sorted(stage.statuses()), [200, 429], "the statuses")
+
+
+@client.check(requests=4)
+async def continue_response(stage: Stage) -> None:
+    """It says why the button that lets the model continue its own answer does not work."""
+    page = await window(stage, text("One two"))
+    await page.say("Count.")
+    await page.is_answered("One two")
+    await stage.asked(4)
+    await page.press_at_last("Continue Response")
+    await page.sees("the last message is the assistant's")
