@@ -79,9 +79,7 @@ class Client:
     @property
     def files(self) -> list[Path]:
         """What its user writes or runs: everything in its folder but its checks."""
-        return [
-            path for path in sorted(self.folder.glob("*")) if path.is_file() and path.name not in _CHECKS
-        ]
+        return [path for path in sorted(self.folder.glob("*")) if path.is_file() and path.name not in _CHECKS]
 
     @property
     def shown(self) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Clients that are servers, and those that are used in a browser; what is started here ends with the stage."""
+"""Clients that are servers, and those that are used in a browser; all ends with the stage."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 import httpx
 from playwright.async_api import Page, async_playwright
 
+from claude_max_proxy.concurrency.tasks import Tasks
 from tests.browser import chromium
 from tests.clients.stage import Stage
 
@@ -30,9 +31,10 @@ async def serve(stage: Stage, url: str, *command: str, **environment: str) -> No
     """Start a client's server, and wait until something is found at this address of it."""
     process = await stage.start(*command, **environment)
     stage.until_end.push_async_callback(stage.end, process)
+    readers = Tasks()
+    stage.until_end.push_async_callback(readers.close)
     for stream in (process.stdout, process.stderr):
-        reading = asyncio.create_task(_hear(stage, stream))
-        stage.until_end.callback(reading.cancel)
+        readers.start(_hear(stage, stream), f"what {command[0]} says")
     deadline = time.monotonic() + _START
     async with httpx.AsyncClient(trust_env=False, timeout=_PATIENCE) as http:
         while not await _answers(http, url):

@@ -99,7 +99,7 @@ async def chat(stage: Stage) -> None:
 
 @client.check(requests=4)
 async def tasks(stage: Stage) -> None:
-    """It shows the title, the tags and the follow-up questions that its task model makes, without thinking."""
+    """It shows the title, tags and follow-up questions that its task model makes, without thinking."""
     page = await window(stage, text("It is warm."))
     await page.say("What is the weather?")
     await page.is_answered("It is warm.")
@@ -127,7 +127,7 @@ async def regenerate(stage: Stage) -> None:
 
 @client.check(requests=2)
 async def stop(stage: Stage) -> None:
-    """The answer is shown while it comes, and when the user stops it, the request to the provider stops too."""
+    """The answer is shown while it comes; when the user stops it, the request to the provider stops too."""
     page = await window(stage)
     await page.say("Hello [[hang 3]]")
     await page.sees("w0 w1 w2")
@@ -153,7 +153,7 @@ async def image(stage: Stage) -> None:
 
 @client.check(requests=7)
 async def tools(stage: Stage) -> None:
-    """Two calls of a workspace tool at once, its results, and a further turn: all of it continues in place."""
+    """Two calls of a workspace tool at once, their results, and a further turn: all continues in place."""
     calls = Text("Let me see."), ToolUse("weather", {"city": "Zürich"}), ToolUse("weather", {"city": "Oslo"})
     page = await window(stage, Reply(calls), text("Zürich is warmer."), text("You are welcome."))
     await page.add_tool("Weather", TOOL)
