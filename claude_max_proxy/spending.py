@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 
@@ -9,6 +10,7 @@ import msgspec
 
 
 __all__ = [
+    "BOUNDLESS",
     "Spending",
     "Spent",
     "Standing",
@@ -20,6 +22,10 @@ class Spent(msgspec.Struct, frozen=True):
 
     tokens: int = 0
     dollars: float = 0.0
+
+
+BOUNDLESS = Spent(2**60, math.inf)
+"""More than anybody uses: what is left where there is no limit."""
 
 
 class Standing(msgspec.Struct):
@@ -52,18 +58,29 @@ class Spending(ABC):
         """Return how budgets stand, in their order. Raises :class:`Unreachable`."""
 
     @abstractmethod
+    def reserve_here(self, id: str, budgets: Sequence[str], amount: Spent) -> bool:
+        """Hold an amount for the request with this id out of what this replica has leased.
+
+        Returns whether that was possible; if not, nothing is held, and :meth:`reserve` decides.
+        """
+
+    @abstractmethod
     async def reserve(
         self,
         id: str,
         budgets: Sequence[str],
         amount: Spent,
-        since: Mapping[str, float],
+        since: Callable[[], Mapping[str, float]],
         check: Callable[[list[Standing]], None],
+        rooms: Sequence[Callable[[Standing], Spent]] = (),
     ) -> None:
         """Hold an amount for the request with this id.
 
         ``check`` gets the standings, and raises an error if there is no room; nobody else reserves in
         between. Raises that error, or :class:`Unreachable` if this cannot be done now, or not in time.
+
+        ``rooms`` return how much of each budget is left. With them, a part of a budget that is used often may
+        be leased by this replica, for :meth:`reserve_here`. They are also called later.
         """
 
     @abstractmethod

@@ -65,7 +65,7 @@ class Shared:
         self.channel = Channel(self.database, self.id)
         self.replicas = SharedReplicas(self.database, self.id, self.replica, version)
         self.rates = SharedRates(self.database, lambda: self.replicas.count, config.timeout)
-        self.spending = SharedSpending(self.database, self.replicas, self.id, config.timeout)
+        self.spending = SharedSpending(self.database, self.channel, self.replicas, self.id, config.timeout)
         self.plans = Plans(self.database, self.channel) if config.plans else None
         keys = _keys(config)
         self._vault = SharedVault(self.database, Sealing(keys), config) if keys else None

@@ -1,111 +1,71 @@
 """Counts in the database what all replicas use: reservations and uses are appended, and summed when asked.
 
-A reservation counts as long as its replica is alive, so one that was killed leaves nothing behind. Uses that
-are older than a while are added up by quarters of an hour, which no hour, day or month divides anywhere.
+Nobody else reserves of a budget between a look at it and the reservation. A replica that is often asked
+leases a part of what is left, see `lease.py`; near the end of a budget, nothing is leased.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import uuid
-from collections import deque
+import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 from psycopg import Error
 
 from claude_max_proxy.concurrency.tasks import Tasks
 from claude_max_proxy.errors import Unreachable
+from claude_max_proxy.shared.channel import Channel
 from claude_max_proxy.shared.database import Connection, Database
 from claude_max_proxy.shared.errors import Away
-from claude_max_proxy.shared.replicas import ALIVE, SharedReplicas
+from claude_max_proxy.shared.lease import AGAIN, Lease
+from claude_max_proxy.shared.leases import Leases
+from claude_max_proxy.shared.replicas import SharedReplicas
+from claude_max_proxy.shared.reserving import Asked, Reserving
+from claude_max_proxy.shared.settling import Settling
+from claude_max_proxy.shared.standings import read
 from claude_max_proxy.spending import Spending, Spent, Standing
 
 
-logger = logging.getLogger(__name__)
-
-_MOST_UNSETTLED, _AT_ONCE = 10_000, 200
-_GATHERED, _RETRY, _TIMEOUT = 0.05, 1.0, 5.0  # seconds
-_CHORES_EVERY = 15.0
-
-_LOCK = """
-SELECT pg_advisory_xact_lock(hashtextextended(budget, 7521951))
-FROM (SELECT DISTINCT budget FROM unnest(%s::text[]) AS budget ORDER BY budget) AS sorted
-"""
-_STANDINGS = """
-SELECT place, period, coalesce(sum(tokens), 0)::bigint, coalesce(sum(dollars), 0)::float8, 0::bigint
-FROM unnest(%(budgets)s::text[]) WITH ORDINALITY AS asked (budget, place)
-CROSS JOIN unnest(%(periods)s::text[], %(since)s::float8[]) AS periods (period, since)
-JOIN shared_spent USING (budget)
-WHERE made >= clock_timestamp() - make_interval(secs => since) GROUP BY place, period
-UNION ALL
-SELECT place, floor(extract(epoch FROM clock_timestamp() - made))::text, sum(tokens)::bigint, 0, 0
-FROM unnest(%(budgets)s::text[]) WITH ORDINALITY AS asked (budget, place) JOIN shared_spent USING (budget)
-WHERE made > clock_timestamp() - interval '60 seconds' AND NOT summed GROUP BY 1, 2
-UNION ALL
-SELECT place, 'reserved', sum(tokens)::bigint, sum(dollars)::float8, count(*)
-FROM unnest(%(budgets)s::text[]) WITH ORDINALITY AS asked (budget, place)
-JOIN shared_reserved USING (budget) JOIN shared_replicas ON shared_replicas.id = replica
-WHERE seen > clock_timestamp() - make_interval(secs => %(alive)s) GROUP BY place
-"""
-_RESERVE = """
-INSERT INTO shared_reserved (replica, id, budget, tokens, dollars)
-SELECT %s, * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::float8[]) ON CONFLICT DO NOTHING
-"""
-_RELEASE = "DELETE FROM shared_reserved WHERE id = ANY(%s)"
-_SPEND = """
-INSERT INTO shared_spent (id, budget, made, tokens, dollars, summed)
-SELECT %s, budget, now(), tokens, dollars, false
-FROM unnest(%s::text[], %s::bigint[], %s::float8[]) AS each (budget, tokens, dollars) ON CONFLICT DO NOTHING
-"""
-_SUM_UP = """
-WITH old AS (
-    DELETE FROM shared_spent WHERE NOT summed AND made < now() - interval '70 seconds' RETURNING *
-)
-INSERT INTO shared_spent (id, budget, made, tokens, dollars, summed)
-SELECT gen_random_uuid()::text, budget, quarter, sum(tokens), sum(dollars), true FROM (
-    SELECT *, to_timestamp(floor(extract(epoch FROM made) / 900) * 900 + 450) AS quarter FROM old
-) AS placed GROUP BY budget, quarter
-"""
-_PRUNE = (
-    "DELETE FROM shared_spent WHERE made < now() - interval '40 days'",
-    "DELETE FROM shared_reserved WHERE replica NOT IN (SELECT id FROM shared_replicas)",
-)
+_TIMEOUT = 5.0  # seconds
+_RECALL_WITHIN = 0.25  # seconds that a request waits for what others have leased
+_LOOK_AGAIN = 0.02
+_ABOUT = "leases"
+_MOST_RECALLED = 20
 
 
-class _Settled(msgspec.Struct, frozen=True):
-    id: str
-    budgets: list[str]
-    amount: Spent
+class _Recall(msgspec.Struct, frozen=True):
+    """Asks other replicas to give back what they have leased of these budgets and hold for no request."""
+
+    budgets: Annotated[list[Annotated[str, Meta(max_length=1000)]], Meta(max_length=_MOST_RECALLED)]
 
 
-class _Asked(msgspec.Struct, frozen=True):
-    """One request that waits for its reservation."""
-
-    id: str
-    budgets: list[str]
-    amount: Spent
-    since: Mapping[str, float]
-    check: Callable[[list[Standing]], None]
-    answer: asyncio.Future[None]
+_recall = msgspec.json.Decoder(_Recall)
 
 
 class SharedSpending(Spending):
     """Counts what all replicas use, in one database."""
 
-    def __init__(self, database: Database, replicas: SharedReplicas, replica: str, timeout: float) -> None:
+    def __init__(
+        self, database: Database, channel: Channel, replicas: SharedReplicas, replica: str, timeout: float
+    ) -> None:
         """Reserve for the replica with this id; wait at most ``timeout`` seconds for that."""
         self._database = database
+        self._channel = channel
         self._replicas = replicas
-        self._replica = replica
         self._timeout = timeout
-        self._unsettled: deque[_Settled] = deque(maxlen=_MOST_UNSETTLED)
-        self._batch: tuple[str, list[_Settled]] | None = None
-        self._wake = asyncio.Event()
-        self._asked: list[_Asked] = []
+        self._settling = Settling(database)
+        self._leases = Leases()
+        self._reserving = Reserving(replica, self._leases, self._settling, self._lessees)
+        self._asked: list[Asked] = []
         self._asking = False
+        self._wake = asyncio.Event()
         self._tasks = Tasks()
+        database.on_return.append(self._returned)
+        channel.hear(_ABOUT, self._hear)
 
     @property
     def replicas(self) -> int:
@@ -113,169 +73,141 @@ class SharedSpending(Spending):
         return max(self._replicas.count, 1)
 
     def open(self) -> None:
-        """Begin to settle, and to sum up what is old."""
-        self._tasks.keep(self._settle_on, "shared-settle")
-        self._tasks.keep(self._chores, "shared-sums")
+        """Begin to settle, to renew leases, and to sum up what is old."""
+        self._settling.open()
+        self._tasks.keep(self._renew_on, "shared-leases")
 
     async def close(self) -> None:
         """Settle what there is, within a short time."""
         await self._tasks.close()
-        while self._unsettled or self._batch:
-            try:
-                await self._settle()
-            except (Away, Error):
-                return
+        await self._settling.close()
 
     async def standings(self, budgets: Sequence[str], since: Mapping[str, float]) -> list[Standing]:
         """Return how budgets stand."""
         try:
-            return await self._database.run(lambda one: _standings(one, budgets, since), _TIMEOUT)
+            found = await self._database.run(lambda one: read(one, budgets, since), _TIMEOUT)
         except (Away, Error) as error:
             raise Unreachable("the budgets of all replicas cannot be reached") from error
+        return [one.without_spare for one in found]
+
+    def reserve_here(self, id: str, budgets: Sequence[str], amount: Spent) -> bool:
+        """Hold an amount out of what is leased."""
+        if self._database.status != "ok" or not self._leases.take(id, budgets, amount):
+            return False
+        if self._leases.are_low():
+            self._wake.set()
+        return True
 
     async def reserve(
         self,
         id: str,
         budgets: Sequence[str],
         amount: Spent,
-        since: Mapping[str, float],
+        since: Callable[[], Mapping[str, float]],
         check: Callable[[list[Standing]], None],
+        rooms: Sequence[Callable[[Standing], Spent]] = (),
     ) -> None:
         """Hold an amount for a request."""
+        now = time.monotonic()
+        for budget, room in zip(budgets, rooms, strict=False):
+            self._leases.add(budget, Lease(room, since, now))
+            self._leases.note(budget, amount)
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._asked.append(_Asked(id, list(budgets), amount, since, check, answer))
-        if not self._asking:
-            self._asking = True
-            self._tasks.start(self._ask(), "shared-reserve", lasting=True)
+        until = now + min(_RECALL_WITHIN, self._timeout / 2)
+        self._asked.append(Asked(id, list(budgets), amount, since, check, answer, until))
+        self._ask_soon()
         try:
             async with asyncio.timeout(self._timeout):
                 await answer
         except (Away, TimeoutError) as error:
             raise Unreachable("the budgets of all replicas cannot be reached") from error
 
+    def settle(self, id: str, budgets: Sequence[str], amount: Spent) -> None:
+        """Replace soon what is held for a request by what it has used."""
+        those = set(budgets)
+        self._leases.settle(id, those, amount)
+        self._settling.add(those, amount)
+        if self._reserving.forget(id):
+            self._settling.release(id)
+
+    # --- reserving
+
+    def _ask_soon(self) -> None:
+        if not self._asking:
+            self._asking = True
+            self._tasks.start(self._ask(), "shared-reserve", lasting=True)
+
     async def _ask(self) -> None:
-        """Reserve for all requests that wait, in one transaction, until none waits."""
+        """Reserve for all requests that wait, in one transaction, and renew leases, until none waits."""
         try:
-            while self._asked:
+            due = self._leases.due()
+            while self._asked or due:
                 asked, self._asked = [one for one in self._asked if not one.answer.done()], []
-                if asked:
-                    await self._reserve(asked)
+                fine = await self._reserve(asked, due)
+                due = self._leases.due() if fine else []
         finally:
             self._asking = False
 
-    async def _reserve(self, asked: list[_Asked]) -> None:
-        budgets = sorted({budget for one in asked for budget in one.budgets})
-        refused: dict[str, Exception] = {}
+    async def _reserve(self, asked: list[Asked], due: list[str]) -> bool:
+        """Reserve once; those that only lack what others have leased wait for that, and are asked again.
 
-        async def reserve(connection: Connection) -> None:
-            async with connection.transaction():
-                await connection.execute(_LOCK, (budgets,))
-                found = await _standings(connection, budgets, asked[0].since)
-                standings = dict(zip(budgets, found, strict=True))
-                rows = [row for one in asked for row in _checked(one, standings, refused)]
-                columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
-                await connection.execute(_RESERVE, (self._replica, *columns))
+        Returns whether the database could be asked.
+        """
+        fine = True
 
-        problem: Exception | None = None
+        async def reserve(connection: Connection) -> dict[str, Exception]:
+            return await self._reserving.reserve(connection, asked, due)
+
         try:
-            await self._database.run(reserve, self._timeout)
+            refused = await self._database.run(reserve, self._timeout)
         except (Away, Error) as error:
-            problem = Away(type(error).__name__)
+            self._leases.void()
+            fine, self._reserving.wait_for_others = False, set()
+            refused = dict.fromkeys((one.id for one in asked), Away(type(error).__name__))
+        again = self._reserving.wait_for_others
         for one in asked:
             if one.answer.done():
                 self.settle(one.id, (), Spent())  # nobody waits any more, so nothing is held
-            elif (failure := problem or refused.get(one.id)) is not None:
+            elif one.id in again:
+                self._asked.append(one)
+            elif (failure := refused.get(one.id)) is not None:
                 one.answer.set_exception(failure)
             else:
                 one.answer.set_result(None)
+        if again:
+            await self._recall(sorted({budget for one in asked if one.id in again for budget in one.budgets}))
+        return fine
 
-    def settle(self, id: str, budgets: Sequence[str], amount: Spent) -> None:
-        """Replace soon what is held for a request by what it has used."""
-        self._unsettled.append(_Settled(id, list(budgets), amount))
-        self._wake.set()
+    # --- leases
 
-    async def _settle_on(self) -> None:
+    def _lessees(self) -> int:
+        """Return how many replicas may lease; 0 if this one may not, for it would not hear a recall."""
+        return self.replicas if self._channel.joined.is_set() else 0
+
+    async def _recall(self, budgets: list[str]) -> None:
+        """Give back what is leased here, ask the others to do so, too, and give them a moment."""
+        self._leases.recall(budgets)
+        for place in range(0, len(budgets), _MOST_RECALLED):
+            try:
+                await self._channel.send(_ABOUT, _Recall(budgets[place : place + _MOST_RECALLED]))
+            except (Away, Error):
+                return
+        await asyncio.sleep(_LOOK_AGAIN)
+
+    def _hear(self, raw: msgspec.Raw, _sender: str) -> None:
+        if self._leases.recall(_recall.decode(raw).budgets):
+            self._wake.set()
+
+    async def _renew_on(self) -> None:
+        """Write leases again while there are any: each second, and when little of one is left."""
         while True:
-            await self._wake.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), AGAIN)
             self._wake.clear()
-            try:
-                while self._unsettled or self._batch:
-                    await self._settle()
-            except (Away, Error) as error:
-                logger.debug("nothing is settled now: %s", type(error).__name__)
-                self._wake.set()
-                await asyncio.sleep(_RETRY)
-            await asyncio.sleep(_GATHERED)
+            if self._leases.due():
+                self._ask_soon()
 
-    async def _settle(self) -> None:
-        """Write some of what is settled, one row a budget; what fails is written again and counts once."""
-        if self._batch is None:
-            count = min(len(self._unsettled), _AT_ONCE)
-            self._batch = (uuid.uuid4().hex, [self._unsettled.popleft() for _ in range(count)])
-        id_, settled = self._batch
-        sums: dict[str, tuple[int, float]] = {}
-        for one in settled:
-            for budget in set(one.budgets):
-                tokens, dollars = sums.get(budget, (0, 0.0))
-                sums[budget] = (tokens + one.amount.tokens, dollars + one.amount.dollars)
-        spent = (id_, list(sums), [one[0] for one in sums.values()], [one[1] for one in sums.values()])
-        released = [one.id for one in settled]
-
-        async def write(connection: Connection) -> None:
-            async with connection.transaction():
-                await connection.execute(_SPEND, spent)
-                await connection.execute(_RELEASE, (released,))
-
-        await self._database.run(write, _TIMEOUT)
-        self._batch = None
-
-    async def _chores(self) -> None:
-        async def sum_up(connection: Connection) -> None:
-            for statement in (_SUM_UP, *_PRUNE):
-                await connection.execute(statement)
-
-        while True:
-            try:
-                await self._database.run(sum_up, _TIMEOUT)
-            except (Away, Error) as error:
-                logger.debug("nothing is summed up now: %s", type(error).__name__)
-            await asyncio.sleep(_CHORES_EVERY)
-
-
-async def _standings(
-    connection: Connection, budgets: Sequence[str], since: Mapping[str, float]
-) -> list[Standing]:
-    values = {
-        "budgets": list(budgets),
-        "periods": list(since),
-        "since": list(since.values()),
-        "alive": ALIVE,
-    }
-    found = [Standing(dict.fromkeys(since, Spent()), {}) for _ in budgets]
-    for place, what, tokens, dollars, count in await (
-        await connection.execute(_STANDINGS, values)
-    ).fetchall():
-        one = found[int(place) - 1]
-        if what == "reserved":
-            one.reserved, one.running = Spent(int(tokens), float(dollars)), int(count)
-        elif what in since:
-            one.used[what] = Spent(int(tokens), float(dollars))
-        else:
-            one.seconds[max(int(what), 0)] = int(tokens)
-    return found
-
-
-def _checked(
-    one: _Asked, standings: dict[str, Standing], refused: dict[str, Exception]
-) -> list[tuple[str, str, int, float]]:
-    """Return the rows to reserve for a request, and count them; or note why it is refused."""
-    try:
-        one.check([standings[budget] for budget in one.budgets])
-    except Exception as error:  # whoever asked gets it
-        refused[one.id] = error
-        return []
-    for budget in set(one.budgets):
-        held = standings[budget].reserved
-        standings[budget].reserved = Spent(held.tokens + one.amount.tokens, held.dollars + one.amount.dollars)
-        standings[budget].running += 1
-    return [(one.id, budget, one.amount.tokens, one.amount.dollars) for budget in set(one.budgets)]
+    async def _returned(self) -> None:
+        """Spend no lease that a database that was away may have lost."""
+        self._leases.void()
+        self._wake.set()

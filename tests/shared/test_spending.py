@@ -10,62 +10,19 @@ from typing import Any
 import httpx
 import pytest
 
-from claude_max_proxy.errors import BudgetSpent, ProxyError, TooManyRequests
-from claude_max_proxy.observers.budgets.account import Account, Cost
-from claude_max_proxy.observers.budgets.book import Book, Who
-from claude_max_proxy.observers.budgets.settings import Budget, Settings
-from claude_max_proxy.observers.budgets.together import admit, refresh
-from claude_max_proxy.shared import Shared
-from claude_max_proxy.shared import spending as spending_module
+from claude_max_proxy.errors import ProxyError
+from claude_max_proxy.shared import settling as settling_module
 from claude_max_proxy.spending import Spent
 from claude_max_proxy.testing import ScriptedUpstream
 from tests.cli.serving_process import CHAT, serving
 from tests.postgresql import PostgreSQL
 from tests.shared.conftest import Join
 from tests.shared.keys import KEY
+from tests.shared.spender import spenders
 from tests.shared.test_foundation import until
 
 
 pytestmark = pytest.mark.postgres
-WHO = Who("me", "model", "claude")
-
-
-class Spender:
-    """A replica's budgets: 1000 tokens a day for one key."""
-
-    def __init__(self, shared: Shared) -> None:
-        """Use them, with nothing spent."""
-        self.shared, self.book = shared, Book()
-        self.book.configure(Settings(keys={"me": Budget(tokens_per_day=1000)}))
-
-    @property
-    def accounts(self) -> list[Account]:
-        """The accounts of the key."""
-        return self.book.matching(WHO)
-
-    async def ask(self, id_: str, tokens: int = 100) -> bool:
-        """Reserve for a request; return whether there was room."""
-        try:
-            await admit(self.book, self.shared.spending, id_, self.accounts, Cost(tokens), 0, WHO, ())
-        except (BudgetSpent, TooManyRequests):
-            return False
-        return True
-
-    def settle(self, id_: str, tokens: int) -> None:
-        """Say what a request has used."""
-        self.shared.spending.settle(id_, [one.owner for one in self.accounts], Spent(tokens))
-
-    async def used(self) -> float:
-        """Return the tokens of all replicas that are used."""
-        await refresh(self.book, self.shared.spending)
-        return self.book.facts()[0].used
-
-
-async def spenders(join: Join, number: int = 2) -> list[Spender]:
-    """Return replicas that wait as long as a busy machine takes."""
-    found = [Spender(await join(timeout=20)) for _ in range(number)]
-    await until(lambda: all(one.shared.replicas.count == number for one in found))
-    return found
 
 
 async def test_never_more_than_there_is(join: Join) -> None:
@@ -92,7 +49,7 @@ async def test_what_is_used_counts(join: Join) -> None:
         while await first.used() != 1000:  # noqa: ASYNC110  # the database has no event for it
             await asyncio.sleep(0.02)
     with pytest.raises(ProxyError, match="1,000 of 1,000 tokens a day"):
-        await admit(first.book, first.shared.spending, "c", first.accounts, Cost(1), 0, WHO, ())
+        await first.admit("c", 1)
 
 
 async def test_a_replica_that_is_gone_holds_nothing(join: Join) -> None:
@@ -134,7 +91,7 @@ async def test_sums_of_what_is_old(join: Join) -> None:
             )
 
     async def sum_up(connection: Any) -> int:
-        await connection.execute(spending_module._SUM_UP)
+        await connection.execute(settling_module._SUM_UP)
         return int((await (await connection.execute("SELECT count(*) FROM shared_spent")).fetchone())[0])
 
     await first.shared.database.run(spend, 20)

@@ -19,7 +19,7 @@ from claude_max_proxy.observers.budgets.account import Account, Cost
 from claude_max_proxy.observers.budgets.book import Book, Who
 from claude_max_proxy.observers.budgets.loading import load, load_share
 from claude_max_proxy.observers.budgets.settings import Settings
-from claude_max_proxy.observers.budgets.together import admit, refresh
+from claude_max_proxy.observers.budgets.together import admit, admit_here, refresh
 from claude_max_proxy.spending import Spending, Spent
 
 
@@ -106,10 +106,13 @@ def _admit(
         dollars = _price(usage, (backend.describe(target.model).name, target.model), time.time())
     cost = Cost(usage.prompt_tokens + usage.output_tokens, dollars)
     who = Who(request.client.key, request.model, target.backend)
-    if _Holder.spending is not None:
-        return admit(book, _Holder.spending, request.id, accounts, cost, length, who, backend.windows())
-    book.admit(request.id, accounts, cost, length, who, backend.windows())
-    return None
+    spending, windows = _Holder.spending, backend.windows()
+    if spending is None:
+        book.admit(request.id, accounts, cost, length, who, windows)
+        return None
+    if admit_here(book, spending, request.id, accounts, cost, length, who, windows):
+        return None
+    return admit(book, spending, request.id, accounts, cost, length, who, windows)
 
 
 def _settle(record: Record) -> None:

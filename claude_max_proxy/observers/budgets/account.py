@@ -11,7 +11,7 @@ import msgspec
 from claude_max_proxy.budget_facts import BudgetFacts
 from claude_max_proxy.observers.budgets.periods import PERIODS, Period, begin, end
 from claude_max_proxy.observers.budgets.settings import Budget
-from claude_max_proxy.spending import Spent, Standing
+from claude_max_proxy.spending import BOUNDLESS, Spent, Standing
 
 
 _MINUTE = 60
@@ -72,7 +72,7 @@ class Account:
         """Yield what is used of each limit."""
         held = self._reserved
         if (limit := self.budget.tokens_per_minute) is not None:
-            yield BudgetFacts(kind, name, "tokens", "minute", limit, self._minute(now), held.tokens)
+            yield BudgetFacts(kind, name, "tokens", "minute", limit, self.used_in_a_minute(now), held.tokens)
         for period, tokens, dollars in self.limits:
             found = self._sum(period, now)
             resets_at = found.end
@@ -95,7 +95,7 @@ class Account:
         most what was running is used beyond a limit.
         """
         limit = self.budget.tokens_per_minute
-        if limit is not None and (words := self._short(self._minute(now), estimate.tokens, limit)):
+        if limit is not None and (words := self._short(self.used_in_a_minute(now), estimate.tokens, limit)):
             wait = self._until_room(limit, now) if words[1] else _SOON
             return Refusal(f"{words[0]} tokens a minute", wait, words[1])
         for period, tokens, dollars in self.limits:
@@ -129,6 +129,20 @@ class Account:
             account._sums[period] = _Sum(begin(period, now), end(period, now), used.tokens, used.dollars)
         return account
 
+    def room(self, standing: Standing, now: float) -> Spent:
+        """Return how much all replicas together can still use and hold; below zero if it is too much."""
+        of_all = self.as_of(standing, now)
+        held, tokens, dollars = standing.reserved, [BOUNDLESS.tokens], [BOUNDLESS.dollars]
+        if (limit := self.budget.tokens_per_minute) is not None:
+            tokens.append(limit - of_all.used_in_a_minute(now) - held.tokens)
+        for period, most, most_dollars in self.limits:
+            used = of_all.used(period, now)
+            if most is not None:
+                tokens.append(most - used.tokens - held.tokens)
+            if most_dollars is not None:
+                dollars.append(most_dollars - used.dollars - held.dollars)
+        return Spent(min(tokens), min(dollars))
+
     def part(self, replicas: int) -> Account:
         """Return an account of what one of so many replicas may use alone, with what was counted here."""
         account = Account(self.owner, self.budget.part(replicas))
@@ -140,7 +154,7 @@ class Account:
         """Add what a finished request has cost."""
         second = int(now)
         if second not in self._seconds:
-            self._minute(now)
+            self.used_in_a_minute(now)
         self._seconds[second] = self._seconds.get(second, 0) + cost.tokens
         for period in PERIODS:
             found = self._sum(period, now)
@@ -160,7 +174,7 @@ class Account:
             found = self._sums[period] = _Sum(begin(period, now), end(period, now))
         return found
 
-    def _minute(self, now: float) -> int:
+    def used_in_a_minute(self, now: float) -> int:
         """Return the tokens of the last minute, and forget those before."""
         self._seconds = {at: tokens for at, tokens in self._seconds.items() if at > now - _MINUTE}
         return sum(self._seconds.values())
