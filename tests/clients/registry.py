@@ -25,6 +25,7 @@ NAMES = (
     "llm",
     "aider",
     "open-webui",
+    "librechat-agents",
     "jdk",
 )
 APART = (
