@@ -86,3 +86,16 @@ class Spending(ABC):
     @abstractmethod
     def settle(self, id: str, budgets: Sequence[str], amount: Spent) -> None:
         """Replace soon what is held for a request by what it has used, also if nothing is held for it."""
+
+    @abstractmethod
+    async def unseeded(self, budgets: Sequence[str], source: str, age: float) -> dict[str, float]:
+        """Return which budgets lack what was used before replicas counted together, as ``source`` knows it.
+
+        ``source`` names one ledger, and ``age`` says for how many seconds this replica has counted. The value
+        of each budget says how many seconds ago all replicas began to count it: what the source has of the
+        time before goes to :meth:`seed`. Raises :class:`Unreachable`.
+        """
+
+    @abstractmethod
+    async def seed(self, budget: str, source: str, amounts: Sequence[tuple[float, Spent]]) -> None:
+        """Count what was used so many seconds ago, once for each source. Raises :class:`Unreachable`."""

@@ -100,6 +100,11 @@ class Ledger:
         found: list[Gap] = await self._ask("gaps", since, until)
         return found
 
+    async def identity(self) -> str:
+        """Return what tells this ledger from any other: a text that it keeps for good."""
+        found: str = await self._ask("identity")
+        return found
+
     async def export(self, where: Where = _ANY) -> AsyncIterator[Row]:
         """Yield all requests, the newest first, without keeping many of them in memory."""
         before: Cursor | None = None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, case, func, literal, or_, select, tuple_
+from sqlalchemy import Connection, Select, and_, case, func, insert, literal, or_, select, tuple_
 
 from claude_max_proxy.ledger import tables
 from claude_max_proxy.ledger.database import Database
@@ -168,6 +169,17 @@ def _whole_hours(connection: Connection, since: float, until: float) -> tuple[in
     if until < pruned:
         last = math.ceil(until / HOUR)
     return max(first * HOUR, oldest), min(last * HOUR, newest + HOUR)
+
+
+def identity(database: Database) -> str:
+    """Return what tells this database from any other, and keep that from now on."""
+    table = tables.facts.c
+    with database.writing(alone=True) as connection:
+        found = connection.execute(select(table.value).where(table.name == "identity")).scalar()
+        if found is None:
+            found = float(secrets.randbits(52))
+            connection.execute(insert(tables.facts), [{"name": "identity", "value": found}])
+    return f"{int(found):013x}"
 
 
 def pruned_before(connection: Connection) -> float:

@@ -25,6 +25,7 @@ from claude_max_proxy.shared.lease import AGAIN, Lease
 from claude_max_proxy.shared.leases import Leases
 from claude_max_proxy.shared.replicas import SharedReplicas
 from claude_max_proxy.shared.reserving import Asked, Reserving
+from claude_max_proxy.shared.seeds import Seeds
 from claude_max_proxy.shared.settling import Settling
 from claude_max_proxy.shared.standings import read
 from claude_max_proxy.spending import Spending, Spent, Standing
@@ -58,6 +59,7 @@ class SharedSpending(Spending):
         self._replicas = replicas
         self._timeout = timeout
         self._settling = Settling(database)
+        self._seeds = Seeds(database)
         self._leases = Leases()
         self._reserving = Reserving(replica, self._leases, self._settling, self._lessees)
         self._asked: list[Asked] = []
@@ -129,6 +131,20 @@ class SharedSpending(Spending):
         self._settling.add(those, amount)
         if self._reserving.forget(id):
             self._settling.release(id)
+
+    async def unseeded(self, budgets: Sequence[str], source: str, age: float) -> dict[str, float]:
+        """Return how many seconds ago the count of each budget began that lacks what a ledger has."""
+        try:
+            return await self._seeds.unseeded(budgets, source, age)
+        except (Away, Error) as error:
+            raise Unreachable("the budgets of all replicas cannot be reached") from error
+
+    async def seed(self, budget: str, source: str, amounts: Sequence[tuple[float, Spent]]) -> None:
+        """Count what a ledger has, unless that was done."""
+        try:
+            await self._seeds.seed(budget, source, amounts)
+        except (Away, Error) as error:
+            raise Unreachable("the budgets of all replicas cannot be reached") from error
 
     # --- reserving
 

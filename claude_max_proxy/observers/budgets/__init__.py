@@ -18,6 +18,7 @@ from claude_max_proxy.ledger import price_of
 from claude_max_proxy.observers.budgets.account import Account, Cost
 from claude_max_proxy.observers.budgets.book import Book, Who
 from claude_max_proxy.observers.budgets.loading import load, load_share
+from claude_max_proxy.observers.budgets.seeding import seed
 from claude_max_proxy.observers.budgets.settings import Settings
 from claude_max_proxy.observers.budgets.together import admit, admit_here, refresh
 from claude_max_proxy.spending import Spending, Spent
@@ -53,6 +54,9 @@ def configured(context: Context, settings: Settings) -> None:
         _Holder.refreshing = _Holder.tasks.keep(_refresh_on, "budgets-of-all")
     if new and spending is None:
         _Holder.tasks.start(load(_Holder.book, context, new, time.time()), "budgets-load")
+    elif new and spending is not None:
+        seeding = seed(_Holder.book, context, spending, new, time.time())
+        _Holder.tasks.start(seeding, "budgets-seed", lasting=True)
     if _need_price(_Holder.book.accounts.values()):
         _Holder.tasks.start(_load_prices(), "budgets-prices")
 

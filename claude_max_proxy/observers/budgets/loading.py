@@ -19,25 +19,25 @@ from claude_max_proxy.observers.budgets.shares import weight
 logger = logging.getLogger(__name__)
 
 _OFFERED_WITHIN = 5.0  # seconds, in which the plugin that has the ledger offers it
-_AGAIN_AFTER = 30.0
-_TRIES = 20
+AGAIN_AFTER = 30.0
+TRIES = 20
 Places = Collection[tuple[Kind, str]]
 
 
 async def load(book: Book, context: Context, places: Places, until: float) -> None:
     """Add to the accounts at ``places`` what requests that began before ``until`` have used."""
-    ledger = await _ledger(context)
+    ledger = await find_ledger(context)
     if ledger is None:
         logger.warning("budgets count from now on only: without the plugin ledger, nothing is known")
         return
 
-    for attempt in range(_TRIES):
+    for attempt in range(TRIES):
         try:
             await _load(book, ledger, places, until)
         except Unavailable as error:
             if not attempt:
                 logger.warning("budgets do not know yet what was used before: %s", error)
-            await asyncio.sleep(_AGAIN_AFTER)
+            await asyncio.sleep(AGAIN_AFTER)
         else:
             return
 
@@ -46,7 +46,7 @@ async def load_share(
     book: Book, context: Context, backend: str, window: str, since: float, until: float
 ) -> None:
     """Add to a window's shares what requests have used between two times."""
-    ledger = await _ledger(context)
+    ledger = await find_ledger(context)
     if ledger is None:
         return
     try:
@@ -57,7 +57,7 @@ async def load_share(
         logger.warning("the shares of [backends.%s] count from now on only: %s", backend, error)
         return
     owners = {
-        account.owner: sum(weight(row) for row in groups[place[0]] if _is_of(place, row.group))
+        account.owner: sum(weight(row) for row in groups[place[0]] if is_of(place, row.group))
         for place, account in book.accounts.items()
     }
     book.shares.load(backend, window, sum(map(weight, every)), owners)
@@ -76,7 +76,7 @@ async def _load(book: Book, ledger: Ledger, places: Places, until: float) -> Non
         (kind, start): await ledger.usage(kind, start, until) for kind, start in asked
     }
     for (place, period), start in limits.items():
-        rows = [row for row in groups[place[0], start] if _is_of(place, row.group)]
+        rows = [row for row in groups[place[0], start] if is_of(place, row.group)]
         cost = Cost(sum(row.tokens for row in rows), sum(row.price for row in rows))
         if account := book.accounts.get(place):
             account.add(period, start, cost, time.time())
@@ -86,12 +86,13 @@ def _kinds(places: Iterable[tuple[Kind, str]]) -> set[Kind]:
     return {kind for kind, _ in places}
 
 
-def _is_of(place: tuple[Kind, str], group: str) -> bool:
+def is_of(place: tuple[Kind, str], group: str) -> bool:
+    """Return whether a group of the ledger's sums belongs to a budget."""
     kind, name = place
     return matches(name, group) if kind == "model" else name == group
 
 
-async def _ledger(context: Context) -> Ledger | None:
+async def find_ledger(context: Context) -> Ledger | None:
     """Return the ledger, which another plugin may offer a moment later."""
     end = time.monotonic() + _OFFERED_WITHIN
     while (found := context.find(Ledger)) is None and time.monotonic() < end:  # noqa: ASYNC110  # no event
