@@ -6,13 +6,13 @@ What plugins build on is public. The names that hooks need are exported here. Th
 - :mod:`claude_max_proxy.dialect`: the base class of dialects, and what one is made of;
 - :mod:`claude_max_proxy.errors`: every error that a request can end in;
 - :mod:`claude_max_proxy.events`: the events of an answer, and their sum;
-- :mod:`claude_max_proxy.plan_windows`: how much of a provider's plan is used, and the pace;
-- :mod:`claude_max_proxy.process_facts`: what can be seen of a process that a backend runs;
-- :mod:`claude_max_proxy.replica_facts`: the replicas of the proxy that are alive;
-- :mod:`claude_max_proxy.spending`: what all replicas of the proxy use;
+- :mod:`claude_max_proxy.facts.plan_windows`: how much of a provider's plan is used, and the pace;
+- :mod:`claude_max_proxy.facts.processes`: what can be seen of a process that a backend runs;
+- :mod:`claude_max_proxy.facts.replicas`: the replicas of the proxy that are alive;
+- :mod:`claude_max_proxy.facts.spending`: what all replicas of the proxy use;
 - :mod:`claude_max_proxy.vault`: a place for what a dialect keeps for the clients of all replicas;
-- :mod:`claude_max_proxy.budget_facts`: what is used of each budget;
-- :mod:`claude_max_proxy.inspection`: what was said in the last requests, while somebody inspects them;
+- :mod:`claude_max_proxy.facts.budgets`: what is used of each budget;
+- :mod:`claude_max_proxy.facts.inspection`: what was said in the last requests, while somebody inspects them;
 - :mod:`claude_max_proxy.context`: what a plugin may see of the running proxy;
 - :mod:`claude_max_proxy.route`: routes that a plugin answers itself;
 - :mod:`claude_max_proxy.request_id`: the id of the request that is being served;
@@ -61,6 +61,8 @@ from claude_max_proxy.events import (
     complete_part,
     fold,
 )
+from claude_max_proxy.facts.plan_windows import PlanWindow
+from claude_max_proxy.facts.processes import ProcessFacts
 from claude_max_proxy.hookspecs import (
     RegisterBackend,
     RegisterCheck,
@@ -68,8 +70,6 @@ from claude_max_proxy.hookspecs import (
     RegisterRoute,
     hookimpl,
 )
-from claude_max_proxy.plan_windows import PlanWindow
-from claude_max_proxy.process_facts import ProcessFacts
 from claude_max_proxy.record import Record
 from claude_max_proxy.request import (
     Agent,

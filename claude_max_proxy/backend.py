@@ -11,8 +11,8 @@ import msgspec
 
 from claude_max_proxy.capabilities import Capability
 from claude_max_proxy.events import Events
-from claude_max_proxy.plan_windows import PlanWindow
-from claude_max_proxy.process_facts import ProcessFacts
+from claude_max_proxy.facts.plan_windows import PlanWindow
+from claude_max_proxy.facts.processes import ProcessFacts
 from claude_max_proxy.request import Agent, Effort, Request
 
 

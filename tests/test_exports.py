@@ -20,18 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 OWN = tuple(
     f"claude_max_proxy.{name}"
     for name in (
-        *(
-            "backend",
-            "budget_facts",
-            "context",
-            "dialect",
-            "errors",
-            "events",
-            "inspection",
-            "plan_windows",
-            "process_facts",
-        ),
-        *("request_id", "route", "replica_facts", "spending", "vault"),
+        *("backend", "context", "dialect", "errors", "events"),
+        *("facts.budgets", "facts.inspection", "facts.plan_windows"),
+        *("facts.processes", "facts.replicas", "facts.spending"),
+        *("request_id", "route", "vault"),
     )
 )
 COLLECTED = tuple(

@@ -15,10 +15,10 @@ from claude_max_proxy.capabilities.refusals import TRIES, Refusals, explained, r
 from claude_max_proxy.concurrency.aside import aside, is_large
 from claude_max_proxy.errors import UpstreamRefused
 from claude_max_proxy.events import Events
+from claude_max_proxy.facts.plan_windows import PlanWindow
 from claude_max_proxy.http_upstream.client import HttpUpstream
 from claude_max_proxy.http_upstream.reader import Reader
 from claude_max_proxy.http_upstream.settings import HttpSettings
-from claude_max_proxy.plan_windows import PlanWindow
 from claude_max_proxy.request import Request
 
 

@@ -27,6 +27,7 @@ from claude_max_proxy.errors import (
     UpstreamTimeout,
 )
 from claude_max_proxy.events import Event, Events
+from claude_max_proxy.facts.plan_windows import PlanWindow, PlanWindows
 from claude_max_proxy.http_upstream.doctor import http_check
 from claude_max_proxy.http_upstream.endpoint import endpoint
 from claude_max_proxy.http_upstream.failures import (
@@ -40,7 +41,6 @@ from claude_max_proxy.http_upstream.limit_headers import sightings
 from claude_max_proxy.http_upstream.reader import Reader
 from claude_max_proxy.http_upstream.settings import HttpSettings
 from claude_max_proxy.http_upstream.trust import check_authority
-from claude_max_proxy.plan_windows import PlanWindow, PlanWindows
 
 
 if TYPE_CHECKING:  # httpx is imported where a backend over HTTP is started

@@ -13,7 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-from claude_max_proxy.plan_windows import PLAN, PlanWindow, WindowStatus
+from claude_max_proxy.facts.plan_windows import PLAN, PlanWindow, WindowStatus
 
 
 _UNIFIED = re.compile(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from claude_max_proxy.spending import BOUNDLESS, Spent, Standing
+from claude_max_proxy.facts.spending import BOUNDLESS, Spent, Standing
 
 
 USABLE = 3.0  # seconds after a row was written in which it may be spent; then others may think us dead soon

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
+from claude_max_proxy.facts.spending import Spent
 from claude_max_proxy.shared.lease import AGAIN, Lease
-from claude_max_proxy.spending import Spent
 
 
 _MOST = 1000

@@ -13,7 +13,7 @@ import msgspec
 
 from claude_max_proxy.backend import Backend
 from claude_max_proxy.concurrency.tasks import Tasks
-from claude_max_proxy.plan_windows import PlanWindow, WindowStatus
+from claude_max_proxy.facts.plan_windows import PlanWindow, WindowStatus
 from claude_max_proxy.shared.channel import Channel
 from claude_max_proxy.shared.database import Database
 from claude_max_proxy.shared.news import News, Span, Text

@@ -15,7 +15,7 @@ import msgspec
 from psycopg import Error
 
 from claude_max_proxy.concurrency.tasks import Tasks
-from claude_max_proxy.replica_facts import ReplicaFacts, Replicas
+from claude_max_proxy.facts.replicas import ReplicaFacts, Replicas
 from claude_max_proxy.shared.database import Connection, Database
 from claude_max_proxy.shared.errors import Away
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from claude_max_proxy.facts.spending import Spent, Standing
 from claude_max_proxy.shared.database import Connection
 from claude_max_proxy.shared.leases import Leases
 from claude_max_proxy.shared.settling import Settling
 from claude_max_proxy.shared.standings import Found, read
-from claude_max_proxy.spending import Spent, Standing
 
 
 _LOCK = """

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from claude_max_proxy.facts.spending import Spent
 from claude_max_proxy.shared.database import Connection, Database
-from claude_max_proxy.spending import Spent
 
 
 _TIMEOUT = 5.0  # seconds

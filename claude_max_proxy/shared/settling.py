@@ -17,9 +17,9 @@ import msgspec
 from psycopg import Error
 
 from claude_max_proxy.concurrency.tasks import Tasks
+from claude_max_proxy.facts.spending import Spent
 from claude_max_proxy.shared.database import Connection, Database
 from claude_max_proxy.shared.errors import Away
-from claude_max_proxy.spending import Spent
 
 
 logger = logging.getLogger(__name__)

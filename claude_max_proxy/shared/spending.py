@@ -18,6 +18,7 @@ from psycopg import Error
 
 from claude_max_proxy.concurrency.tasks import Tasks
 from claude_max_proxy.errors import Unreachable
+from claude_max_proxy.facts.spending import Spending, Spent, Standing
 from claude_max_proxy.shared.channel import Channel
 from claude_max_proxy.shared.database import Connection, Database
 from claude_max_proxy.shared.errors import Away
@@ -28,7 +29,6 @@ from claude_max_proxy.shared.reserving import Asked, Reserving
 from claude_max_proxy.shared.seeds import Seeds
 from claude_max_proxy.shared.settling import Settling
 from claude_max_proxy.shared.standings import read
-from claude_max_proxy.spending import Spending, Spent, Standing
 
 
 _TIMEOUT = 5.0  # seconds

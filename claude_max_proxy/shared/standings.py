@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from claude_max_proxy.facts.spending import Spent, Standing
 from claude_max_proxy.shared.database import Connection
 from claude_max_proxy.shared.replicas import ALIVE
-from claude_max_proxy.spending import Spent, Standing
 
 
 _STANDINGS = """

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from claude_max_proxy.errors import BudgetSpent, TooManyRequests
+from claude_max_proxy.facts.spending import Spent
 from claude_max_proxy.observers.budgets.account import Account, Cost
 from claude_max_proxy.observers.budgets.book import Book, Who
 from claude_max_proxy.observers.budgets.settings import Budget, Settings
 from claude_max_proxy.observers.budgets.together import admit, admit_here, refresh
 from claude_max_proxy.shared import Shared
-from claude_max_proxy.spending import Spent
 from tests.shared.conftest import Join
 from tests.shared.test_foundation import until
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from claude_max_proxy.facts.spending import BOUNDLESS, Spent
 from claude_max_proxy.shared.lease import AGAIN, USABLE, Lease
-from claude_max_proxy.spending import BOUNDLESS, Spent
 
 
 ONE = Spent(100, 0.25)

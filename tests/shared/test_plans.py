@@ -11,8 +11,8 @@ import pytest
 
 from claude_max_proxy.backend import Backend, Target
 from claude_max_proxy.errors import UsageLimitReached
+from claude_max_proxy.facts.plan_windows import PlanWindow, PlanWindows
 from claude_max_proxy.gateway.fallback import Breakers
-from claude_max_proxy.plan_windows import PlanWindow, PlanWindows
 from claude_max_proxy.shared import Shared
 from claude_max_proxy.shared.channel import CHANNEL
 from tests.postgresql import PostgreSQL

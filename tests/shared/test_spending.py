@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from claude_max_proxy.errors import ProxyError
+from claude_max_proxy.facts.spending import Spent
 from claude_max_proxy.shared import settling as settling_module
-from claude_max_proxy.spending import Spent
 from claude_max_proxy.testing import ScriptedUpstream
 from tests.cli.serving_process import CHAT, serving
 from tests.postgresql import PostgreSQL

@@ -12,7 +12,7 @@ from claude_max_proxy.backends.claude_cli.keeping import Kept
 from claude_max_proxy.backends.claude_cli.memory import resident_memory
 from claude_max_proxy.backends.claude_cli.offspring import tree
 from claude_max_proxy.backends.claude_cli.process import CliProcess
-from claude_max_proxy.process_facts import ProcessState
+from claude_max_proxy.facts.processes import ProcessState
 
 
 _LONGEST_NAME = 40

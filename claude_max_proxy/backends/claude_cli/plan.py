@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from claude_max_proxy import PlanWindow
 from claude_max_proxy.backends.claude_cli.protocol import RateLimitInfo
-from claude_max_proxy.plan_windows import PLAN, WindowStatus
+from claude_max_proxy.facts.plan_windows import PLAN, WindowStatus
 
 
 _STATUS: dict[str, WindowStatus] = {

@@ -18,7 +18,7 @@ from claude_max_proxy.backends.claude_cli.pool import Pool
 from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
 from claude_max_proxy.backends.claude_cli.protocol import RateLimitInfo
 from claude_max_proxy.backends.claude_cli.settings import ClaudeCliSettings
-from claude_max_proxy.plan_windows import PlanWindows
+from claude_max_proxy.facts.plan_windows import PlanWindows
 
 
 logger = logging.getLogger(__name__)

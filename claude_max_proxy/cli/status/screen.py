@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from claude_max_proxy.facts.plan_windows import PlanWindow
+from claude_max_proxy.facts.processes import ProcessFacts
 from claude_max_proxy.formats.quoting import plain
 from claude_max_proxy.observers.meter.report import Report
 from claude_max_proxy.observers.meter.words import clock, percent, span
-from claude_max_proxy.plan_windows import PlanWindow
-from claude_max_proxy.process_facts import ProcessFacts
 
 
 _HIGH, _MIDDLE = 0.9, 0.75

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from claude_max_proxy import Context, Record, Request, Target, Tasks, Usage, hookimpl
 from claude_max_proxy.errors import Unreachable
+from claude_max_proxy.facts.spending import Spending, Spent
 from claude_max_proxy.ledger import price_of
 from claude_max_proxy.observers.budgets.account import Account, Cost
 from claude_max_proxy.observers.budgets.book import Book, Who
@@ -21,7 +22,6 @@ from claude_max_proxy.observers.budgets.loading import load, load_share
 from claude_max_proxy.observers.budgets.seeding import seed
 from claude_max_proxy.observers.budgets.settings import Settings
 from claude_max_proxy.observers.budgets.together import admit, admit_here, refresh
-from claude_max_proxy.spending import Spending, Spent
 
 
 __all__ = ["Settings"]

@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from claude_max_proxy.budget_facts import BudgetFacts
+from claude_max_proxy.facts.budgets import BudgetFacts
+from claude_max_proxy.facts.spending import BOUNDLESS, Spent, Standing
 from claude_max_proxy.observers.budgets.periods import PERIODS, Period, begin, end
 from claude_max_proxy.observers.budgets.settings import Budget
-from claude_max_proxy.spending import BOUNDLESS, Spent, Standing
 
 
 _MINUTE = 60

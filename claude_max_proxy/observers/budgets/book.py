@@ -10,8 +10,8 @@ from typing import Literal
 import msgspec
 
 from claude_max_proxy import PlanWindow, Record
-from claude_max_proxy.budget_facts import BudgetFacts, Budgets
 from claude_max_proxy.errors import BudgetSpent, ProxyError, TooManyRequests
+from claude_max_proxy.facts.budgets import BudgetFacts, Budgets
 from claude_max_proxy.formats import matches
 from claude_max_proxy.observers.budgets.account import Account, Cost
 from claude_max_proxy.observers.budgets.estimates import Estimates

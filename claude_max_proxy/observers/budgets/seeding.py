@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from claude_max_proxy import Context
 from claude_max_proxy.errors import Unreachable
+from claude_max_proxy.facts.spending import Spending, Spent
 from claude_max_proxy.ledger import Ledger, Unavailable, Usage
 from claude_max_proxy.observers.budgets.book import Book, Kind
 from claude_max_proxy.observers.budgets.loading import AGAIN_AFTER, TRIES, find_ledger, is_of
 from claude_max_proxy.observers.budgets.periods import PERIODS, begin
-from claude_max_proxy.spending import Spending, Spent
 
 
 logger = logging.getLogger(__name__)

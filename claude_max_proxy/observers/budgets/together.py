@@ -8,10 +8,10 @@ from functools import partial
 
 from claude_max_proxy import PlanWindow
 from claude_max_proxy.errors import Unreachable
+from claude_max_proxy.facts.spending import Spending, Spent, Standing
 from claude_max_proxy.observers.budgets.account import Account, Cost
 from claude_max_proxy.observers.budgets.book import Book, Who, refuse
 from claude_max_proxy.observers.budgets.periods import PERIODS, begin
-from claude_max_proxy.spending import Spending, Spent, Standing
 
 
 def admit_here(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 
 from claude_max_proxy import Event, Record, Request
-from claude_max_proxy.inspection import HeldRequest, Piece, Said
+from claude_max_proxy.facts.inspection import HeldRequest, Piece, Said
 from claude_max_proxy.observers.inspector.hearing import Hearing
 from claude_max_proxy.observers.inspector.pieces import name, pieces
 

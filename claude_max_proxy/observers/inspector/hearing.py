@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from claude_max_proxy import Event, Failed, Finished, PartDelta, PartEnded, PartStarted, Started, Usage
-from claude_max_proxy.inspection import Piece
+from claude_max_proxy.facts.inspection import Piece
 from claude_max_proxy.observers.inspector.pieces import MOST_OF_A_PIECE, name
 
 

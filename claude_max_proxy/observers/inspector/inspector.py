@@ -8,8 +8,8 @@ import time
 from collections.abc import AsyncGenerator
 
 from claude_max_proxy import Event, Events, Record, Request
+from claude_max_proxy.facts.inspection import HeldRequest, Inspecting, Inspection
 from claude_max_proxy.formats import matches, shown
-from claude_max_proxy.inspection import HeldRequest, Inspecting, Inspection
 from claude_max_proxy.observers.inspector.entry import Entry
 
 

@@ -24,7 +24,7 @@ from claude_max_proxy import (
     ToolCall,
     ToolResult,
 )
-from claude_max_proxy.inspection import Piece, PieceKind, Said
+from claude_max_proxy.facts.inspection import Piece, PieceKind, Said
 
 
 MOST_OF_A_PIECE = 100_000

@@ -24,9 +24,9 @@ from claude_max_proxy import (
     hookimpl,
 )
 from claude_max_proxy import Settings as BaseSettings
+from claude_max_proxy.facts.plan_windows import PLAN
 from claude_max_proxy.observers.meter.alarms import Alarms
 from claude_max_proxy.observers.meter.report import Failure, failure, report
-from claude_max_proxy.plan_windows import PLAN
 
 
 logger = logging.getLogger(__name__)

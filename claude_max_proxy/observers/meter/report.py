@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from claude_max_proxy import Backend, Context, PlanWindow, ProcessFacts, Record
-from claude_max_proxy.budget_facts import BudgetFacts, Budgets
+from claude_max_proxy.facts.budgets import BudgetFacts, Budgets
+from claude_max_proxy.facts.replicas import ReplicaFacts, Replicas
 from claude_max_proxy.ledger import Ledger
-from claude_max_proxy.replica_facts import ReplicaFacts, Replicas
 
 
 logger = logging.getLogger(__name__)

@@ -9,13 +9,13 @@ from typing import get_args
 
 from claude_max_proxy import Context, ProcessFacts, __version__
 from claude_max_proxy.backend import Backend
-from claude_max_proxy.budget_facts import Budgets
+from claude_max_proxy.facts.budgets import Budgets
+from claude_max_proxy.facts.plan_windows import WindowStatus
+from claude_max_proxy.facts.processes import ProcessState
+from claude_max_proxy.facts.replicas import Replicas
 from claude_max_proxy.ledger import Ledger
 from claude_max_proxy.observers.metrics import names
 from claude_max_proxy.observers.metrics.tally import Labels
-from claude_max_proxy.plan_windows import WindowStatus
-from claude_max_proxy.process_facts import ProcessState
-from claude_max_proxy.replica_facts import Replicas
 
 
 Values = defaultdict[str, dict[Labels, float]]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from claude_max_proxy import Call, Context, Response, __version__, aside
-from claude_max_proxy.inspection import Inspecting, Inspection
+from claude_max_proxy.facts.inspection import Inspecting, Inspection
 from claude_max_proxy.ledger import Unavailable
 from claude_max_proxy.observers.page import assets, rendering
 from claude_max_proxy.observers.page.places import Place

@@ -8,7 +8,7 @@ from typing import get_args
 import msgspec
 
 from claude_max_proxy import Role
-from claude_max_proxy.inspection import HeldRequest, Piece, PieceKind
+from claude_max_proxy.facts.inspection import HeldRequest, Piece, PieceKind
 from claude_max_proxy.observers.page import formatting
 
 

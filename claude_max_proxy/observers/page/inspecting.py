@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from claude_max_proxy import Call, Context, InvalidRequest, NotFound, Response, Route
-from claude_max_proxy.inspection import Inspection
+from claude_max_proxy.facts.inspection import Inspection
 from claude_max_proxy.observers.page import conversation
 from claude_max_proxy.observers.page.answering import Pages, html, inspection
 from claude_max_proxy.observers.page.security import check_token

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from claude_max_proxy.budget_facts import BudgetFacts
+from claude_max_proxy.facts.budgets import BudgetFacts
 from claude_max_proxy.observers.page import formatting
 
 

@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from claude_max_proxy.facts.plan_windows import PLAN, PlanWindow
 from claude_max_proxy.observers.page import formatting
-from claude_max_proxy.plan_windows import PLAN, PlanWindow
 
 
 Level = Literal["", "warn", "bad"]

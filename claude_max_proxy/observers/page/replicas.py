@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from claude_max_proxy.replica_facts import ReplicaFacts
+from claude_max_proxy.facts.replicas import ReplicaFacts
 
 
 class ReplicaRow(msgspec.Struct, frozen=True):

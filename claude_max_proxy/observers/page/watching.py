@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 
 from claude_max_proxy import Backend, Context, Tasks
-from claude_max_proxy.budget_facts import BudgetFacts, Budgets
+from claude_max_proxy.facts.budgets import BudgetFacts, Budgets
+from claude_max_proxy.facts.processes import ProcessFacts
+from claude_max_proxy.facts.replicas import Replicas
 from claude_max_proxy.ledger import Ledger, Row, State, Unavailable, Usage
 from claude_max_proxy.observers.page import filters, history, limits, now, plan, replicas
-from claude_max_proxy.process_facts import ProcessFacts
-from claude_max_proxy.replica_facts import Replicas
 
 
 _FRESH = 0.9  # seconds: all readers of one second get the same facts

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_max_proxy.budget_facts import BudgetFacts
 from claude_max_proxy.cli.status.screen import bar, brief, screen, size
+from claude_max_proxy.facts.budgets import BudgetFacts
+from claude_max_proxy.facts.plan_windows import PlanWindow
+from claude_max_proxy.facts.processes import ProcessFacts
+from claude_max_proxy.facts.replicas import ReplicaFacts
 from claude_max_proxy.observers.meter.report import Failure, Report, Under
-from claude_max_proxy.plan_windows import PlanWindow
-from claude_max_proxy.process_facts import ProcessFacts
-from claude_max_proxy.replica_facts import ReplicaFacts
 
 
 NOW = 1_800_014_400.0

@@ -26,7 +26,7 @@ from claude_max_proxy import (
     complete_part,
 )
 from claude_max_proxy.errors import UpstreamFailed
-from claude_max_proxy.inspection import Said
+from claude_max_proxy.facts.inspection import Said
 from claude_max_proxy.observers.inspector.hearing import MOST_OF_AN_ANSWER, Hearing
 from claude_max_proxy.observers.inspector.pieces import MOST_OF_A_PIECE, MOST_OF_A_REQUEST, pieces
 

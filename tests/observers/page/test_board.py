@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from claude_max_proxy import Record
-from claude_max_proxy.inspection import Inspecting
+from claude_max_proxy.facts.inspection import Inspecting
 from claude_max_proxy.observers.page import board as module
 from claude_max_proxy.observers.page import now, rendering
 from claude_max_proxy.observers.page.board import PARTS, Board

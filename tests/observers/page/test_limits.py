@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from claude_max_proxy.budget_facts import BudgetFacts
+from claude_max_proxy.facts.budgets import BudgetFacts
 from claude_max_proxy.observers.page import limits
 
 

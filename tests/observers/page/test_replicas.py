@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from claude_max_proxy.facts.replicas import ReplicaFacts
 from claude_max_proxy.observers.page import replicas
-from claude_max_proxy.replica_facts import ReplicaFacts
 
 
 HERE = ReplicaFacts("one", "10.0.0.1:3456", "0.1.0", 100.0, 0.0, 3, 2, here=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_max_proxy.plan_windows import PLAN, PlanWindow, PlanWindows, burn_rate, run_out
+from claude_max_proxy.facts.plan_windows import PLAN, PlanWindow, PlanWindows, burn_rate, run_out
 
 
 HOUR = 3600.0
