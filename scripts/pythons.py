@@ -33,25 +33,37 @@ def pythons() -> dict[str, Path]:
 
 def _candidates(version: str) -> Iterator[Path]:
     name = f"python{version}"
-    homes = {
-        "PYENV_ROOT": (Path.home() / ".pyenv", "versions/*/bin"),
-        "UV_PYTHON_INSTALL_DIR": (Path.home() / ".local/share/uv/python", "*/bin"),
-    }
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         yield Path(sys.executable)
     for folder in os.get_exec_path():
         yield Path(folder) / name
-    for variable, (default, below) in homes.items():
-        home = Path(os.environ.get(variable) or default)
-        yield from sorted(home.glob(f"{below}/{name}"), reverse=True)
+    for home in _homes():
+        yield from sorted(home.glob(f"*/bin/{name}"), reverse=True)
+
+
+def _homes() -> Iterator[Path]:
+    """Return the folders in which programs like pyenv and uv keep Pythons, one in each folder below."""
+    yield Path(sys.base_prefix).parent  # where this Python is, whatever HOME and PATH are
+    for folder in map(Path, os.get_exec_path()):
+        if folder.name == "shims":
+            yield folder.parent / "versions"
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111  # Path.home() fails where there is no home
+    yield Path(os.environ.get("PYENV_ROOT") or home / ".pyenv") / "versions"
+    yield Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or home / ".local/share/uv/python")
 
 
 def _says(path: Path) -> str:
-    """Ask an interpreter for its version; empty if it is none. A shim of pyenv's may be there and not run."""
+    """Ask an interpreter for its version; empty if it is none that can be used.
+
+    A shim of pyenv's may be there and not run, and a Python may have been built without a part that we need.
+    """
     if not path.is_file():
         return ""
-    code = "import sys; print('%d.%d' % sys.version_info[:2])"
-    done = subprocess.run([path, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    code = "import sqlite3, ssl, sys, venv; print('%d.%d' % sys.version_info[:2])"
+    try:
+        done = subprocess.run([path, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
     return done.stdout.strip()
 
 
@@ -61,10 +73,14 @@ def environment(name: str, python: Path, *packages: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     run(str(python), "-m", "venv", str(folder))
     own = folder / "bin" / "python"
-    pip = (str(own), "-m", "pip", "--disable-pip-version-check", "--quiet", "install")
-    run(*pip, "--upgrade", "pip>=25.1")
-    run(*pip, *packages)
+    install(own, *packages)
     return own
+
+
+def install(python: Path, *packages: str) -> None:
+    """Let our own pip, which is new enough, install packages for another Python. Raises :class:`Failed`."""
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "--python", str(python))
+    run(*pip, "install", "--no-compile", *packages)
 
 
 def run(*command: str, shown: bool = False) -> str:
