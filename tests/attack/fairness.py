@@ -98,9 +98,9 @@ async def _(stage: Stage) -> None:
             ("DELETE", f"/v1/responses/{name}"),
             ("POST", f"/v1/responses/{name}/cancel"),
         ):
-            reply = await http.request(method, path)
-            stage.check(reply.status_code in (404, 405), f"{method} {path} got {reply.status_code}")
-            stage.check(word not in reply.text, f"{method} {path} shows it")
+            shown = await http.request(method, path)
+            stage.check(shown.status_code in (404, 405), f"{method} {path} got {shown.status_code}")
+            stage.check(word not in shown.text, f"{method} {path} shows it")
     further = {"model": "http", "input": "and?", "previous_response_id": name}
     reply = await stage.post_json("/v1/responses", further, key="other")
     stage.check(status_of(reply) in (400, 404), f"going on got {status_of(reply)}")
@@ -129,7 +129,7 @@ async def _(stage: Stage) -> None:
         "/v1/embeddings",
     ):
         for name in names:
-            body = {
+            body: dict[str, Any] = {
                 "model": name,
                 "messages": [{"role": "user", "content": "x"}],
                 "prompt": "x",

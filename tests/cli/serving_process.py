@@ -87,13 +87,14 @@ async def serving(
     environment: Mapping[str, str] = MappingProxyType({}),
     stderr: int = asyncio.subprocess.PIPE,
     program: Sequence[str] = (),
+    plugins: Mapping[str, str] = MappingProxyType({}),
     **sources: str,
 ) -> AsyncIterator[Serving]:
     """Run ``claude-max-proxy serve`` in a folder, on a free port unless one is given, or another ``program``.
 
-    ``descriptors`` is what the system allows it, and ``sources`` are further plugins by name.
+    ``descriptors`` is what the system allows it; ``plugins`` and ``sources`` are further plugins by name.
     """
-    write(folder, toml, **sources)
+    write(folder, toml, **plugins, **sources)
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
@@ -126,8 +127,9 @@ async def serving(
         await listening
 
 
-async def ask(url: str, *, uds: Path | None = None, verify: Any = True, **headers: str) -> httpx.Response:
-    """Ask for a chat over TCP or a Unix socket."""
+async def ask(url: str, *, key: str = "", uds: Path | None = None, verify: Any = True) -> httpx.Response:
+    """Ask for a chat over TCP or a Unix socket, with a key if there is one."""
+    headers = {"authorization": f"Bearer {key}"} if key else {}
     transport = httpx.AsyncHTTPTransport(uds=str(uds) if uds else None, verify=verify)
     async with httpx.AsyncClient(transport=transport, timeout=20) as http:
         return await http.post(f"{url}/chat/completions", json=CHAT, headers=headers)

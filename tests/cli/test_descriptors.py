@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -190,7 +191,7 @@ def test_the_longest_idle_gives_way(now: list[float]) -> None:
     gone: list[int] = []
     idle = Idle()
     for number in (1, 2, 3):
-        idle.add(number, lambda number=number: gone.append(number))
+        idle.add(number, partial(gone.append, number))
     idle.remove(1)
     assert not idle.close_one()
     now[0] += 1

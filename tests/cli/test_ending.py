@@ -88,7 +88,7 @@ BODIES: dict[str, Any] = {
 @asynccontextmanager
 async def slow(folder: Path, drain: float = 0.5, **sources: str) -> AsyncIterator[tuple[Serving, str]]:
     """Yield a proxy whose answers do not end, and its address."""
-    async with serving(folder, TOML.format(drain=drain), slow=SLOW, **sources) as proxy:
+    async with serving(folder, TOML.format(drain=drain), plugins=sources, slow=SLOW) as proxy:
         yield proxy, (await proxy.says(r"address\s+(\S+)/v1"))
 
 

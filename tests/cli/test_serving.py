@@ -66,19 +66,14 @@ async def test_a_hangup_reloads(tmp_path: Path) -> None:
     key.write_text("first")
     async with serving(tmp_path, f'[server]\napi_keys = {{ me = "file:{key}" }}\n') as proxy:
         url = await proxy.says(r"address\s+(\S+)")
-        assert (await ask(url, authorization="Bearer first")).status_code == 200
+        assert (await ask(url, key="first")).status_code == 200
         key.write_text("second")
         proxy.process.send_signal(signal.SIGHUP)
         await proxy.says("the configuration is reloaded")
-        assert (await ask(url, authorization="Bearer first")).status_code == 401
-        answer = await ask(url, authorization="Bearer second")
+        assert (await ask(url, key="first")).status_code == 401
+        answer = await ask(url, key="second")
         assert answer.json()["choices"][0]["message"]["content"] == "hi"
         assert await proxy.stop() == 0
-
-
-def keyed(secret: str) -> dict[str, str]:
-    """Return the header that carries a key."""
-    return {"authorization": f"Bearer {secret}"}
 
 
 async def test_a_half_saved_file_opens_nothing(tmp_path: Path) -> None:
@@ -95,7 +90,7 @@ async def test_a_half_saved_file_opens_nothing(tmp_path: Path) -> None:
             else:
                 file.write_text(half)
             while time.monotonic() < began + 1.2:
-                asked = await ask(url), await ask(url, **keyed("first"))
+                asked = await ask(url), await ask(url, key="first")
                 late = time.monotonic() > began + 2  # on a machine that has no time for us
                 assert late or [answer.status_code for answer in asked] == [401, 200], half
             said = "opens|takes all API keys away|the configuration stays as it was"
@@ -124,7 +119,7 @@ async def test_a_changed_secret_is_live(tmp_path: Path, how: str) -> None:
         key.write_text("first")
     async with serving(tmp_path, f'[server]\napi_keys = {{ me = "file:{key}" }}\n') as proxy:
         url = await proxy.says(r"address\s+(\S+)")
-        assert (await ask(url, **keyed("first"))).status_code == 200
+        assert (await ask(url, key="first")).status_code == 200
         if how == "written":
             key.write_text("second")
         elif how == "replaced":
@@ -133,13 +128,13 @@ async def test_a_changed_secret_is_live(tmp_path: Path, how: str) -> None:
             (tmp_path / "new").symlink_to(tmp_path / "second")
             (tmp_path / "new").replace(key)
         await proxy.says("the configuration is reloaded")
-        assert (await ask(url, **keyed("first"))).status_code == 401
-        assert (await ask(url, **keyed("second"))).status_code == 200
+        assert (await ask(url, key="first")).status_code == 401
+        assert (await ask(url, key="second")).status_code == 200
         key.unlink()
         await proxy.says(
             r"the configuration stays as it was: \S+/proxy.toml:\d+: server.api_keys.me: .* cannot be read"
         )
-        assert (await ask(url, **keyed("second"))).status_code == 200
+        assert (await ask(url, key="second")).status_code == 200
 
 
 async def test_a_saved_file_is_live(tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ import itertools
 import os
 import shutil
 import signal
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from claude_max_proxy.testing import ScriptedUpstream
@@ -49,6 +50,8 @@ class Stage:
     stands where the pages have the usual one. `until_end` closes at the end what checks share, before the
     proxy ends.
     """
+
+    proxy: RunningProxy
 
     def __init__(
         self, client: Client, installed: Installed, cli: str, folder: Path, host: Stage | None = None
@@ -173,10 +176,17 @@ class Stage:
         self._marks[process.pid] = mark
         return process
 
-    async def run(self, *command: str, typed: str = "", within: float = 240.0, **environment: str) -> Output:
+    async def run(
+        self,
+        *command: str,
+        typed: str = "",
+        within: float = 240.0,
+        variables: Mapping[str, str] = MappingProxyType({}),
+        **environment: str,
+    ) -> Output:
         """Run one of the client's commands to its end, and keep what it says for the log."""
         self.said.append(f"$ {' '.join(command)}")
-        process = await self.start(*command, **environment)
+        process = await self.start(*command, **variables, **environment)
         try:
             async with asyncio.timeout(within):
                 printed, errors = await self._talk(process, typed)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
@@ -122,10 +123,12 @@ def filled(text: str) -> str:
     """Return a page with its generated parts replaced."""
     for name, write in PARTS.items():
         pattern = re.compile(rf"(<!-- {name}((?: \S+)*) -->\n).*?(<!-- end -->)", re.DOTALL)
-        text = pattern.sub(
-            lambda match, part=write: f"{match[1]}\n{part(*match[2].split())}\n\n{match[3]}", text
-        )
+        text = pattern.sub(partial(_filled_part, write), text)
     return text
+
+
+def _filled_part(write: Callable[..., str], match: re.Match[str]) -> str:
+    return f"{match[1]}\n{write(*match[2].split())}\n\n{match[3]}"
 
 
 def main() -> None:

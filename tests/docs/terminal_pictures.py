@@ -9,6 +9,7 @@ Only the paths and ports of the machine are replaced, by those of a usual instal
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 import os
 import re
@@ -33,9 +34,10 @@ _STYLES = {"You ": "bold cyan", "What happened": "bold"}
 _TIMEOUT = 120
 _USUAL = {"bin": "/usr/local/bin", "port": "3456"}
 # The format of `rich`, without the fonts that it would have the reader's browser fetch.
-_FORMAT = re.sub(
-    r"@font-face \{\{.*?\}\}\s*", "", Console.export_svg.__kwdefaults__["code_format"], flags=re.DOTALL
-).replace("Fira Code, monospace", "monospace")
+_THEIRS: str = inspect.signature(Console.export_svg).parameters["code_format"].default
+_FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", _THEIRS, flags=re.DOTALL).replace(
+    "Fira Code, monospace", "monospace"
+)
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ PAGES |= {
     f"clients/{page.name}": page.read_text("utf-8") for page in (ROOT / "docs" / "clients").glob("*.md")
 }
 _CLIENTS_OWN = re.compile(r"<!-- file \S+(?<!proxy\.toml) -->.*?<!-- end -->", re.DOTALL)
-TABLES = {
+TABLES: dict[str, type[msgspec.Struct]] = {
     "## `[server]`": ServerConfig,
     "## `[models]`": ModelEntry,
     "### `api_keys`": ApiKey,

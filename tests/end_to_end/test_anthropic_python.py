@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 import anthropic
 import openai
 import pytest
 import pytest_asyncio
 from anthropic import AsyncAnthropic, DefaultAsyncHttpxClient
+from anthropic.types import MessageParam, ToolParam, WebSearchTool20250305Param
 
 from claude_max_proxy.testing import RedactedThinking, Reply, ScriptedUpstream, Text, Thinking, ToolUse
 from tests.end_to_end.comparing import seen, seen_system
@@ -19,8 +20,16 @@ from tests.end_to_end.working import CALL_ID, MODELS, live, new_model, openai_cl
 
 PROXY_TOML = MODELS
 MARK = {"cache_control": {"type": "ephemeral"}}
-LOOK = {"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {}}}
-TAKE = {"name": "take", "description": "Takes.", "input_schema": {"type": "object", "properties": {}}}
+LOOK: ToolParam = {
+    "name": "look",
+    "description": "Looks.",
+    "input_schema": {"type": "object", "properties": {}},
+}
+TAKE: ToolParam = {
+    "name": "take",
+    "description": "Takes.",
+    "input_schema": {"type": "object", "properties": {}},
+}
 THOUGHT = {"type": "thinking", "thinking": "Let me see.", "signature": "signed-11"}
 REDACTED = {"type": "redacted_thinking", "data": "EoFn"}
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -43,11 +52,30 @@ def user(content: Any) -> Message:
     return {"role": "user", "content": content}
 
 
+def as_typed(messages: list[Message]) -> list[MessageParam]:
+    """Say to the type checker what the client takes; messages stay as they are, whatever they contain."""
+    return cast("list[MessageParam]", messages)
+
+
+def texts_of(message: anthropic.types.Message) -> list[str]:
+    """Return the text of each block; there must be no other blocks."""
+    assert {block.type for block in message.content} == {"text"}
+    return [block.text for block in message.content if block.type == "text"]
+
+
+def error_of(error: anthropic.APIStatusError) -> dict[str, Any]:
+    """Return the error in the body of an answer."""
+    assert isinstance(error.body, dict)
+    return cast("dict[str, Any]", error.body["error"])
+
+
 async def hear(
     sdk: AsyncAnthropic, model: str, messages: list[Message], **fields: Any
 ) -> anthropic.types.Message:
     """Ask for a stream, and return the message that the client puts together."""
-    async with sdk.messages.stream(model=model, max_tokens=2000, messages=messages, **fields) as stream:
+    async with sdk.messages.stream(
+        model=model, max_tokens=2000, messages=as_typed(messages), **fields
+    ) as stream:
         return await stream.get_final_message()
 
 
@@ -65,14 +93,14 @@ async def test_a_conversation(sdk: AsyncAnthropic, proxy: RunningProxy, upstream
             message = await hear(sdk, model, messages, system=[{"type": "text", "text": "Be short.", **MARK}])
         else:
             message = await sdk.messages.create(
-                model=model, max_tokens=2000, messages=messages, system="Be short."
+                model=model, max_tokens=2000, messages=as_typed(messages), system="Be short."
             )
         assert (message.model, message.stop_reason, message.stop_sequence) == (model, "end_turn", None)
         assert message.id.startswith("msg_")
         assert message.usage.input_tokens > 0
         assert message.usage.output_tokens > 0
         assert [block.type for block in message.content] == ["text"]
-        assert message.content[0].text == f"You said: /turn {number} @file\n"
+        assert texts_of(message) == [f"You said: /turn {number} @file\n"]
         assert len(upstream.requests) == number + 1
         assert seen_system(upstream) == "Be short."
         assert seen(upstream)[-1] == ("user", [("text", f"/turn {number} @file\n")])
@@ -156,7 +184,7 @@ async def test_parameters(sdk: AsyncAnthropic, upstream: ScriptedUpstream) -> No
     message = await sdk.messages.create(
         model="claude-haiku-4-5",
         max_tokens=1234,
-        messages=[user("hi")],
+        messages=as_typed([user("hi")]),
         stop_sequences=["END"],
         extra_body={"temperature": 0.5},
         metadata={"user_id": "me"},
@@ -169,7 +197,7 @@ async def test_parameters(sdk: AsyncAnthropic, upstream: ScriptedUpstream) -> No
     await sdk.messages.create(
         model=new_model(),
         max_tokens=8000,
-        messages=[user("hi")],
+        messages=as_typed([user("hi")]),
         thinking={"type": "enabled", "budget_tokens": 2000},
     )
     body = upstream.requests[-1].body
@@ -178,20 +206,20 @@ async def test_parameters(sdk: AsyncAnthropic, upstream: ScriptedUpstream) -> No
 
 async def test_every_content(sdk: AsyncAnthropic, upstream: ScriptedUpstream) -> None:
     """Images and documents, also in a tool's result, arrive unchanged."""
-    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
-    document = {
+    image: Message = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
+    document: Message = {
         "type": "document",
         "source": {"type": "text", "media_type": "text/plain", "data": "Once."},
         "title": "a.txt",
     }
-    result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [image, document]}
-    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
+    result: Message = {"type": "tool_result", "tool_use_id": "toolu_1", "content": [image, document]}
+    call: Message = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}}
     messages = [
         user([image, document, {"type": "text", "text": "look"}]),
         {"role": "assistant", "content": [call]},
         user([result, {"type": "text", "text": "so?"}]),
     ]
-    await sdk.messages.create(model=new_model(), max_tokens=2000, messages=messages, tools=[LOOK])
+    await sdk.messages.create(model=new_model(), max_tokens=2000, messages=as_typed(messages), tools=[LOOK])
     sent = [one["content"] for one in upstream.requests[-1].body["messages"] if one["role"] == "user"]
     shown = [
         {name: value for name, value in block.items() if name != "cache_control"}
@@ -213,17 +241,17 @@ async def test_a_structured_answer(sdk: AsyncAnthropic, upstream: ScriptedUpstre
     message = await sdk.messages.create(
         model=new_model(),
         max_tokens=2000,
-        messages=[user("Where?")],
+        messages=as_typed([user("Where?")]),
         extra_body={"output_config": {"format": {"type": "json_schema", "schema": schema}}},
     )
-    assert [block.text for block in message.content] == ['{"city":"Bern"}']
+    assert texts_of(message) == ['{"city":"Bern"}']
     assert message.stop_reason == "end_turn"
 
 
 async def test_a_count(sdk: AsyncAnthropic, upstream: ScriptedUpstream) -> None:
     """A count costs no request; it is an estimate, and says so."""
     raw = await sdk.messages.with_raw_response.count_tokens(
-        model=new_model(), messages=[user("word " * 700)], tools=[LOOK]
+        model=new_model(), messages=as_typed([user("word " * 700)]), tools=[LOOK]
     )
     counted = await raw.parse()
     assert 1000 < counted.input_tokens < 1100
@@ -236,10 +264,10 @@ async def test_failures(sdk: AsyncAnthropic) -> None:
     ask: dict[str, Any] = {"model": new_model(), "max_tokens": 2000, "messages": [user("hi")]}
     with pytest.raises(anthropic.NotFoundError) as unknown:
         await sdk.messages.create(**{**ask, "model": "gpt-nothing"})
-    assert unknown.value.body["error"]["type"] == "not_found_error"
+    assert error_of(unknown.value)["type"] == "not_found_error"
     assert unknown.value.request_id
 
-    search = {"type": "web_search_20250305", "name": "web_search"}
+    search: WebSearchTool20250305Param = {"type": "web_search_20250305", "name": "web_search"}
     with pytest.raises(anthropic.BadRequestError, match=r"tools\[0\]: this tool"):
         await sdk.messages.create(**ask, tools=[search])
     with pytest.raises(anthropic.BadRequestError, match=r"messages\[0\].content\[0\]"):
@@ -247,7 +275,7 @@ async def test_failures(sdk: AsyncAnthropic) -> None:
     with pytest.raises(anthropic.APIStatusError) as overloaded:
         await sdk.messages.create(**{**ask, "messages": [user("[[status 529 Overloaded]]")]})
     assert overloaded.value.status_code == 529
-    assert overloaded.value.body["error"]["type"] == "overloaded_error"
+    assert error_of(overloaded.value)["type"] == "overloaded_error"
 
 
 async def test_a_completion(proxy: RunningProxy, upstream: ScriptedUpstream) -> None:

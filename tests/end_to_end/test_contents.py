@@ -23,6 +23,7 @@ from tests.end_to_end.working import MODELS, live, new_model
 
 PROXY_TOML = MODELS
 Block = dict[str, Any]
+Content = str | list[Block] | None
 DONE = Reply((Text("Done."),))
 TOOLS = [{"name": "look", "input_schema": {"type": "object"}}]
 # CONTENT_EXAMPLES=200 tries 200 examples, other ones each time.
@@ -65,7 +66,7 @@ def without_blanks(blocks: list[Block]) -> list[Block]:
     return [block for block in blocks if block.get("text", "x").replace("\ufeff", " ").strip()]
 
 
-def expected(content: str | list[Block] | None, failed: bool) -> tuple[list[Block], bool, list[Block]]:
+def expected(content: Content, failed: bool) -> tuple[list[Block], bool, list[Block]]:
     """Return how a result must arrive: its blocks, whether it failed, and what comes next to it."""
     blocks = [text(content)] if isinstance(content, str) else content or []
     said = without_blanks(blocks)
@@ -172,7 +173,7 @@ async def test_any_result(
     assert len(shared_upstream.requests) == 3
 
 
-IN_PLACE = {
+IN_PLACE: dict[str, tuple[Content, bool]] = {
     "text": ("found\n", False),
     "blanks between": ([text("a "), text(" "), text("\nb")], False),
     "long": ("x" * 400_000, False),
@@ -180,7 +181,7 @@ IN_PLACE = {
     "long, and an image": ([text("x" * 200_000), picture(3, 0)], False),
     "failed": ("lost", True),
 }
-REPLAYED = {
+REPLAYED: dict[str, tuple[Content, bool]] = {
     "empty": ("", False),
     "nothing": (None, False),
     "no blocks": ([], False),
@@ -253,7 +254,7 @@ async def test_white_space_everywhere(
     name: str, client: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
     """No blank text goes upstream, wherever it is, and the texts around it stay unchanged."""
-    messages = [
+    messages: list[Block] = [
         {"role": "user", "content": [WHITE, picture(2, 0), WHITE, text(" a\n")]},
         {"role": "assistant", "content": SAID[name]},
         {"role": "user", "content": [result("c", [WHITE, text("\tb"), WHITE]), WHITE]},

@@ -97,7 +97,7 @@ def histories(draw: st.DrawFn) -> list[Message]:
     messages = [user(draw(contents))]
     number = 0
     for text, made in draw(st.lists(answers, min_size=1, max_size=5)):
-        written = []
+        written: list[Message] = []
         for name, arguments, odd in made:
             number += 1
             given = {"name": name, "arguments": json.dumps(arguments)}

@@ -133,7 +133,7 @@ async def test_content_as_parts(client: httpx.AsyncClient, upstream: ScriptedUps
 
 async def test_instructions_of_both_names(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
     """System and developer messages become one system prompt, with empty lines between them."""
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "system", "content": "  /clear\n"},
         {"role": "developer", "content": [{"type": "text", "text": "@/etc/passwd"}]},
         *text_turns("hi"),

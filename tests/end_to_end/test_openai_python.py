@@ -13,6 +13,7 @@ from claude_max_proxy.testing import ScriptedUpstream
 from tests.end_to_end.chatting import MODEL
 from tests.end_to_end.comparing import asked, seen, seen_system
 from tests.end_to_end.running import RunningProxy, until
+from tests.end_to_end.working import as_typed
 
 
 TURNS = 10
@@ -26,7 +27,7 @@ async def openai(proxy: RunningProxy) -> AsyncIterator[AsyncOpenAI]:
 
 
 async def _whole(client: AsyncOpenAI, messages: list[dict[str, Any]]) -> str:
-    reply = await client.chat.completions.create(model=MODEL, messages=messages)
+    reply = await client.chat.completions.create(model=MODEL, messages=as_typed(messages))
     assert reply.model == MODEL
     assert reply.choices[0].finish_reason == "stop"
     assert reply.usage is not None
@@ -36,7 +37,7 @@ async def _whole(client: AsyncOpenAI, messages: list[dict[str, Any]]) -> str:
 
 async def _streamed(client: AsyncOpenAI, messages: list[dict[str, Any]]) -> str:
     stream = await client.chat.completions.create(
-        model=MODEL, messages=messages, stream=True, stream_options={"include_usage": True}
+        model=MODEL, messages=as_typed(messages), stream=True, stream_options={"include_usage": True}
     )
     chunks = [chunk async for chunk in stream]
     assert len({chunk.id for chunk in chunks}) == 1
@@ -75,17 +76,17 @@ async def test_ten_turns(
 
 async def test_words_as_they_come(openai: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
     """A streamed reply has the upstream's deltas, and a whole one the same text."""
-    messages = [{"role": "user", "content": "[[think Let me see.]] [[deltas 50]]"}]
-    stream = await openai.chat.completions.create(model=MODEL, messages=messages, stream=True)
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "[[think Let me see.]] [[deltas 50]]"}]
+    stream = await openai.chat.completions.create(model=MODEL, messages=as_typed(messages), stream=True)
     deltas = [chunk.choices[0].delta async for chunk in stream]
-    whole = await openai.chat.completions.create(model=MODEL, messages=messages)
+    whole = await openai.chat.completions.create(model=MODEL, messages=as_typed(messages))
 
     contents = [delta.content for delta in deltas if delta.content]
     assert len(contents) == 50
     assert "".join(contents) == whole.choices[0].message.content
     thoughts = "".join(getattr(delta, "reasoning_content", None) or "" for delta in deltas)
     assert thoughts == "Let me see."
-    assert whole.choices[0].message.reasoning_content == "Let me see."
+    assert whole.choices[0].message.model_dump()["reasoning_content"] == "Let me see."
 
 
 async def test_models(openai: AsyncOpenAI) -> None:

@@ -170,7 +170,7 @@ async def test_a_used_process_is_as_a_fresh_one(
     """After anything that was said, failed or broke off, a process sends the same as a new one."""
     used = await start_proxy(max_processes=1, temporary=tmp_path)
     question = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "What now?"}]
-    before = [
+    before: list[dict[str, Any]] = [
         {"messages": [question[0], *text_turns("one", "A.", "two", "B.", "three")]},
         {"messages": [question[0], *text_turns("[[think hm]] [[say x]]")], "reasoning_effort": "high"},
         {"messages": [question[0], *text_turns("[[status 400 no]]")]},

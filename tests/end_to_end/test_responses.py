@@ -33,8 +33,8 @@ from tests.end_to_end.working import MODELS, by_call, live, new_model, offered, 
 PROXY_TOML = MODELS
 # 1 x 1 pixel
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-IMAGE = {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "auto"}
-TOOLS = [function("look"), function("take")]
+IMAGE: dict[str, Any] = {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "auto"}
+TOOLS: list[Any] = [function("look"), function("take")]
 LOOK, TAKE = ToolUse("look", {"where": "here", "deep": True}), ToolUse("take", {"count": 2, "of": ["a", "ü"]})
 STEPS = (
     Reply((Thinking("Where?"), Text("I shall look."), LOOK)),
@@ -45,7 +45,10 @@ STEPS = (
 )
 # It replaces ids of calls that have another form by its own, which the proxy does not know.
 KEPT_BY_OPENCLAW = re.compile(r"call_[A-Za-z0-9_-]{1,59}")
-SHOWN = {"reasoning": {"effort": "medium", "summary": "auto"}, "include": ["reasoning.encrypted_content"]}
+SHOWN: dict[str, Any] = {
+    "reasoning": {"effort": "medium", "summary": "auto"},
+    "include": ["reasoning.encrypted_content"],
+}
 
 
 class Person(pydantic.BaseModel):
@@ -123,7 +126,8 @@ async def test_tools_of_free_text(sdk: AsyncOpenAI, proxy: RunningProxy, upstrea
         Reply((ToolUse("patch", {"input": patch}), ToolUse("box__look", {"a": 1}))), Reply((Text("ok"),))
     )
     box = {"type": "namespace", "name": "box", "description": "A box.", "tools": [function("look")]}
-    model, tools = new_model(), [custom("patch"), box, {"type": "web_search"}]
+    model = new_model()
+    tools: list[Any] = [custom("patch"), box, {"type": "web_search"}]
     raw = await sdk.responses.with_raw_response.create(model=model, input="work", tools=tools)
     assert raw.headers["x-proxy-ignored"] == "tools.web_search"
     first = raw.parse()
@@ -132,7 +136,7 @@ async def test_tools_of_free_text(sdk: AsyncOpenAI, proxy: RunningProxy, upstrea
     assert (text["type"], text["name"], text["input"]) == ("custom_tool_call", "patch", patch)
     assert (call["type"], call["namespace"], call["name"]) == ("function_call", "box", "look")
 
-    items = [user("work"), text, call, *results([text, call])]
+    items: list[Any] = [user("work"), text, call, *results([text, call])]
     second = await sdk.responses.create(model=model, input=items, tools=tools)
 
     assert second.output_text == "ok"
@@ -144,11 +148,11 @@ async def test_pictures(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: Scripte
     """Images of users and of tools arrive, and the conversation about them continues in place."""
     upstream.script(Reply((LOOK,)), Reply((Text("A dot."),)), Reply((Text("Still a dot."),)))
     model = new_model()
-    asking = {"role": "user", "content": [{"type": "input_text", "text": "what?"}, IMAGE]}
+    asking: Any = {"role": "user", "content": [{"type": "input_text", "text": "what?"}, IMAGE]}
     first = await sdk.responses.create(model=model, input=[asking], tools=TOOLS)
     call = first.output[0]
     assert call.type == "function_call"
-    shown = {"type": "function_call_output", "call_id": call.call_id, "output": [IMAGE]}
+    shown: Any = {"type": "function_call_output", "call_id": call.call_id, "output": [IMAGE]}
     second = await sdk.responses.create(
         model=model, input=[shown], previous_response_id=first.id, tools=TOOLS
     )
@@ -166,7 +170,7 @@ async def test_pictures(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: Scripte
 
 async def test_a_model_of_pydantic(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
     """``responses.parse`` returns the object, and the conversation about it continues in place."""
-    ada = {"name": 'Ada "ü"', "age": 36}
+    ada: dict[str, Any] = {"name": 'Ada "ü"', "age": 36}
     upstream.script(*[Reply((ToolUse("StructuredOutput", ada),))] * 2)
     model = new_model()
     first = await sdk.responses.parse(model=model, input="who?", text_format=Person)
@@ -240,7 +244,8 @@ async def test_what_was_stored(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> 
     second = await sdk.responses.create(model=new_model(), input="two", previous_response_id=first.id)
     assert (await sdk.responses.retrieve(second.id)).model_dump() == second.model_dump()
     listed = await sdk.responses.input_items.list(second.id, order="asc", limit=2)
-    texts = [item.content[0].text async for item in listed if item.type == "message"]
+    items: list[dict[str, Any]] = [item.to_dict() async for item in listed if item.type == "message"]
+    texts = [item["content"][0]["text"] for item in items]
     assert texts == ["one", "yes", "two"]
 
     await sdk.responses.delete(first.id)
@@ -290,9 +295,9 @@ async def test_the_limit(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
 async def test_errors(sdk: AsyncOpenAI, upstream: ScriptedUpstream) -> None:
     """A failure before the answer is a status with OpenAI's envelope, streamed or not."""
     for streamed in (False, True):
-        with pytest.raises(openai.NotFoundError) as caught:
+        with pytest.raises(openai.NotFoundError) as unknown:
             await hear(sdk, streamed=streamed, model="gpt-none", input="hi")
-        assert caught.value.code == "model_not_found"
+        assert unknown.value.code == "model_not_found"
         upstream.script(fault(400, message="prompt is too long: 5 tokens > 4 maximum"))
         with pytest.raises(openai.BadRequestError) as caught:
             await hear(sdk, streamed=streamed, model=new_model(), input="hi")

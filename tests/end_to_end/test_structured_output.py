@@ -31,7 +31,7 @@ SCHEMA = {
     "required": ["name", "age"],
     "additionalProperties": False,
 }
-ADA = {"name": 'Ada "ü"\n', "age": 36}
+ADA: dict[str, Any] = {"name": 'Ada "ü"\n', "age": 36}
 VALID, INVALID = ToolUse("StructuredOutput", ADA), ToolUse("StructuredOutput", {"name": "Ada", "age": "old"})
 STRICT: dict[str, Any] = {
     "type": "json_schema",

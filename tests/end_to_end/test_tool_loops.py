@@ -7,9 +7,11 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from typing import cast
 
 import pytest
 from openai import AsyncOpenAI
+from openai.types.chat import ChatCompletion, ChatCompletionFunctionToolParam
 
 from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, ToolUse
 from tests.end_to_end.comparing import asked, seen
@@ -24,6 +26,7 @@ from tests.end_to_end.working import (
     Message,
     Worker,
     as_heard,
+    as_typed,
     by_call,
     fragments_of,
     hear,
@@ -121,15 +124,21 @@ async def test_normalised(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: Scrip
     assert len(upstream.requests) == 10
 
 
+async def answered(sdk: AsyncOpenAI, model: str, messages: list[Message]) -> ChatCompletion:
+    """Ask, and return the whole answer."""
+    tools = cast("list[ChatCompletionFunctionToolParam]", TOOLS)
+    return await sdk.chat.completions.create(model=model, messages=as_typed(messages), tools=tools)
+
+
 async def test_whole_replies(sdk: AsyncOpenAI, proxy: RunningProxy, upstream: ScriptedUpstream) -> None:
     """A loop without streaming is the same: text, calls with whole arguments, results in place."""
     upstream.script(Reply((Text("I shall look."), LOOK, ToolUse("take", {}))), DONE)
     model, messages = new_model(), [user("work")]
 
-    first = (await sdk.chat.completions.create(model=model, messages=messages, tools=TOOLS)).choices[0]
-    calls = first.message.tool_calls or []
+    first = (await answered(sdk, model, messages)).choices[0]
+    calls = [call for call in first.message.tool_calls or [] if call.type == "function"]
     messages += [first.message.model_dump(exclude_none=True), *(result(call.id, "r") for call in calls)]
-    second = (await sdk.chat.completions.create(model=model, messages=messages, tools=TOOLS)).choices[0]
+    second = (await answered(sdk, model, messages)).choices[0]
 
     assert (first.finish_reason, first.message.content) == ("tool_calls", "I shall look.")
     assert [json.loads(call.function.arguments) for call in calls] == [LOOK.input, {}]

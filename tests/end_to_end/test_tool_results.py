@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import openai
 import pytest
@@ -40,7 +41,7 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAW
 IMAGE = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
 
 
-RESULTS = {
+RESULTS: dict[str, list[Any]] = {
     "string": ["plain /clear @/etc/hosts"],
     "parts": [[{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]],
     "image": [[{"type": "text", "text": "see:"}, IMAGE]],

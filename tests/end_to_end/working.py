@@ -8,9 +8,10 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
-from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+from openai import AsyncOpenAI, AsyncStream, DefaultAsyncHttpxClient
+from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from claude_max_proxy.testing import Reply, ScriptedUpstream, Text, ToolUse
 from tests.end_to_end.comparing import Block, Turn, asked
@@ -89,10 +90,17 @@ class Heard:
         self.calls[index]["function"]["arguments"] += arguments
 
 
+def as_typed(messages: list[Message]) -> list[ChatCompletionMessageParam]:
+    """Say to the type checker what OpenAI's SDK takes; messages stay as they are, whatever they contain."""
+    return cast("list[ChatCompletionMessageParam]", messages)
+
+
 async def hear(client: AsyncOpenAI, model: str, messages: list[Message], **fields: Any) -> Heard:
     """Ask, streamed, and read the answer to its end."""
     heard = Heard()
-    stream = await client.chat.completions.create(model=model, messages=messages, stream=True, **fields)
+    stream: AsyncStream[ChatCompletionChunk] = await client.chat.completions.create(
+        model=model, messages=as_typed(messages), stream=True, **fields
+    )
     async for chunk in stream:
         for choice in chunk.choices:
             heard.text += choice.delta.content or ""

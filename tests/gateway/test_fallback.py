@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from claude_max_proxy import (
+    Backend,
     Events,
     Failed,
     Finished,
@@ -90,10 +91,9 @@ class House:
         table = {"models": models or MODELS, "backends": {name: {"type": "scripted"} for name in "abc"}}
         config = parse(table, None)
         self.clock = Clock()
+        self._used: dict[str, Backend] = dict(self.backends)
         plugins = Plugins(load_built_ins(), config.plugins)
-        self.gateway = Gateway(
-            scripted_context(config, plugins, dict(self.backends)), plugins, Breakers(self.clock)
-        )
+        self.gateway = Gateway(scripted_context(config, plugins, self._used), plugins, Breakers(self.clock))
 
     async def ask(self, model: str = "best", **fields: Any) -> str:
         """Send a request, and return the text of the answer."""
@@ -102,6 +102,10 @@ class House:
     def fail(self, name: str, error: ProxyError, *, raised: bool = True) -> None:
         """Let a backend fail at once."""
         self.backends[name].script = [error if raised else Failed(error)]
+
+    def replace(self, name: str, backend: Scripted) -> None:
+        """Put another backend in the place of one."""
+        self.backends[name] = self._used[name] = backend
 
     def asked(self) -> list[int]:
         """Return how often each backend was asked."""
@@ -213,7 +217,7 @@ async def test_a_whole_answer(
 ) -> None:
     """A whole answer that breaks off is asked for again a few times, and then from the next model."""
     house = House()
-    house.backends["a"] = house.gateway._backends["a"] = Breaking(scripts, retries)
+    house.replace("a", Breaking(scripts, retries))
     reply = fold(await collect(house.gateway, question("alone" if alone else "best", stream=False)))
 
     assert house.asked()[0] == asked
@@ -228,7 +232,7 @@ async def test_a_whole_answer(
 async def test_an_agent_is_not_asked_again() -> None:
     """What an agent has already done is not done again."""
     house = House({"agent": {"to": "a/one", "fallback": ["b/two"], "agent": {"tools": [], "directory": "/"}}})
-    house.backends["a"] = house.gateway._backends["a"] = Breaking([[*BEGUN, BROKEN]] * 9, 2)
+    house.replace("a", Breaking([[*BEGUN, BROKEN]] * 9, 2))
     house.backends["a"].honours = house.backends["b"].honours = {"agent"}
     assert failure(await collect(house.gateway, question("agent", stream=False))) is BROKEN
     assert house.asked() == [1, 0, 0]

@@ -114,7 +114,7 @@ def text(*pieces: str, index: int = 0, kind: Any = "text") -> list[Event]:
 
 
 BEGUN = Started("m", usage=Usage(7, 1, 3, 2))
-END = [Usage(7, 90, 3, 2), Finished("stop")]
+END: list[Event] = [Usage(7, 90, 3, 2), Finished("stop")]
 
 
 async def test_a_stop_over_pieces() -> None:

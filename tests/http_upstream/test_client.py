@@ -116,7 +116,8 @@ async def test_what_is_not(failing: list[Step], kind: type[ProxyError]) -> None:
 
 async def test_tries_are_counted() -> None:
     """After the last try its failure is reported."""
-    async with RawServer(*[[status(529)]] * 3) as server:
+    failing: list[Step] = [status(529)]
+    async with RawServer(*[failing] * 3) as server:
         with pytest.raises(Overloaded, match="why"):
             await heard(server, retries=2)
         assert len(server.heard) == 3
@@ -209,8 +210,8 @@ async def test_stopping_hangs_up() -> None:
 
 async def test_at_most_so_many() -> None:
     """A request without a free connection waits; each request that is answered or fails frees one."""
-    steps: list[list[Step]] = [[0.02, status(400)], *[[0.02, whole(b"yes")]] * 6]
-    async with RawServer(*steps) as server:
+    working: list[Step] = [0.02, whole(b"yes")]
+    async with RawServer([0.02, status(400)], *[working] * 6) as server:
         upstream = await started(server.url, max_connections=2)
         asked = [upstream.ask("/x", b"") for _ in range(7)]
         answers = await asyncio.gather(*asked, return_exceptions=True)

@@ -220,7 +220,7 @@ class _Deaf:
     """A reader that never gets beyond the beginning of an answer."""
 
     ended = False
-    error = None
+    error: ProxyError | None = None
 
     def feed(self, piece: bytes) -> list[Any]:
         """Accept a piece."""

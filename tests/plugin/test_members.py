@@ -108,7 +108,11 @@ def test_the_built_in_backends(kind: type[Backend]) -> None:
 def test_the_built_in_dialects() -> None:
     """The built-in dialects follow the rule."""
     found: list[Dialect] = []
-    Plugins(load_built_ins(), PluginsConfig()).register_dialects(found.append)
+
+    def register(dialect: Dialect) -> None:
+        found.append(dialect)
+
+    Plugins(load_built_ins(), PluginsConfig()).register_dialects(register)
     assert len(found) == 4
     for dialect in found:
         check_members(dialect, Dialect, "here")

@@ -38,20 +38,19 @@ def rewriter(name: str, says: str | Exception, *, wait: float | None = None, **o
             raise says
         request.system += says
 
-    @hookimpl(**options)
-    def rewrite_request(request: Request) -> None:
+    def at_once(request: Request) -> None:
         act(request)
 
-    if wait is None:
-        return module(name, rewrite_request)
-
-    @hookimpl(**options)
-    async def rewrite_request_later(request: Request) -> None:
-        await asyncio.sleep(wait)
+    async def later(request: Request) -> None:
+        await asyncio.sleep(wait or 0)
         act(request)
 
-    rewrite_request_later.__name__ = "rewrite_request"
-    return module(name, rewrite_request_later)
+    function: Any = at_once if wait is None else later
+    return module(name, rewrite_request=hookimpl(function, **options))
+
+
+def registering(*_: Any, **__: Any) -> None:
+    """Take whatever a plugin registers."""
 
 
 def plugins(*loaded: Plugin, order: list[str] | None = None, **tables: Any) -> Plugins:
@@ -126,7 +125,7 @@ async def test_nobody_answers() -> None:
 
 async def test_arguments_by_name() -> None:
     """A hook may have any of the arguments, in any order, or none."""
-    seen = []
+    seen: list[Any] = []
 
     @hookimpl
     def select_backend(settings: Any, backends: Any) -> str:
@@ -211,13 +210,12 @@ async def test_observers_do_not_matter(
     def log_request(record: Record) -> None:
         heard.append(record.model)
 
-    first = module("a", log_request)
-
     @hookimpl
-    async def log_request(record: Record) -> None:
+    async def failing(record: Record) -> None:
         raise error
 
-    used = plugins(first, module("broken", log_request), broken={"on_error": policy})
+    broken = module("broken", log_request=failing)
+    used = plugins(module("a", log_request), broken, broken={"on_error": policy})
     await used.log_request(Record("m"))
     assert heard == ["m"]
     assert "plugin 'broken' failed in log_request" in caplog.text
@@ -231,14 +229,14 @@ def test_a_registration_that_fails() -> None:
         raise KeyError("oops")
 
     with pytest.raises(ConfigError, match="plugin 'a' failed in register_backends: KeyError"):
-        plugins(module("a", register_backends)).register_backends(print)
+        plugins(module("a", register_backends)).register_backends(registering)
 
     @hookimpl
     def register_dialects(register: Any) -> None:
         raise ConfigError("as it is")
 
     with pytest.raises(ConfigError, match=r"^as it is$"):
-        plugins(module("a", register_dialects)).register_dialects(print)
+        plugins(module("a", register_dialects)).register_dialects(registering)
 
 
 # --- what cannot be registered
@@ -329,7 +327,7 @@ def test_the_built_ins_load() -> None:
 def test_hooks_are_quiet_when_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
     """Nothing is logged for a hook without implementations."""
     with caplog.at_level(logging.DEBUG):
-        plugins().register_backends(print)
+        plugins().register_backends(registering)
     assert not caplog.records
 
 

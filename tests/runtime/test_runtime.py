@@ -290,7 +290,8 @@ async def test_what_a_backend_hears(tmp_path: Path) -> None:
 
     old: Any = first.backends["mine"]
     new: Any = third.backends["mine"]
-    assert second.backends["mine"] is old
+    kept: Any = second.backends["mine"]
+    assert kept is old
     assert old.heard == [[], "start", ["a"]]
     assert new.heard == [["a"], "start"]
     assert (old.before, new.before) == (None, old)
@@ -349,7 +350,8 @@ async def test_what_is_still_used_goes_on(tmp_path: Path) -> None:
     after = Runtime(msgspec.structs.replace(before.config, backends=backends), before)
     await after.start()
     await before.stop(list(after.backends.values()))
-    calls = {name: backend.calls for name, backend in [*before.backends.items(), *after.backends.items()]}
+    used: dict[str, Any] = {**before.backends, **after.backends}
+    calls = {name: backend.calls for name, backend in used.items()}
     assert calls == {"claude": ["start"], "second": ["start", "stop"], "third": ["start"]}
 
 

@@ -38,7 +38,8 @@ class LiveProxy:
         self.file = folder / "proxy.toml"
         self.file.write_text(toml)
         self.live = Generations(partial(load, self.file), poll=poll, patience=patience)
-        transport = httpx.ASGITransport(self.live, raise_app_exceptions=False)
+        application: Any = self.live  # Litestar types what it is called with, httpx does not
+        transport = httpx.ASGITransport(application, raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:3456")
 
     @property

@@ -92,15 +92,15 @@ def built_in_dialects() -> dict[str, Dialect]:
     return dialects
 
 
-def backend_of(folder: Path, type_: str) -> Callable[[], Any]:
+def backend_of(folder: Path, wanted: str) -> Callable[[], Any]:
     """Return a function that makes a backend of a type that a drop-in registers."""
     made: dict[str, Callable[[], Backend]] = {}
 
-    def register(name: str, settings: Any, build: Any) -> None:
-        made[name] = lambda: build("mine", settings())
+    def register(type_: str, settings: Any, build: Any) -> None:
+        made[type_] = lambda: build("mine", settings())
 
     Plugins(DropIns([folder]).plugins(), PluginsConfig()).register_backends(register)
-    return made[type_]
+    return made[wanted]
 
 
 @pytest.mark.parametrize("name", built_in_dialects())
@@ -129,7 +129,8 @@ def scripted(make: Callable[[], Any], by_text: dict[str, list[Any]]) -> Callable
         usual, answer = backend.script, backend.answer
 
         def chosen(request: Request, model: str) -> Any:
-            backend.script = by_text.get(request.messages[-1].parts[0].text, usual)
+            (part,) = request.messages[-1].parts
+            backend.script = by_text.get(part.text, usual) if isinstance(part, Text) else usual
             return answer(request, model)
 
         backend.answer = chosen

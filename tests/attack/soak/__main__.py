@@ -238,12 +238,14 @@ def told(soak: Soak) -> str:
     ways = sorted({way for way, _ in counts.by_way})
     rows = [(way, *(f"{counts.by_way[way, kind]:,}" for kind in KINDS), "") for way in ways]
     total = ("all", *(f"{counts.by_kind[kind]:,}" for kind in KINDS), "")
-    sizes = [
+    sizes: list[tuple[str, ...]] = [
         (name, f"{first:.0f}", f"{last:.0f}", "ok" if fine else "GREW")
         for name, (first, last, fine) in soak.sizes.growth().items()
     ]
-    errors = [(told, f"{count:,}", "") for told, count in counts.errors.most_common()]
-    faults = [(told, f"{count:,}", "") for told, count in sorted(soak.faults.done.items())]
+    errors: list[tuple[str, ...]] = [(told, f"{count:,}", "") for told, count in counts.errors.most_common()]
+    faults: list[tuple[str, ...]] = [
+        (told, f"{count:,}", "") for told, count in sorted(soak.faults.done.items())
+    ]
     return "\n\n".join(
         [
             table(("requests", *KINDS, ""), [*rows, total]),

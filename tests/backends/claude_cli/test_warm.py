@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from claude_max_proxy.backends.claude_cli import warm as warm_module
 from claude_max_proxy.backends.claude_cli.process_kind import ProcessKind
 from claude_max_proxy.backends.claude_cli.warm import Warm
 
@@ -51,11 +50,11 @@ def test_old_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     warm, (process,) = holding(OPUS)
     assert warm.take_older_than(60) == []
     now = time.monotonic()
-    monkeypatch.setattr(warm_module.time, "monotonic", lambda: now + 61)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 61)
     assert warm.take_older_than(60) == [process]
     warm, (process,) = holding(OPUS)
     tomorrow = time.localtime(time.time() + 86400)
-    monkeypatch.setattr(warm_module.time, "localtime", lambda: tomorrow)
+    monkeypatch.setattr(time, "localtime", lambda: tomorrow)
     assert warm.take_older_than(60) == [process]
 
 
@@ -64,7 +63,7 @@ def test_use(monkeypatch: pytest.MonkeyPatch) -> None:
     warm = Warm()
     warm.use([OPUS])
     now = time.monotonic()
-    monkeypatch.setattr(warm_module.time, "monotonic", lambda: now + 10)
+    monkeypatch.setattr(time, "monotonic", lambda: now + 10)
     warm.use([HAIKU])
     assert warm.used_within(20) == [OPUS, HAIKU]
     assert warm.used_within(5) == [HAIKU]
@@ -74,7 +73,7 @@ def test_use(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A kind that cannot be started is tried again after a pause that doubles up to a minute."""
     now = 1000.0  # a clock whose half seconds are exact
-    monkeypatch.setattr(warm_module.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     warm = Warm()
     pauses = []
     for _ in range(9):

@@ -155,7 +155,7 @@ async def test_a_terminal(tmp_path: Path, environment: dict[str, str], expected:
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
     async with serving(tmp_path, KEYS, stderr=theirs, environment={"TERM": "xterm", **environment}) as proxy:
-        answer = await ask(await proxy.says(r"address\s+(\S+)"), authorization="Bearer wrong")
+        answer = await ask(await proxy.says(r"address\s+(\S+)"), key="wrong")
         assert answer.status_code == 401
         said = ""
         async with asyncio.timeout(10):

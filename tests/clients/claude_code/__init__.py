@@ -16,7 +16,7 @@ QUIET = {"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1", "DISABLE_AUTOUPDATER":
 async def claude(stage: Stage, *arguments: str) -> Output:
     """Run it for one turn."""
     options = ("-p", "--settings", "over-proxy.json", "--model", "sonnet", "--permission-mode", "acceptEdits")
-    return await stage.run(stage.cli, *options, *arguments, **QUIET)
+    return await stage.run(stage.cli, *options, *arguments, variables=QUIET)
 
 
 @client.check("messages", requests=1)

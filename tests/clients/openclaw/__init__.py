@@ -51,7 +51,9 @@ async def prepare(stage: Stage, folder: str = "openclaw") -> dict[str, str]:
 
 async def say(stage: Stage, session: str, message: str, folder: str = "openclaw") -> dict[str, Any]:
     """Let the agent take one turn, and return what it reports."""
-    return document(fine(await stage.run(*_command(session, message), **await prepare(stage, folder))))
+    return document(
+        fine(await stage.run(*_command(session, message), variables=await prepare(stage, folder)))
+    )
 
 
 def said(report: dict[str, Any]) -> str:
@@ -141,7 +143,7 @@ async def compaction(stage: Stage) -> None:
 @client.check("responses", "chat", requests=1)
 async def plan_limit(stage: Stage) -> None:
     """It shows a used-up plan once, in the provider's own words, and does not try again."""
-    output = await stage.run(*_command("limit", "Hello [[limit]]"), **await prepare(stage))
+    output = await stage.run(*_command("limit", "Hello [[limit]]"), variables=await prepare(stage))
     told = document(output.printed)["error"]["message"]
     within("usage limit reached", told, "what the user sees")
     same(stage.statuses(), [429], "the statuses")

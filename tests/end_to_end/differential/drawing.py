@@ -198,7 +198,7 @@ def cases(draw: st.DrawFn) -> Case:
     tools = draw(st.lists(offered(), max_size=4, unique_by=lambda tool: tool.name))
     if draw(one_in(20)):
         tools += [OfferedTool(f"many_{number}", {"parameters": {"type": "object"}}) for number in range(200)]
-    if tools and draw(one_in(20)):
+    if tools and bool(draw(one_in(20))):
         tools.append(tools[0])
     case = Case(
         draw(st.just("") | WORDS),
@@ -206,7 +206,7 @@ def cases(draw: st.DrawFn) -> Case:
         draw(WORDS),
         tools,
     )
-    if tools and draw(st.booleans()):
+    if tools and bool(draw(st.booleans())):
         case.choice = draw(st.sampled_from(["none", "required", *range(len(tools[:4]))]))
     if not tools and draw(st.booleans()):
         case.schema = draw(schemas())

@@ -141,7 +141,7 @@ async def test_in_what_is_heard(
     """A client disconnects before the first event, in the middle, in an error, or with more requests sent."""
     caplog.set_level(logging.DEBUG)
     served.backend.script.insert(where, SILENCE)
-    fields = {"stream": True} if stream else {}
+    fields: dict[str, Any] = {"stream": True} if stream else {}
     behinds = (b"", asked("/v1/messages"), b"GET / HTTP/1.1\r\nX", b"\0\r\n\r\n")
     async with asyncio.TaskGroup() as group:
         for how, behind in itertools.product(WAYS, behinds):
