@@ -37,7 +37,7 @@ async def opencode(stage: Stage, *arguments: str, options: tuple[str, ...] = OPT
     """Run it with the configuration of its page, which is in its working directory."""
     provider = "claude-messages" if stage.api == "messages" else "claude"
     command = ("opencode", *options, "-m", f"{provider}/claude-sonnet-4", *arguments)
-    return await stage.run(*command, typed="", within=120.0, **QUIET)
+    return await stage.run(*command, within=120.0, variables=QUIET)
 
 
 def said(output: Output) -> str:
