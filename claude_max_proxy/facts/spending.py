@@ -11,9 +11,11 @@ import msgspec
 
 __all__ = [
     "BOUNDLESS",
+    "EVERYBODY",
     "Spending",
     "Spent",
     "Standing",
+    "WindowUse",
 ]
 
 
@@ -40,6 +42,25 @@ class Standing(msgspec.Struct):
     seconds: dict[int, int] = {}
     reserved: Spent = Spent()
     running: int = 0
+
+
+EVERYBODY = ""
+"""The owner of all that was used of a window together."""
+
+
+class WindowUse(msgspec.Struct):
+    """What other replicas have counted of a window of a plan.
+
+    ``base`` was used of it when the first replica began to count, ``counted`` seconds ago. ``live`` is what
+    others have counted since then, and ``before`` what ledgers have of the time before; ``of`` has both, by
+    owner.
+    """
+
+    base: float
+    counted: float
+    live: float = 0.0
+    before: float = 0.0
+    of: dict[str, float] = {}
 
 
 class Spending(ABC):
@@ -99,3 +120,16 @@ class Spending(ABC):
     @abstractmethod
     async def seed(self, budget: str, source: str, amounts: Sequence[tuple[float, Spent]]) -> None:
         """Count what was used so many seconds ago, once for each source. Raises :class:`Unreachable`."""
+
+    @abstractmethod
+    async def count_window(self, name: str, age: float, base: float, mine: Mapping[str, float]) -> WindowUse:
+        """Say what was counted here of a window that began ``age`` seconds ago, and return what others have.
+
+        ``mine`` is by owner, with :data:`EVERYBODY` for all together. Raises :class:`Unreachable`.
+        """
+
+    @abstractmethod
+    async def count_window_before(
+        self, name: str, age: float, base: float, source: str, amounts: Mapping[str, float]
+    ) -> None:
+        """Say what one ledger has of the time before a window was counted. Raises :class:`Unreachable`."""

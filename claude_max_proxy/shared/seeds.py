@@ -59,7 +59,7 @@ class Seeds:
             "source": source,
             "ages": [age for age, _ in amounts],
             "tokens": [amount.tokens for _, amount in amounts],
-            "dollars": [amount.dollars for _, amount in amounts],
+            "dollars": [float(amount.dollars) for _, amount in amounts],
         }
 
         async def seed(connection: Connection) -> None:

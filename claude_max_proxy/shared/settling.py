@@ -45,6 +45,7 @@ SELECT gen_random_uuid()::text, budget, quarter, sum(tokens), sum(dollars), true
 """
 _PRUNE = (
     "DELETE FROM shared_spent WHERE made < now() - interval '40 days'",
+    "DELETE FROM shared_windows WHERE began < now() - interval '40 days'",
     "DELETE FROM shared_reserved WHERE replica NOT IN (SELECT id FROM shared_replicas)",
 )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -18,7 +18,7 @@ from psycopg import Error
 
 from claude_max_proxy.concurrency.tasks import Tasks
 from claude_max_proxy.errors import Unreachable
-from claude_max_proxy.facts.spending import Spending, Spent, Standing
+from claude_max_proxy.facts.spending import Spending, Spent, Standing, WindowUse
 from claude_max_proxy.shared.channel import Channel
 from claude_max_proxy.shared.database import Connection, Database
 from claude_max_proxy.shared.errors import Away
@@ -29,6 +29,7 @@ from claude_max_proxy.shared.reserving import Asked, Reserving
 from claude_max_proxy.shared.seeds import Seeds
 from claude_max_proxy.shared.settling import Settling
 from claude_max_proxy.shared.standings import read
+from claude_max_proxy.shared.windows import Windows
 
 
 _TIMEOUT = 5.0  # seconds
@@ -60,6 +61,7 @@ class SharedSpending(Spending):
         self._timeout = timeout
         self._settling = Settling(database)
         self._seeds = Seeds(database)
+        self._windows = Windows(database, replica)
         self._leases = Leases()
         self._reserving = Reserving(replica, self._leases, self._settling, self._lessees)
         self._asked: list[Asked] = []
@@ -86,10 +88,8 @@ class SharedSpending(Spending):
 
     async def standings(self, budgets: Sequence[str], since: Mapping[str, float]) -> list[Standing]:
         """Return how budgets stand."""
-        try:
+        with _reachable():
             found = await self._database.run(lambda one: read(one, budgets, since), _TIMEOUT)
-        except (Away, Error) as error:
-            raise Unreachable("the budgets of all replicas cannot be reached") from error
         return [one.without_spare for one in found]
 
     def reserve_here(self, id: str, budgets: Sequence[str], amount: Spent) -> bool:
@@ -134,17 +134,25 @@ class SharedSpending(Spending):
 
     async def unseeded(self, budgets: Sequence[str], source: str, age: float) -> dict[str, float]:
         """Return how many seconds ago the count of each budget began that lacks what a ledger has."""
-        try:
+        with _reachable():
             return await self._seeds.unseeded(budgets, source, age)
-        except (Away, Error) as error:
-            raise Unreachable("the budgets of all replicas cannot be reached") from error
 
     async def seed(self, budget: str, source: str, amounts: Sequence[tuple[float, Spent]]) -> None:
         """Count what a ledger has, unless that was done."""
-        try:
+        with _reachable():
             await self._seeds.seed(budget, source, amounts)
-        except (Away, Error) as error:
-            raise Unreachable("the budgets of all replicas cannot be reached") from error
+
+    async def count_window(self, name: str, age: float, base: float, mine: Mapping[str, float]) -> WindowUse:
+        """Say what was counted here of a window, and return what others have counted."""
+        with _reachable():
+            return await self._windows.count(name, age, base, mine)
+
+    async def count_window_before(
+        self, name: str, age: float, base: float, source: str, amounts: Mapping[str, float]
+    ) -> None:
+        """Say what one ledger has of the time before anybody counted a window."""
+        with _reachable():
+            await self._windows.count_before(name, age, base, source, amounts)
 
     # --- reserving
 
@@ -227,3 +235,12 @@ class SharedSpending(Spending):
         """Spend no lease that a database that was away may have lost."""
         self._leases.void()
         self._wake.set()
+
+
+@contextlib.contextmanager
+def _reachable() -> Iterator[None]:
+    """Raise :class:`Unreachable` in the place of what the database raises."""
+    try:
+        yield
+    except (Away, Error) as error:
+        raise Unreachable("the budgets of all replicas cannot be reached") from error

@@ -21,6 +21,8 @@ from claude_max_proxy.observers.budgets.book import Book, Who
 from claude_max_proxy.observers.budgets.loading import load, load_share
 from claude_max_proxy.observers.budgets.seeding import seed
 from claude_max_proxy.observers.budgets.settings import Settings
+from claude_max_proxy.observers.budgets.shares import weight
+from claude_max_proxy.observers.budgets.sharing import First, begin_together, exchange
 from claude_max_proxy.observers.budgets.together import admit, admit_here, refresh
 
 
@@ -28,7 +30,7 @@ __all__ = ["Settings"]
 
 logger = logging.getLogger(__name__)
 _MOST_UNPRICED = 100
-_REFRESHED_EVERY = 5.0  # seconds
+_REFRESHED_EVERY, _EXCHANGED_EVERY = 5.0, 1.0  # seconds
 
 
 class _Holder:
@@ -52,6 +54,7 @@ def configured(context: Context, settings: Settings) -> None:
     spending = _Holder.spending = context.find(Spending)  # type: ignore[type-abstract]
     if spending is not None and _Holder.refreshing is None:
         _Holder.refreshing = _Holder.tasks.keep(_refresh_on, "budgets-of-all")
+        _Holder.tasks.keep(_exchange_on, "budgets-shares-of-all")
     if new and spending is None:
         _Holder.tasks.start(load(_Holder.book, context, new, time.time()), "budgets-load")
     elif new and spending is not None:
@@ -123,7 +126,8 @@ def _settle(record: Record) -> None:
     owners, cost = _Holder.book.settle(record, _cost(record))
     if _Holder.spending is not None:
         _Holder.spending.settle(record.id, owners, Spent(cost.tokens, cost.dollars))
-    _begin_windows(record.backend)
+    if _Holder.book.wants_shares:
+        _begin_windows(record, owners)
 
 
 async def _admit_later(
@@ -144,6 +148,15 @@ async def _refresh_on() -> None:
         await asyncio.sleep(_REFRESHED_EVERY)
 
 
+async def _exchange_on() -> None:
+    """Learn again and again what all replicas have used of plans' windows, by which they decide."""
+    while True:
+        if _Holder.spending is not None and _Holder.book.wants_shares:
+            with contextlib.suppress(Unreachable):
+                await exchange(_Holder.book, _Holder.spending)
+        await asyncio.sleep(_EXCHANGED_EVERY)
+
+
 async def _settle_later(record: Record) -> None:
     await _load_prices()
     _settle(record)
@@ -162,15 +175,19 @@ def _cost(record: Record) -> Cost | None:
     return Cost(usage.prompt_tokens + usage.output_tokens, dollars)
 
 
-def _begin_windows(name: str) -> None:
+def _begin_windows(record: Record, owners: Sequence[str]) -> None:
     """Begin to count the shares of a backend's new windows, with what the ledger knows of them."""
-    book, context = _Holder.book, _Holder.context
+    book, context, name, spending = _Holder.book, _Holder.context, record.backend, _Holder.spending
     backend = context.backends.get(name) if context is not None else None
-    if context is None or backend is None or not book.wants_shares:
+    if context is None or backend is None:
         return
     for window, start in book.shares.begin(name, backend.windows()):
-        loading = load_share(book, context, name, window, start, time.time())
-        _Holder.tasks.start(loading, "budgets-shares")
+        if spending is None:
+            work = load_share(book, context, name, window, start, time.time())
+        else:
+            first = First(record.began, owners, weight(record.usage))
+            work = begin_together(book, context, spending, name, window, first)
+        _Holder.tasks.start(work, "budgets-shares", lasting=True)
 
 
 def _price(usage: Usage, models: tuple[str, ...], at: float) -> float:

@@ -50,17 +50,28 @@ async def load_share(
     if ledger is None:
         return
     try:
-        where = Where(backend=backend)
-        groups = {by: await ledger.usage(by, since, until, where) for by in _kinds(book.accounts)}
-        every = groups["key"] if "key" in groups else await ledger.usage("key", since, until, where)
+        total, owners = await used_of(book, ledger, backend, since, until)
     except Unavailable as error:
         logger.warning("the shares of [backends.%s] count from now on only: %s", backend, error)
         return
+    book.shares.load(backend, window, total, owners)
+
+
+async def used_of(
+    book: Book, ledger: Ledger, backend: str, since: float, until: float
+) -> tuple[float, dict[str, float]]:
+    """Return what requests have used of a backend between two times, all together and by owner.
+
+    Raises :class:`Unavailable`.
+    """
+    where = Where(backend=backend)
+    groups = {by: await ledger.usage(by, since, until, where) for by in _kinds(book.accounts)}
+    every = groups["key"] if "key" in groups else await ledger.usage("key", since, until, where)
     owners = {
         account.owner: sum(weight(row) for row in groups[place[0]] if is_of(place, row.group))
         for place, account in book.accounts.items()
     }
-    book.shares.load(backend, window, sum(map(weight, every)), owners)
+    return sum(map(weight, every)), owners
 
 
 async def _load(book: Book, ledger: Ledger, places: Places, until: float) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 import msgspec
 
 from claude_max_proxy import PlanWindow
+from claude_max_proxy.facts.spending import EVERYBODY, WindowUse
 
 
 # What a token of each kind counts, in those of a prompt: as the provider's prices stand to one another.
@@ -49,7 +50,7 @@ class _Window(msgspec.Struct):
     """What is counted of one window: ``base`` was used when the count began.
 
     ``live`` was counted since then, and ``before`` is what the ledger knows of the time before; ``of`` has
-    both, by owner.
+    both, by owner. ``others`` is what other replicas have counted, and ledgers of the time before.
     """
 
     start: float
@@ -57,6 +58,22 @@ class _Window(msgspec.Struct):
     live: float = 0.0
     before: float = 0.0
     of: dict[str, float] = msgspec.field(default_factory=lambda: defaultdict(float))
+    others: WindowUse = msgspec.field(default_factory=lambda: WindowUse(0.0, 0.0))
+
+
+class Counted(msgspec.Struct, frozen=True):
+    """What was counted here of one window, by owner, as ``count_window`` takes it."""
+
+    backend: str
+    window: str
+    start: float
+    base: float
+    of: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        """The window's name for all replicas."""
+        return f"{self.backend}/{self.window}"
 
 
 class Shares:
@@ -87,11 +104,9 @@ class Shares:
 
     def add(self, backend: str, owners: Sequence[str], amount: float) -> None:
         """Count what was used of a backend now, for each of the owners whose use it is."""
-        for (name, _), known in self._windows.items():
+        for name, window in self._windows:
             if name == backend:
-                known.live += amount
-                for owner in owners:
-                    known.of[owner] += amount
+                self.add_to(backend, window, owners, amount)
 
     def load(self, backend: str, window: str, total: float, owners: Mapping[str, float]) -> None:
         """Count what was used before, of a window that :meth:`begin` has returned."""
@@ -103,8 +118,35 @@ class Shares:
     def of(self, owner: str, backend: str, window: PlanWindow) -> float | None:
         """Return the share of a window that ``owner`` has used; ``None`` if it is not known."""
         known = self._windows.get((backend, window.name))
-        if known is None or window.used is None or not known.live or window.used <= known.base:
+        if known is None or window.used is None or window.used <= known.base:
             return None
-        each = (window.used - known.base) / known.live
+        others = known.others
+        live, before = known.live + others.live, known.before + others.before
+        if not live:
+            return None
+        each = (window.used - known.base) / live
         # All together cannot have used more than what is used.
-        return min(each, window.used / (known.live + known.before)) * known.of.get(owner, 0.0)
+        each = min(each, window.used / (live + before))
+        return each * (known.of.get(owner, 0.0) + others.of.get(owner, 0.0))
+
+    # --- with other replicas
+
+    def counted(self) -> dict[tuple[str, str], Counted]:
+        """Return what was counted here of each window, by its backend and its name."""
+        return {
+            place: Counted(*place, one.start, one.base, {EVERYBODY: one.live, **one.of})
+            for place, one in self._windows.items()
+        }
+
+    def add_to(self, backend: str, window: str, owners: Sequence[str], amount: float) -> None:
+        """Count what was used of one window, for each of the owners."""
+        if known := self._windows.get((backend, window)):
+            known.live += amount
+            for owner in owners:
+                known.of[owner] += amount
+
+    def hear(self, backend: str, window: str, start: float, others: WindowUse) -> None:
+        """Use what others have counted of a window that began at ``start``, and their ``base``."""
+        known = self._windows.get((backend, window))
+        if known is not None and known.start == start:
+            known.others, known.base = others, others.base
