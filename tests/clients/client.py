@@ -17,7 +17,7 @@ Api = Literal["chat", "responses", "messages"]
 CheckFunction = Callable[["Stage"], Awaitable[None]]
 FOLDER = Path(__file__).parent
 # The files in a client's folder that belong to its checks.
-_CHECKS = ("__init__.py", "window.py")
+_CHECKS = ("__init__.py", "server.py", "window.py")
 
 
 @dataclass(frozen=True)

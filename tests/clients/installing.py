@@ -97,10 +97,16 @@ def _from_npm(
         options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder)]
         _run([npm, "install", *options, *specifiers])
         if scripts:
-            _run([npm, "rebuild", "--prefix", str(folder), *scripts])
+            _run([npm, "rebuild", "--prefix", str(folder), *_headers(modules), *scripts])
         _stamp(folder, specifiers)
     first = modules / next(iter(packages)) / "package.json"
     return Installed(msgspec.json.decode(first.read_bytes())["version"], folder, modules / ".bin")
+
+
+def _headers(modules: Path) -> list[str]:
+    """Return where node-gyp finds the headers of a client's own Node, without which it downloads them."""
+    node = modules / _node_package()
+    return [f"--nodedir={node}"] if node.exists() else []
 
 
 def _from_pypi(folder: Path, packages: dict[str, str], say: Say, *, latest: bool) -> Installed:

@@ -26,6 +26,7 @@ NAMES = (
     "aider",
     "open-webui",
     "librechat-agents",
+    "n8n",
     "jdk",
 )
 APART = (
