@@ -7,8 +7,10 @@ survive all of this, so two ids with the same letters and digits are the same id
 from __future__ import annotations
 
 import hashlib
+import itertools
 import secrets
 import string
+import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -19,8 +21,10 @@ from claude_max_proxy.request import Message, Part, ToolCall, ToolResult
 
 
 _PREFIX = "call"
-_RANDOM = 24  # characters
-_ALPHABET = string.ascii_letters + string.digits
+_ORDERED, _RANDOM = 11, 13  # characters
+_ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase  # in the order of ASCII
+# Haystack and smolagents sort the calls of an answer by their ids, so each id is greater than the one before.
+_numbers = itertools.count(time.time_ns())
 _IN_PLAIN = _ALPHABET.encode()
 _NOT_PLAIN = bytes(byte for byte in range(256) if byte not in _IN_PLAIN)
 _IN_ANTHROPIC = f"{_ALPHABET}_-".encode()
@@ -28,8 +32,25 @@ _FOR_ANTHROPIC = bytes(byte if byte in _IN_ANTHROPIC else ord("_") for byte in r
 
 
 def new() -> str:
-    """Return a new id that all clients keep: some drop everything but 40 letters and digits."""
-    return _PREFIX + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+    """Return a new id that all clients keep: some drop everything but 40 letters and digits.
+
+    It sorts after every id that this process made before.
+    """
+    return _PREFIX + _digits(next_number()) + "".join(secrets.choice(_ALPHABET) for _ in range(_RANDOM))
+
+
+def next_number() -> int:
+    """Return a whole number of at most 64 bits, greater than those before, for ids that have to sort."""
+    return next(_numbers)
+
+
+def _digits(number: int) -> str:
+    """Write a number with an id's letters and digits, always as many, so that texts sort as numbers do."""
+    digits = ""
+    for _ in range(_ORDERED):
+        number, rest = divmod(number, len(_ALPHABET))
+        digits = _ALPHABET[rest] + digits
+    return digits
 
 
 def plain(id_: str) -> str:

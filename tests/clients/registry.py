@@ -28,6 +28,12 @@ NAMES = (
     "librechat-agents",
     "n8n",
     "jdk",
+    "instructor",
+    "dspy",
+    "smolagents",
+    "haystack",
+    "autogen",
+    "semantic-kernel",
 )
 APART = (
     Client(

@@ -80,6 +80,13 @@ def test_a_new_one() -> None:
         assert tool_ids.plain(tool_ids.for_openai(id_)) == id_
 
 
+def test_their_order() -> None:
+    """New ids sort as they were made, for clients that sort the calls of an answer by their ids."""
+    made = [tool_ids.new() for _ in range(10_000)]
+    assert made == sorted(made)
+    assert [tool_ids.for_openai(id_) for id_ in made] == sorted(tool_ids.for_openai(id_) for id_ in made)
+
+
 @pytest.mark.parametrize(
     ("given", "normal"),
     [("call_a-1", "calla1"), ("x" * 50, "x" * 50), ("_" * 9 + "a", "a"), ("é", "cb1abf8beff3192f")],

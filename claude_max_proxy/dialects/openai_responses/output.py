@@ -26,9 +26,9 @@ class Items(msgspec.Struct, frozen=True):
         """Return the item for a part that begins, with a new id."""
         match part.kind:
             case "text":
-                return _message(new_id("msg"), "in_progress", [])
+                return _message(item_id("msg"), "in_progress", [])
             case "reasoning":
-                return {"id": new_id("rs"), "type": "reasoning", "summary": [], "status": "in_progress"}
+                return {"id": item_id("rs"), "type": "reasoning", "summary": [], "status": "in_progress"}
             case "tool_call":
                 return self._call(ToolCall(part.id, part.name, ""), "in_progress")
 
@@ -36,9 +36,9 @@ class Items(msgspec.Struct, frozen=True):
         """Return the item for a part that is complete, with the id ``id_`` or a new one."""
         match part:
             case Text(text=text):
-                return _message(id_ or new_id("msg"), "completed", [output_text(text)])
+                return _message(id_ or item_id("msg"), "completed", [output_text(text)])
             case Reasoning():
-                return self._thought(part, id_ or new_id("rs"))
+                return self._thought(part, id_ or item_id("rs"))
             case ToolCall():
                 return self._call(part, "completed", id_)
 
@@ -61,7 +61,7 @@ class Items(msgspec.Struct, frozen=True):
         origin = self._origin(call.name)
         kind, prefix = ("custom_tool_call", "ctc") if origin.custom else ("function_call", "fc")
         item: Item = {
-            "id": id_ or new_id(prefix),
+            "id": id_ or item_id(prefix),
             "type": kind,
             "status": status,
             "call_id": formats.tool_ids.for_openai(call.id),
@@ -79,8 +79,13 @@ class Items(msgspec.Struct, frozen=True):
 
 
 def new_id(prefix: str) -> str:
-    """Return a new id with this prefix."""
+    """Return a new id with this prefix, which nobody can guess."""
     return f"{prefix}_{secrets.token_hex(16)}"
+
+
+def item_id(prefix: str) -> str:
+    """Return a new id of an item; it sorts after those made before, because clients sort."""
+    return f"{prefix}_{formats.tool_ids.next_number():016x}{secrets.token_hex(8)}"
 
 
 def output_text(text: str) -> Item:

@@ -98,6 +98,15 @@ def test_whole_and_streamed(events: list[Event], fields: dict[str, Any]) -> None
     assert len({stream[0]["response"]["id"], last["id"]}) == 1
 
 
+def test_the_order_of_ids() -> None:
+    """The ids of the items of one kind sort as the items do, for clients that sort calls by them."""
+    events = answer(*(called(index, f"call{index}", "read", "{}") for index in range(20)))
+    for response in (whole(events), streamed(events)[-1]["response"]):
+        ids = [item["id"] for item in response["output"]]
+        assert len(ids) == 20
+        assert ids == sorted(ids)
+
+
 @pytest.mark.parametrize("events", ANSWERS.values(), ids=ANSWERS)
 def test_deltas_add_up(events: list[Event]) -> None:
     """What is streamed in pieces, even single letters, adds up to the final items."""
