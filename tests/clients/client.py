@@ -46,7 +46,8 @@ class Client:
 
     `name` is its folder's name with hyphens, its page's name and its table in `versions.toml`. `title` is
     what its makers call it. `quick` ones run in `make test` too, those that are `here` with the packages of
-    the tests' own environment. `apart` says why it is not run.
+    the tests' own environment. `apart` says why it is not run. `environment` is set for its commands, for
+    example to keep it from telling its makers about them.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Client:
     quick: bool = False
     here: bool = False
     apart: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
     checks: list[Check] = field(default_factory=list)
 
     def check(

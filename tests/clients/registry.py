@@ -34,6 +34,7 @@ NAMES = (
     "haystack",
     "autogen",
     "semantic-kernel",
+    "crewai",
 )
 APART = (
     Client(

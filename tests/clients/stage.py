@@ -157,6 +157,7 @@ class Stage:
             "NO_PROXY": "127.0.0.1",
             "NO_COLOR": "1",
             "TERM": "dumb",
+            **self.client.environment,
             **more,
         }
 

@@ -14,20 +14,7 @@ class Person(BaseModel):
     age: int
 
 
-class Find(dspy.Signature):
-    """Find the person."""
-
-    question: str = dspy.InputField()
-    person: Person = dspy.OutputField()
-
-
-class Look(dspy.Signature):
-    """Look at a picture."""
-
-    picture: dspy.Image = dspy.InputField()
-    answer: str = dspy.OutputField()
-
-
+Find = dspy.Signature("question -> person: Person", "Find the person.", custom_types={"Person": Person})
 ADAPTERS = {"chat": dspy.ChatAdapter, "json": dspy.JSONAdapter, "xml": dspy.XMLAdapter}
 
 
@@ -78,7 +65,7 @@ def native_tools(text):
 
 def image():
     """Show an image."""
-    return dspy.Predict(Look)(picture=dspy.Image(PIXEL)).answer
+    return dspy.Predict("picture: dspy.Image -> answer")(picture=dspy.Image(PIXEL)).answer
 
 
 def completions(text, count):

@@ -4,7 +4,7 @@ from tests.clients.client import Client
 from tests.clients.scenarios import Scenarios
 
 
-client = Client("haystack", "Haystack")
+client = Client("haystack", "Haystack", environment={"HAYSTACK_TELEMETRY_ENABLED": "False"})
 SCENARIOS = Scenarios(client, "program.py")
 NAMES = ("whole", "streamed", "turns", "tools", "streamed_tools", "structured", "image", "plan_limit")
 SCENARIOS.add(*NAMES)

@@ -1,6 +1,5 @@
 """What the checks let Semantic Kernel do."""
 
-import openai
 from connect import service
 from harness import serve
 from pydantic import BaseModel
@@ -8,6 +7,7 @@ from semantic_kernel import Kernel
 from semantic_kernel.agents import ChatCompletionAgent, ChatHistoryAgentThread
 from semantic_kernel.connectors.ai.open_ai import OpenAIChatPromptExecutionSettings
 from semantic_kernel.contents import ChatHistory, ChatMessageContent, ImageContent, TextContent
+from semantic_kernel.exceptions import ServiceResponseException
 from semantic_kernel.functions import KernelArguments, kernel_function
 from tools import PIXEL
 from tools import warmest as the_warmest
@@ -99,11 +99,8 @@ async def plan_limit(text):
     """Return the status of the error."""
     try:
         await _answer(asked(text))
-    except Exception as error:
-        cause = error
-        while not isinstance(cause, openai.RateLimitError):
-            cause = cause.__cause__
-        return cause.status_code
+    except ServiceResponseException as error:
+        return error.__cause__.status_code
 
 
 if __name__ == "__main__":
