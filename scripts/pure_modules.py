@@ -20,7 +20,7 @@ import coverage
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "claude_max_proxy"
 ROOMS = ("anthropic_messages", "capabilities", "formats", "errors.py", "events.py", "record.py", "request.py")
-FLOOR = 98
+FLOOR = 98.8
 _SAYS_SO = re.compile(r"\bPure\.|\bis pure\b")
 
 

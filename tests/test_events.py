@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from claude_max_proxy import (
     Event,
+    Events,
     Failed,
     Finished,
     Folding,
@@ -25,6 +26,7 @@ from claude_max_proxy import (
     fold,
 )
 from claude_max_proxy.errors import InternalError, Overloaded
+from claude_max_proxy.events import Alternative, AlternativesFolding, Reply, collect
 
 
 STARTED = Started("m")
@@ -143,3 +145,54 @@ def test_however_it_is_cut(parts: list[list[str]]) -> None:
         return [*result, FINISHED]
 
     assert fold(events(parts)) == fold(events([["".join(texts)] for texts in parts]))
+
+
+def several(*events: Event | Alternative) -> Reply:
+    """Return two alternatives."""
+    folding = AlternativesFolding(2)
+    for event in events:
+        folding.add(event)
+    return folding.reply
+
+
+ONE = (STARTED, TEXT, DELTA, ENDED, FINISHED)
+
+
+def test_alternatives() -> None:
+    """Each alternative adds up by itself; what they cost, and how they end, belongs to all of them."""
+    first, second = ([Alternative(index, event) for event in ONE] for index in (0, 1))
+    reply = several(*itertools.chain(*zip(first, second, strict=True)), USAGE, FINISHED)
+    assert [one.text for one in reply.alternatives] == [fold(ONE).text] * 2
+    assert (reply.usage, reply.error) == (USAGE, None)
+    assert several(*first, Failed(error := InternalError("no"))).error is error
+
+
+@pytest.mark.parametrize("event", [STARTED, TEXT, DELTA, FINISHED])
+def test_what_belongs_to_no_alternative(event: Event) -> None:
+    """Words belong to one of several answers, and the end comes after the end of each."""
+    with pytest.raises(InternalError, match="belongs to none"):
+        several(*(Alternative(0, one) for one in ONE), event)
+
+
+@pytest.mark.parametrize("events", [[], [STARTED], [STARTED, TEXT, DELTA]])
+async def test_a_backend_that_just_stops(events: list[Event]) -> None:
+    """A backend whose events have no end gives no answer, either."""
+
+    async def answer() -> Events:
+        for event in events:
+            yield event
+
+    with pytest.raises(InternalError, match="stopped before"):
+        await collect(answer())
+
+
+async def test_a_backend_that_raises() -> None:
+    """An error that a backend raises is the same as one that it yields."""
+    error = InternalError("no")
+
+    async def answer() -> Events:
+        yield STARTED
+        raise error
+
+    reply = await collect(answer())
+    assert (reply.model, reply.error) == (STARTED.model, error)

@@ -60,10 +60,7 @@ def seconds_of(text: str, now: float) -> float | None:
         time = dt.datetime.fromisoformat(text)
     except ValueError:
         return None
-    try:
-        return (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).timestamp()
-    except OverflowError:
-        return None
+    return (time if time.tzinfo else time.replace(tzinfo=dt.UTC)).timestamp()
 
 
 def _name(name: str | None) -> str:

@@ -6,7 +6,19 @@ import base64
 
 import pytest
 
-from claude_max_proxy import File, Image, Message, Part, Reasoning, Request, Text, Tool, ToolCall, ToolResult
+from claude_max_proxy import (
+    Audio,
+    File,
+    Image,
+    Message,
+    Part,
+    Reasoning,
+    Request,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResult,
+)
 from claude_max_proxy.gateway.estimates import estimate_tokens
 
 
@@ -29,6 +41,8 @@ def test_text() -> None:
         (Image("image/png", "A" * 9_999_999), 1600),
         (File("application/pdf", "A" * 200_000), 6000),
         (File("text/plain", base64.b64encode(b"word " * 700).decode()), 1000),
+        (Audio("A" * 400, "wav"), 25),
+        (Audio("A" * 32_000 * 80, "wav"), 1500),
         (Reasoning("word " * 700), 1000),
         (ToolCall("c", "f", "word " * 700), 1000),
         (ToolResult("c", (Text("word " * 700), Image(url="https://a"))), 2600),

@@ -44,6 +44,19 @@ def test_every_coding(body: bytes, names: list[str]) -> None:
     assert unpack(packed, [PACK[name][0] for name in names], 10_000) == body
 
 
+def test_frames_one_after_the_other() -> None:
+    """A body may consist of several frames where the format allows it, and of as many as that is sensible."""
+    for name in ("gzip", "zstd"):
+        coding, pack = PACK[name]
+        assert unpack(pack(b"one ") + pack(b"two"), [coding], 10_000) == b"one two"
+        with pytest.raises(InvalidRequest, match="more follows"):
+            unpack(pack(b"") * 100_000, [coding], 10_000_000)
+    for name in ("deflate", "br"):
+        coding, pack = PACK[name]
+        with pytest.raises(InvalidRequest):
+            unpack(pack(b"one ") + pack(b"two"), [coding], 10_000)
+
+
 @pytest.mark.parametrize("name", PACK)
 def test_a_bomb(name: str) -> None:
     """A small body that decompresses to a large one is abandoned at the limit, not after it."""

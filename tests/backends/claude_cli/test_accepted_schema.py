@@ -127,6 +127,19 @@ def test_it_is_still_worth_something(value: Any, good: bool) -> None:
     assert (value_problem(compile_schema(accepted(schema), "here"), value) == "") == good
 
 
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "object", "patternProperties": {"^a": {}}, "additionalProperties": False}, {"ab": 1}),
+        ({"type": "array", "prefixItems": [{"type": "string"}], "items": {"type": "integer"}}, ["a", 1]),
+        ({"type": "array", "items": [{"type": "string"}, {"type": "integer"}]}, ["a", 1]),
+    ],
+)
+def test_what_must_go_together(schema: dict[str, Any], value: Any) -> None:
+    """A word whose meaning depends on one that is left out is left out, too."""
+    assert value_problem(compile_schema(accepted(schema), "here"), value) == ""
+
+
 def _words(schema: Any) -> set[str]:
     if not isinstance(schema, dict):
         return set()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from claude_max_proxy import (
     Agent,
+    Audio,
     File,
     Image,
     Message,
@@ -169,6 +170,8 @@ VARIANTS = [
     [Message("user", [Image("image/png", "ab")])],
     [Message("user", [Image("image/gif", "ab")])],
     [Message("user", [Image(url="ab")])],
+    [Message("user", [Audio("ab", "wav")])],
+    [Message("user", [Audio("ab", "mp3")])],
     [Message("user", [File("a", "ab")])],
     [Message("user", [File("a", "ab", "name")])],
     [Message("user", [ToolResult("c", (Text("ab"),))])],

@@ -116,3 +116,22 @@ def test_a_refusal() -> None:
 def test_a_line_is_one_line() -> None:
     """Whatever is written, a line ends only once."""
     assert protocol.line("user", text="a\nb\r\u2028").count(b"\n") == 1
+
+
+@pytest.mark.parametrize("answer", [b"[]", b'{"rawMaxTokens": "x", "rewound": 5}', b"{", b'"text"'])
+def test_answers_of_another_form(answer: bytes) -> None:
+    """An answer that cannot be read says nothing, and above all not that something was taken back."""
+    raw = msgspec.Raw(answer)
+    assert protocol.decode_context(raw) == protocol.ContextUsage()
+    assert not protocol.is_rewound(protocol.ControlResponse(subtype="success", response=raw))
+    if answer[:2] != b'{"':  # of a plan, everything may be missing
+        assert protocol.decode_usage(raw) == protocol.PlanUsage()
+
+
+def test_answers_that_say_something() -> None:
+    """A plan is read as it is, and lines are taken back only if the answer succeeded and says so."""
+    assert protocol.decode_usage(msgspec.Raw(b'{"rate_limits": {"a": 1}}')).rate_limits == {"a": 1}
+    for subtype, rewound in (("success", b"true"), ("success", b"false"), ("error", b"true")):
+        raw = msgspec.Raw(b'{"rewound": ' + rewound + b"}")
+        answer = protocol.ControlResponse(subtype=subtype, response=raw)
+        assert protocol.is_rewound(answer) == ((subtype, rewound) == ("success", b"true"))

@@ -62,6 +62,7 @@ def test_what_can_be_asked(messages: list[Message]) -> None:
         ([user(RESULT)], "'call_1' answers no tool call", "messages"),
         ([HI, assistant(CALL), user(RESULT, RESULT)], "'call_1' answers no tool call", "messages"),
         ([HI, assistant(CALL), user(RESULT), user(RESULT)], "answers no tool call", "messages"),
+        ([HI, assistant(CALL, CALL), user(RESULT)], "call_1", "messages"),
     ],
 )
 def test_what_cannot(messages: list[Message], words: str, param: str | None) -> None:

@@ -157,3 +157,31 @@ def test_an_answer_without_an_end() -> None:
     assert found[0].missing == 300_000 - MOST_OF_A_PIECE
     assert found[-1].title == "300 more parts"
     assert len(found) == 201
+
+
+def test_a_long_result_of_a_tool() -> None:
+    """Of a result in many parts, only so much is put together as can be shown."""
+    parts = tuple(Text(f"{number} " + "x" * 10_000) for number in range(1000))
+    found = said(Message("user", [ToolResult("c", parts)])).pieces
+    (piece,) = [piece for piece in found if piece.kind == "message"]
+    assert piece.text.startswith("0 x")
+    assert len(piece.text) == MOST_OF_A_PIECE
+    assert piece.missing
+
+
+def test_json_that_is_nested_too_deeply() -> None:
+    """What cannot be written is shown up to there, and the rest of the request is there as well."""
+    value: Any = 1
+    for _ in range(100_000):
+        value = [value]
+    found = said(user("hello"), extra={"odd": value}).pieces
+    assert [piece.text for piece in found if piece.kind == "message"] == ["hello"]
+    assert any(piece.missing is None and "[" in piece.text for piece in found)
+
+
+def test_a_thought_that_is_not_shown() -> None:
+    """A redacted thought is named as such."""
+    hearing = Hearing()
+    for event in complete_part(PartStarted(0, "reasoning"), "", signature="s", redacted=True):
+        hearing.add(event)
+    assert hearing.pieces()[0].title.endswith("which the provider does not show")

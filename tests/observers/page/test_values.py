@@ -16,7 +16,16 @@ import pytest
 from claude_max_proxy import InvalidRequest, PlanWindow, Record
 from claude_max_proxy.errors import Forbidden
 from claude_max_proxy.ledger import Row
-from claude_max_proxy.observers.page import drawings, exporting, filters, formatting, now, plan, snippets
+from claude_max_proxy.observers.page import (
+    drawings,
+    exporting,
+    filters,
+    formatting,
+    now,
+    plan,
+    setup,
+    snippets,
+)
 from claude_max_proxy.observers.page.doctor import read
 from claude_max_proxy.observers.page.security import TOKEN, check_token
 
@@ -239,3 +248,31 @@ def test_many_requests_under_way() -> None:
 def test_a_doctor_that_says_nothing(said: bytes) -> None:
     """If the command fails, that is a finding."""
     assert read(said)[0].status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("five_hour", "5 hours"),
+        ("seven_day_opus", "7 days · Opus"),
+        ("seven_day_oauth_apps", "7 days · Oauth Apps"),
+        ("some_new_window", "Some new window"),
+    ],
+)
+def test_names_of_windows(name: str, words: str) -> None:
+    """A window is named as people say it, also one of a model, and one that nobody has heard of."""
+    assert plan.title(name) == words
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "names", "first"),
+    [
+        ("mine", ["claude-opus-4", "claude-sonnet-4"], "mine"),
+        ("", ["claude-opus-4", "claude-sonnet-4"], "claude-sonnet-4"),
+        ("", ["local", "other"], "local"),
+        ("", [], ""),
+    ],
+)
+def test_the_model_of_a_chat(asked_for: str, names: list[str], first: str) -> None:
+    """A chat begins with the model in the link, or with Sonnet, or with whatever there is."""
+    assert setup.chosen(asked_for, names) == first
