@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from scripts.pythons import pythons
 from tests.clients.client import FOLDER, Client
 from tests.installed_cli import ROOT
 
@@ -56,7 +57,8 @@ def install(client: Client, say: Say, *, latest: bool = False) -> Installed:
         scripts = tuple(wanted.get("scripts", ()))
         return _from_npm(folder, _packages(wanted, latest=latest), say, scripts, latest=latest)
     if "pip" in wanted:
-        return _from_pypi(folder, _packages(wanted, latest=latest), say, latest=latest)
+        packages = _packages(wanted, latest=latest)
+        return _from_pypi(folder, packages, say, python=wanted.get("python", ""), latest=latest)
     if "machine" in wanted:
         return _from_machine(folder, *wanted["machine"])
     return Installed("", folder, folder)
@@ -109,19 +111,27 @@ def _headers(modules: Path) -> list[str]:
     return [f"--nodedir={node}"] if node.exists() else []
 
 
-def _from_pypi(folder: Path, packages: dict[str, str], say: Say, *, latest: bool) -> Installed:
+def _from_pypi(folder: Path, packages: dict[str, str], say: Say, *, python: str, latest: bool) -> Installed:
     specifiers = [f"{name}=={wanted}" if wanted else name for name, wanted in packages.items()]
     commands = folder / ("Scripts" if os.name == "nt" else "bin")
-    python = commands / "python"
+    own = commands / "python"
     if latest or not _is_stamped(folder, specifiers):
         say(f"installing {' '.join(specifiers)} into {folder.relative_to(ROOT)}")
-        if not python.exists():
-            _run([sys.executable, "-m", "venv", str(folder)])
+        if not own.exists():
+            _run([_interpreter(python), "-m", "venv", str(folder)])
         options = ["--disable-pip-version-check", "--quiet", "install", "--upgrade"]
-        _run([str(python), "-m", "pip", *options, *specifiers])
+        _run([str(own), "-m", "pip", *options, *specifiers])
         _stamp(folder, specifiers)
     ask = f"from importlib.metadata import version; print(version({_bare(next(iter(packages)))!r}))"
-    return Installed(_run([str(python), "-c", ask]).strip(), folder, commands)
+    return Installed(_run([str(own), "-c", ask]).strip(), folder, commands)
+
+
+def _interpreter(version: str) -> str:
+    """Return a Python of this version, the one that runs this where none is wanted."""
+    found = pythons() if version else {"": Path(sys.executable)}
+    if version not in found:
+        raise RuntimeError(f"Python {version} is needed to install it")
+    return str(found[version])
 
 
 def _from_machine(folder: Path, command: str, option: str) -> Installed:

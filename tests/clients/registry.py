@@ -25,6 +25,7 @@ NAMES = (
     "llm",
     "aider",
     "open-webui",
+    "home-assistant",
     "librechat-agents",
     "n8n",
     "jdk",

@@ -24,6 +24,12 @@ def read_parts(content: Content, path: str) -> list[Part]:
     return [_part(part, f"{path}[{index}]") for index, part in enumerate(content)]
 
 
+def has_spare_id(content: Content) -> bool:
+    """Return whether a part names a stored file although it has it inline."""
+    parts = content if isinstance(content, list) else []
+    return any(isinstance(part, FilePart) and part.file.file_id is not None for part in parts)
+
+
 def read_text(content: Content, path: str, role: str) -> list[str]:
     """Return the texts of content that may only be text: of instructions, or of the assistant's messages."""
     texts = []
@@ -53,7 +59,7 @@ def _part(part: ContentPart, path: str) -> Part:
 
 
 def _file(part: FilePart, path: str) -> Part:
-    if part.file.file_id is not None:
+    if part.file.file_id is not None and part.file.file_data is None:
         raise InvalidRequest.at(
             f"{path}.file_id",
             "stored files live with their provider; send the file inline as file_data",

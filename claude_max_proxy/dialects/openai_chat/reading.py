@@ -24,7 +24,7 @@ from claude_max_proxy import (
     formats,
 )
 from claude_max_proxy.capabilities import carry_content
-from claude_max_proxy.dialects.openai_chat.content import read_parts, read_text
+from claude_max_proxy.dialects.openai_chat.content import has_spare_id, read_parts, read_text
 from claude_max_proxy.dialects.openai_chat.parameters import apply_parameters
 from claude_max_proxy.dialects.openai_chat.schemas import (
     AssistantMessage,
@@ -74,6 +74,8 @@ def _message(message: ChatMessage, path: str, request: Request, heard: _Heard) -
             heard.systems.extend(read_text(message.content, f"{path}.content", role))
         case UserMessage():
             parts = read_parts(message.content, f"{path}.content")
+            if has_spare_id(message.content):
+                request.ignore("messages.content.file.file_id")
             carry_content(request, parts, f"{path}.content")
             request.messages.append(Message("user", parts))
         case AssistantMessage():

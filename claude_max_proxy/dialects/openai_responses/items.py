@@ -64,6 +64,8 @@ class Talk(msgspec.Struct):
         """Return a user's or a tool's content as parts; note in the request what some backends refuse."""
         parts = read_content(content, path)
         carry_content(self.request, parts, path)
+        if not isinstance(content, str) and any(map(_has_spare_id, content)):
+            self.request.ignore("input.content.file_id")
         return parts
 
 
@@ -186,7 +188,7 @@ def _part(part: ContentPart, path: str) -> Part:
         case InputText(text=text) | OutputText(text=text) | Refusal(refusal=text):
             return Text(text)
         case InputImage():
-            _need_inline(part, path)
+            _need_inline(part, part.image_url, path)
             if part.image_url is None:
                 raise InvalidRequest.missing(f"{path}.image_url")
             return formats.read_image(part.image_url, f"{path}.image_url")
@@ -197,7 +199,7 @@ def _part(part: ContentPart, path: str) -> Part:
 
 
 def _file(part: InputFile, path: str) -> Part:
-    _need_inline(part, path)
+    _need_inline(part, part.file_data, path)
     if part.file_url is not None:
         raise _unsupported(f"{path}.file_url", "files are not fetched; send this one inline as file_data")
     if part.file_data is None:
@@ -206,8 +208,13 @@ def _file(part: InputFile, path: str) -> Part:
     return formats.read_document(part.file_data, part.filename or "", f"{path}.file_data")
 
 
-def _need_inline(part: InputImage | InputFile, path: str) -> None:
-    if part.file_id is not None:
+def _has_spare_id(part: ContentPart) -> bool:
+    """Return whether a part names a stored file although it has it inline, as Home Assistant's images do."""
+    return isinstance(part, InputImage | InputFile) and part.file_id is not None
+
+
+def _need_inline(part: InputImage | InputFile, inline: str | None, path: str) -> None:
+    if part.file_id is not None and inline is None:
         raise _unsupported(f"{path}.file_id", "stored files live with their provider; send the file inline")
 
 

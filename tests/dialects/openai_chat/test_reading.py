@@ -302,6 +302,14 @@ def test_content_that_only_some_take() -> None:
     }
 
 
+def test_a_file_that_is_inline_needs_no_id() -> None:
+    """A file that is inline is taken, whatever stored file it also names; the name is said to be ignored."""
+    inline = {"file_data": "data:application/pdf;base64,JVBERi0x", "filename": "a.pdf"}
+    found, wanted = OpenAIChat().open(file(**inline, file_id="file-1")), OpenAIChat().open(file(**inline))
+    assert found.request.messages == wanted.request.messages
+    assert found.request.ignored == ["messages.content.file.file_id"]
+
+
 @pytest.mark.parametrize("role", ["system", "user", "assistant"])
 def test_names_are_ignored(role: str) -> None:
     """The name of a speaker is not sent upstream, and the client is told."""

@@ -469,6 +469,21 @@ def test_what_is_wrong(given: bytes, path: str | None, code: str) -> None:
     assert (path or "").removesuffix(".type") in caught.value.message
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "input_image", "image_url": PNG, "file_id": "/media/door.png"},
+        {"type": "input_file", "file_data": PDF, "filename": "a.pdf", "file_id": "file-1"},
+    ],
+)
+def test_what_is_inline_needs_no_id(part: dict[str, Any]) -> None:
+    """A part that is inline is taken, whatever stored file it also names; the name is said to be ignored."""
+    inline = {key: value for key, value in part.items() if key != "file_id"}
+    found, wanted = read(user(part)), read(user(inline))
+    assert found.messages == wanted.messages
+    assert (found.ignored, wanted.ignored) == (["input.content.file_id"], [])
+
+
 def test_the_header_of_what_is_ignored_cannot_be_forged() -> None:
     """Control characters in the type that a client gives a tool do not reach a header of the answer."""
     assert read(tools=[{"type": "web_search\r\nx: y"}]).ignored == ["tools.web_search"]
