@@ -16,6 +16,10 @@ NAMES = (
     "claude-code",
     "codex",
     "opencode",
+    "qwen-code",
+    "cline",
+    "continue-cli",
+    "pi",
     "openai-agents",
     "langchain",
     "pydantic-ai",
@@ -43,8 +47,8 @@ APART = (
         "Cursor",
         apart="it is a desktop program and asks through its makers' servers, which cannot reach this machine",
     ),
-    Client("cline", "Cline", apart="it is an extension of VS Code, which needs a desktop"),
-    Client("continue", "Continue", apart="it is an extension of VS Code, which needs a desktop"),
+    Client("cline-extension", "Cline in VS Code", apart="VS Code needs a desktop"),
+    Client("continue-extension", "Continue in VS Code", apart="VS Code needs a desktop"),
 )
 
 

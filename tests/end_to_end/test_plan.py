@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from claude_max_proxy import Message, PlanWindow, Request, Text, collect
+from claude_max_proxy import Message, PlanWindow, Request, Text, Tool, collect
 from claude_max_proxy.backends.claude_cli.backend import ClaudeCli
 from claude_max_proxy.testing import Reply, ScriptedUpstream, limit_headers
 from claude_max_proxy.testing import Text as Say
@@ -82,6 +82,24 @@ async def test_with_an_api_key(make_cli: MakeCli, upstream: ScriptedUpstream, tm
         await backend.look_at_plan()
         assert backend.windows() == ()
         assert (host.asked, upstream.others) == ([], [])
+
+
+@pytest.mark.parametrize(("ttl", "kept"), [({}, False), ({"ttl": "5m"}, False), ({"ttl": "1h"}, True)])
+async def test_marks_for_the_cache(
+    ttl: dict[str, str], *, kept: bool, make_cli: MakeCli, upstream: ScriptedUpstream
+) -> None:
+    """The CLI's own marks are for an hour, and the provider refuses a shorter one on a tool before them."""
+    variables = {**upstream.environment(), "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-dummy"}
+    del variables["ANTHROPIC_API_KEY"]
+    mark = {"type": "ephemeral", **ttl}
+    tool = Tool("look", parameters={"type": "object"}, fields={"cache_control": mark})
+    request = Request("sonnet", messages=[Message("user", [Text("hello")])], tools=[tool])
+    backend = make_cli(variables)
+    await backend.start()
+    await collect(backend.answer(request, "sonnet"))
+    assert [one.refusal for one in upstream.requests] == [""]
+    assert upstream.requests[0].body["tools"][0].get("cache_control") == (mark if kept else None)
+    assert request.ignored == ([] if kept else ["tools.cache_control"])
 
 
 async def test_when_somebody_looks(make_cli: MakeCli, tmp_path: Path) -> None:

@@ -240,8 +240,8 @@ class ClaudeCli(Backend):
         return await self._opening.open(request, wanted)
 
     def _tune(self, request: Request, model: str) -> Tuning:
-        refused = self._refusals.of(self._full_name(model), request.tools)
-        return tune(request, self.describe(model), self.installation.abilities(model), refused)
+        known, refused = self.installation, self._refusals.of(self._full_name(model), request.tools)
+        return tune(request, self.describe(model), known.abilities(model), refused, has_plan=known.has_plan)
 
     def _full_name(self, model: str) -> str:
         return self.describe(model).name.removesuffix("[1m]")

@@ -31,6 +31,7 @@ class Installation(msgspec.Struct):
     """What was learned at the start and from every answer.
 
     ``problem`` says why nothing can be answered, ``how_to_log_in`` which shell command logs the CLI in.
+    ``has_plan`` says that the login is one with a plan, and no API key.
     """
 
     command: str = ""
@@ -38,6 +39,7 @@ class Installation(msgspec.Struct):
     version: str = ""
     login: str = ""
     subscription: str = ""
+    has_plan: bool = False
     logged_in: bool | None = None
     problem: str = ""
     offered: dict[str, OfferedModel] = msgspec.field(default_factory=dict)
@@ -48,6 +50,7 @@ class Installation(msgspec.Struct):
         self.offered.update({model.value: model for model in initialized.models})
         self.logged_in, self.login = _login(initialized.account)
         self.subscription = initialized.account.subscription
+        self.has_plan = initialized.account.token_source not in {"", "none"}
 
     def not_logged_in(self, error: NotLoggedIn) -> NotLoggedIn:
         """Return the error with what to run."""

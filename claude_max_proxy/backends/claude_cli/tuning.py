@@ -76,13 +76,18 @@ class Tuning(msgspec.Struct, frozen=True):
 
 
 def tune(
-    request: Request, info: ModelInfo, abilities: Abilities, refused: Collection[str] = _NOTHING
+    request: Request,
+    info: ModelInfo,
+    abilities: Abilities,
+    refused: Collection[str] = _NOTHING,
+    *,
+    has_plan: bool = False,
 ) -> Tuning:
     """Return the settings for what ``request`` asks of a model with these ``abilities``.
 
     What the model does not accept is left out, and noted in the request as ignored. ``refused`` are the
-    parameters that the model was seen to refuse. Raises :class:`BeyondModel` if the request forces a tool
-    call and the model does not allow that.
+    parameters that the model was seen to refuse. ``has_plan`` says that the CLI has a login with a plan.
+    Raises :class:`BeyondModel` if the request forces a tool call and the model does not allow that.
     """
     forced = bool(request.tools) and request.tool_choice.mode in {"required", "named"}
     if forced and not abilities.forced:
@@ -97,7 +102,7 @@ def tune(
         body["stop_sequences"] = request.stop
     if request.agent is None and (request.tools or request.response_schema is not None):
         body["tools"] = definitions(request, names)
-        if _drop_marks(body["tools"]):
+        if _drop_marks(body["tools"], has_plan=has_plan):
             request.ignore("tools.cache_control")
     choice = write_tool_choice(request.tool_choice, names.upstream)
     if request.tools and choice != _USUAL_CHOICE:
@@ -116,15 +121,24 @@ def _leave_out(body: dict[str, Any], effort: str | None, refused: Collection[str
     return refusals.strip(body, refused) + (["effort"] if effort_refused else [])
 
 
-def _drop_marks(tools: list[Block]) -> bool:
-    """Remove all marks for the prompt cache but the last; return whether there was more than one.
+def _drop_marks(tools: list[Block], *, has_plan: bool) -> bool:
+    """Remove the marks for the prompt cache that the API would refuse; return whether there were any.
 
-    The API allows four in a request, and the CLI sets three.
+    The API allows four in a request, and the CLI sets three. With a plan, the CLI's are for an hour; none for
+    a shorter time may come before them, and tools come first.
     """
-    marked = [tool for tool in tools if "cache_control" in tool]
-    for tool in marked[:-1]:
+    marked = [tool for tool in tools if tool.get("cache_control") is not None]
+    dropped = marked[:-1]
+    if has_plan and marked and not _lasts(marked[-1]["cache_control"]):
+        dropped = marked
+    for tool in dropped:
         del tool["cache_control"]
-    return len(marked) > 1
+    return bool(dropped)
+
+
+def _lasts(mark: object) -> bool:
+    """Return whether a mark for the prompt cache is for an hour."""
+    return isinstance(mark, dict) and mark.get("ttl") == "1h"
 
 
 # --- thinking

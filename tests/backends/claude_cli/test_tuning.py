@@ -303,3 +303,33 @@ def test_marks_of_the_cache() -> None:
     assert ["cache_control" in tool for tool in tuning.body["tools"]] == [False, False, True, False]
     assert ignored == ["tools.cache_control"]
     assert tuned(tools=tools[1:])[1] == []
+
+
+def marked(*ttls: str | None) -> list[Tool]:
+    """Return a tool for each of these marks for the prompt cache; an empty text is one without a lifetime."""
+    marks = [ttl if ttl is None else {"type": "ephemeral", **({"ttl": ttl} if ttl else {})} for ttl in ttls]
+    fields: list[dict[str, Any]] = [{} if mark is None else {"cache_control": mark} for mark in marks]
+    return [Tool(f"tool{number}", fields=each) for number, each in enumerate(fields)]
+
+
+@pytest.mark.parametrize(
+    ("ttls", "has_plan", "kept"),
+    [
+        (("", None), False, [0]),
+        (("5m", "5m", None), False, [1]),
+        (("", None), True, []),
+        (("5m",), True, []),
+        (("1h", ""), True, []),
+        (("", "1h"), True, [1]),
+        (("1h",), True, [0]),
+        ((None, None), True, []),
+    ],
+)
+def test_marks_of_tools(ttls: tuple[str | None, ...], *, has_plan: bool, kept: list[int]) -> None:
+    """The last mark stays; with a plan only if it is for an hour, as the CLI's own are, which come later."""
+    tools = marked(*ttls)
+    request = Request("m", tools=tools)
+    written = tune(request, ANY, BOTH, has_plan=has_plan).body["tools"]
+    assert [number for number, tool in enumerate(written) if "cache_control" in tool] == kept
+    dropped = len(kept) < sum(ttl is not None for ttl in ttls)
+    assert request.ignored == (["tools.cache_control"] if dropped else [])

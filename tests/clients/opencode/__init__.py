@@ -131,6 +131,7 @@ async def short_fault(stage: Stage) -> None:
     """After a short fault of the provider the proxy tries again, and opencode does not notice it."""
     stage.upstream.script(fault(529), Reply((Text("Back again."),)))
     same(said(await opencode(stage, "Hello")), "Back again.", "the answer")
+    await stage.live(1)
     same(stage.statuses(), [200], "the statuses")
 
 
