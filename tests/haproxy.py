@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -23,9 +23,10 @@ _BIND = re.compile(r"^    bind :3456$", re.MULTILINE)
 class HAProxy:
     """A running HAProxy: ``port`` is where clients reach it, ``log`` the file of what it says."""
 
-    def __init__(self, port: int, pid: int, log: Path) -> None:
-        """Remember where it is."""
+    def __init__(self, port: int, pid: int, log: Path, socket: Path) -> None:
+        """Remember where it is; in another network namespace, it is reached by a Unix socket."""
         self.port = port
+        self.socket = socket
         self.pid = pid
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
@@ -49,8 +50,10 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def written(replicas: Mapping[str, str], port: int) -> str:
+def written(replicas: Mapping[str, str], port: int, place: str = "") -> str:
     """Return the configuration for these replicas, addresses by names, with HAProxy on a port of loopback.
+
+    With a ``place``, HAProxy listens there instead.
 
     All names must be among those in the file. The servers of other names are left out.
     """
@@ -61,7 +64,7 @@ def written(replicas: Mapping[str, str], port: int) -> str:
 
     text = CONFIG.read_text("utf-8")
     assert set(replicas) <= {line[1] for line in _SERVER.finditer(text)}
-    text, bound = _BIND.subn(f"    bind 127.0.0.1:{port}", text)
+    text, bound = _BIND.subn(f"    bind {place or f'127.0.0.1:{port}'}", text)
     assert bound == 1
     return _SERVER.sub(server, text)
 
@@ -82,19 +85,26 @@ def check(text: str) -> str:
 
 
 @contextlib.contextmanager
-def haproxy(replicas: Mapping[str, str]) -> Iterator[HAProxy]:
-    """Start HAProxy for these replicas, and end it at the end."""
+def haproxy(replicas: Mapping[str, str], inside: Sequence[str] = ()) -> Iterator[HAProxy]:
+    """Start HAProxy for these replicas, and end it at the end.
+
+    ``inside`` are the words before its command that lead to another network namespace.
+    """
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="haproxy-") as folder:
         file, log = Path(folder) / "haproxy.cfg", Path(folder) / "log"
-        file.write_text(written(replicas, port), "utf-8")
+        path = Path(folder) / "clients"
+        file.write_text(written(replicas, port, f"unix@{path}" if inside else ""), "utf-8")
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [program(), "-db", "-f", file], stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                [*inside, program(), "-db", "-f", file],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
         try:
-            _wait(process, port, log)
-            yield HAProxy(port, process.pid, log)
+            _wait(process, path if inside else port, log)
+            yield HAProxy(port, process.pid, log, path)
         finally:
             process.terminate()
             try:
@@ -104,13 +114,25 @@ def haproxy(replicas: Mapping[str, str]) -> Iterator[HAProxy]:
                 process.wait(_STOP_TIMEOUT)
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], place: int | Path, log: Path) -> None:
     """Wait until it listens."""
     end = time.monotonic() + _START_TIMEOUT
     while time.monotonic() < end:
         if process.poll() is not None:
             raise RuntimeError(f"HAProxy ended by itself:\n{log.read_text(errors='replace')}")
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        with contextlib.suppress(OSError), _connected(place):
             return
         time.sleep(0.02)  # noqa: TID251  # only while a test starts
     raise RuntimeError(f"HAProxy does not listen:\n{log.read_text(errors='replace')}")
+
+
+def _connected(place: int | Path) -> socket.socket:
+    if isinstance(place, int):
+        return socket.create_connection(("127.0.0.1", place), 1)
+    made = socket.socket(socket.AF_UNIX)
+    try:
+        made.connect(str(place))
+    except OSError:
+        made.close()
+        raise
+    return made

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -15,16 +17,31 @@ from tests.haproxy import free_port
 
 
 _START_TIMEOUT, _STOP_TIMEOUT = 60.0, 60.0
+_GET_TIMEOUT = 30.0
+_GET = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=10).read().decode())"
 _INHERITED = ("PATH", "LANG", "PYTHONPATH")
 
 
 class Replica:
     """One replica, called ``name``; ``killed`` is when it was, the last time."""
 
-    def __init__(self, name: str, folder: Path, toml: str, environment: dict[str, str]) -> None:
-        """Prepare to run it in a folder of its own, with this configuration and these variables."""
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        toml: str,
+        environment: dict[str, str],
+        *,
+        inside: Sequence[str] = (),
+        address: str = "",
+    ) -> None:
+        """Prepare to run it in a folder of its own, with this configuration and these variables.
+
+        With an ``address``, it runs in a network namespace: ``inside`` leads there.
+        """
         self.name = name
-        self.port = free_port()
+        self.port = 3456 if address else free_port()
+        self._inside, self._address = list(inside), address
         self.killed = Kill(name, 0.0, 0.0)
         self._home = folder / name
         self._home.mkdir(mode=0o700)
@@ -38,7 +55,7 @@ class Replica:
     @property
     def place(self) -> str:
         """Where HAProxy finds it."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self._address or '127.0.0.1'}:{self.port}"
 
     @property
     def log(self) -> str:
@@ -47,7 +64,7 @@ class Replica:
 
     async def start(self) -> None:
         """Start it, and wait until it takes requests."""
-        command = [sys.executable, "-m", "claude_max_proxy", "serve", "--config", "proxy.toml"]
+        command = [*self._inside, sys.executable, "-m", "claude_max_proxy", "serve", "--config", "proxy.toml"]
         with (self._home / "log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(*command, "--port", str(self.port)),
@@ -58,17 +75,29 @@ class Replica:
                 stderr=log,
                 process_group=0,  # Ctrl-C is ours, and we end it then
             )
-        async with asyncio.timeout(_START_TIMEOUT), httpx.AsyncClient(trust_env=False) as http:
-            while not await self._is_ready(http):
+        async with asyncio.timeout(_START_TIMEOUT):
+            while not await self.get("/health/ready"):
                 if self._process.returncode is not None:
                     raise RuntimeError(f"{self.name} ended by itself:\n{self.log[-3000:]}")
                 await asyncio.sleep(0.1)
 
-    async def _is_ready(self, http: httpx.AsyncClient) -> bool:
-        try:
-            return (await http.get(f"http://{self.place}/health/ready")).status_code == 200
-        except httpx.TransportError:
-            return False
+    async def get(self, path: str) -> str:
+        """Return what it answers to a client on its own machine; empty if that is an error, or nothing."""
+        url = f"http://127.0.0.1:{self.port}{path}"
+        if not self._inside:
+            async with httpx.AsyncClient(trust_env=False) as http:
+                with contextlib.suppress(httpx.TransportError):
+                    answer = await http.get(url)
+                    return answer.text if answer.status_code == 200 else ""
+            return ""
+        asking = await asyncio.create_subprocess_exec(
+            *(*self._inside, sys.executable, "-c", _GET, url),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        said, _ = await asyncio.wait_for(asking.communicate(), _GET_TIMEOUT)
+        return said.decode() if asking.returncode == 0 else ""
 
     async def kill(self) -> None:
         """Kill it, as a lack of memory does."""

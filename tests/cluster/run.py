@@ -65,7 +65,7 @@ paths = []
 [plugins.budgets.keys.spender]
 tokens_per_month = {budget}
 """
-_ROWS = """
+ROWS = """
 SELECT id, key, replica, live, replayed, backend <> '' AND code = '' AS asked,
        input_tokens + output_tokens + cache_read_tokens + cache_write_tokens AS tokens FROM requests
 """
@@ -103,7 +103,7 @@ class Cluster:
             those = clients(http, self.counts, chance, number, _SPENDERS)
             models = ["cli", "cli", "openai", "anthropic"]
             talking = [
-                one.keep_talking(models[index % len(models)], until)
+                one.keep_talking(models[index % len(models)], lambda: loop.time() >= until)
                 for index, one in enumerate(those[:number])
             ]
             # Without the database, each replica decides by its share: so this is over before that.
@@ -157,7 +157,7 @@ class Cluster:
 
 def _rows(database: str) -> list[dict[str, Any]]:
     with psycopg.connect(database, row_factory=dict_row, connect_timeout=10) as connection:
-        return connection.execute(_ROWS).fetchall()
+        return connection.execute(ROWS).fetchall()
 
 
 @asynccontextmanager

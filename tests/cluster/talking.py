@@ -7,6 +7,7 @@ import itertools
 import json
 import random
 import secrets
+from collections.abc import Callable
 
 import httpx
 
@@ -39,10 +40,10 @@ class Client:
         self._key = key
         self._replica = ""
 
-    async def keep_talking(self, model: str, until: float) -> None:
-        """Talk to a model until a time of the loop's clock."""
-        while _now() < until:
-            await self._converse(model, until)
+    async def keep_talking(self, model: str, is_over: Callable[[], bool]) -> None:
+        """Talk to a model until ``is_over`` says so."""
+        while not is_over():
+            await self._converse(model, is_over)
 
     async def spend(self, model: str, until: float) -> None:
         """Ask one question after the other, each in a session of its own, until a budget is used up."""
@@ -53,12 +54,12 @@ class Client:
             ended, _ = await self._ask(DIALECTS["chat"], model, secrets.token_hex(4), turns, [word])
             refused = refused + 1 if ended.kind == "refused" else 0
 
-    async def _converse(self, model: str, until: float) -> None:
+    async def _converse(self, model: str, is_over: Callable[[], bool]) -> None:
         dialect = DIALECTS[self._chance.choice(["chat", "messages"])]
         session, turns, words = secrets.token_hex(8), list[Turn](), list[str]()
         self._replica = ""
         for _ in range(self._chance.randint(15, 40)):
-            if _now() > until:
+            if is_over():
                 return
             word = new_canary("turn")
             calls = self._chance.random() < 0.25
