@@ -32,6 +32,7 @@ NAMES = (
     "home-assistant",
     "librechat-agents",
     "n8n",
+    "flowise",
     "jdk",
     "instructor",
     "dspy",
