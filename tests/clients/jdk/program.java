@@ -14,6 +14,9 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Flow;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -51,6 +54,10 @@ class Program {
             case "models": return models();
             case "version": return version(text);
             case "cancel": return cancel(text);
+            case "structured": return structured(text);
+            case "subscribed": return subscribed(text, Integer.MAX_VALUE);
+            case "unsubscribed": return subscribed(text, 1);
+            case "retry_after": return post(body(List.of(user(text)))).headers().firstValue("Retry-After").orElse("");
             default: throw new IllegalArgumentException(name);
         }
     }
@@ -167,6 +174,65 @@ class Program {
         body.put("stream", true);
         try (InputStream stream = client.send(chat(body), BodyHandlers.ofInputStream()).body()) {
             return (long) stream.readNBytes(1000).length;
+        }
+    }
+
+    static Object structured(String text) throws Exception {
+        Map<String, Object> types = Map.of("name", Map.of("type", "string"), "age", Map.of("type", "integer"));
+        Map<String, Object> schema = Map.of("type", "object", "properties", types,
+            "required", List.of("name", "age"), "additionalProperties", false);
+        Map<String, Object> body = body(List.of(user(text)));
+        body.put("response_format", Map.of("type", "json_schema",
+            "json_schema", Map.of("name", "person", "strict", true, "schema", schema)));
+        return Json.read((String) content(message(post(body).body())));
+    }
+
+    // As reactive libraries do: lines come as they are asked for, and the subscription can be cancelled.
+    static Object subscribed(String text, int enough) throws Exception {
+        Map<String, Object> body = body(List.of(user(text)));
+        body.put("stream", true);
+        Pieces pieces = new Pieces(enough);
+        client.sendAsync(chat(body), BodyHandlers.fromLineSubscriber(pieces));
+        return pieces.all.get(60, TimeUnit.SECONDS);
+    }
+
+    static class Pieces implements Flow.Subscriber<String> {
+        final CompletableFuture<List<Object>> all = new CompletableFuture<>();
+        private final List<Object> heard = new ArrayList<>();
+        private final int enough;
+        private Flow.Subscription subscription;
+
+        Pieces(int enough) {
+            this.enough = enough;
+        }
+
+        public void onSubscribe(Flow.Subscription subscription) {
+            this.subscription = subscription;
+            subscription.request(1);
+        }
+
+        public void onNext(String line) {
+            if (line.startsWith("data: {")) {
+                List<Object> choices = list(map(Json.read(line.substring(6))).get("choices"));
+                Object piece = choices.isEmpty() ? null : map(map(choices.get(0)).get("delta")).get("content");
+                if (piece != null && !piece.equals("")) {
+                    heard.add(piece);
+                }
+            }
+            if (heard.size() < enough) {
+                subscription.request(1);
+            } else {
+                subscription.cancel();
+                all.complete(heard);
+            }
+        }
+
+        public void onError(Throwable error) {
+            all.completeExceptionally(error);
+        }
+
+        public void onComplete() {
+            all.complete(heard);
         }
     }
 
