@@ -31,6 +31,7 @@ NAMES = (
     "aider",
     "open-webui",
     "home-assistant",
+    "marimo",
     "librechat-agents",
     "n8n",
     "flowise",
