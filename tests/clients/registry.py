@@ -57,6 +57,7 @@ APART = (
     ),
     Client("cline-extension", "Cline in VS Code", apart="VS Code needs a desktop"),
     Client("continue-extension", "Continue in VS Code", apart="VS Code needs a desktop"),
+    Client("gptel", "gptel in Emacs", apart="none of npm, PyPI and Debian 12 has it"),
 )
 
 
