@@ -102,7 +102,9 @@ async def edit(stage: Stage) -> None:
     await page.sees("It is there.")
     turns = by_call(seen(stage.upstream))
     call = ("call", 0, "edit_notebook_tool", CELL)
-    same(turns[:2], [("user", [("text", "Add a cell.")]), ("assistant", [("text", "Let me see."), call])], "it")
+    same(
+        turns[:2], [("user", [("text", "Add a cell.")]), ("assistant", [("text", "Let me see."), call])], "it"
+    )
     within('"status":"success"', str(turns[2]), "the result")
     await page.press("Keep all")
     cell = page.page.locator("[data-testid=cell-editor]").last
