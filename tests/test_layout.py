@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "claude_max_proxy"
 FILES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 380
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+MAX_TEST_LINES = 400
 MAX_FUNCTION_LINES = 40
 PLUGINS = ("dialects", "backends", "observers")
 BUILT_INS = [file for file in FILES if set(file.relative_to(PACKAGE).parts) & set(PLUGINS)]
@@ -41,6 +43,13 @@ def test_a_file(file: Path) -> None:
     for node in ast.walk(module):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert (node.end_lineno or 0) - node.lineno < MAX_FUNCTION_LINES, node.name
+
+
+def test_files_of_tests_are_short() -> None:
+    """A file of tests is about one thing, too."""
+    assert TESTS
+    long = {name_of(file) for file in TESTS if len(file.read_text("utf-8").splitlines()) > MAX_TEST_LINES}
+    assert not long
 
 
 def module_of(file: Path) -> str:

@@ -12,7 +12,7 @@ from claude_max_proxy import ConfigError
 from claude_max_proxy.cli.commands import config
 from claude_max_proxy.config import ServerConfig
 from claude_max_proxy.config.descriptions import settings_of
-from tests.cli.test_configuring import SECRET, SETTINGS, written
+from tests.cli.configuring.written import SECRET, SETTINGS, written
 
 
 TOML = f"""

@@ -17,8 +17,8 @@ from claude_max_proxy.cli.commands import plugins
 from claude_max_proxy.config import load
 from claude_max_proxy.plugin.plugins import BUILT_INS
 from claude_max_proxy.runtime.runtime import Runtime
+from tests.cli.configuring.written import SECRET, SETTINGS
 from tests.cli.test_commands import command, configuration
-from tests.cli.test_configuring import SECRET, SETTINGS
 from tests.plugin.test_drop_ins import HOOK
 
 

@@ -24,6 +24,7 @@ type = "scripted"
 [models]
 echo = "claude/one"
 """
+SECOND = TOML + 'other = "claude/two"\n'
 
 
 class LiveProxy:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from claude_max_proxy import Client
-from tests.backends.claude_cli.test_pool import (
+from tests.backends.claude_cli.pool.pooling import (
     HAIKU,
     OPUS,
     FakeConversation,
