@@ -43,6 +43,9 @@ NAMES = (
     "autogen",
     "semantic-kernel",
     "crewai",
+    "mem0",
+    "promptfoo",
+    "browser-use",
 )
 APART = (
     Client(
