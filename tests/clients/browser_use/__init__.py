@@ -45,7 +45,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         writer.close()
 
 
-def step(*actions: dict[str, object]) -> Reply:
+def step(*actions: dict[str, Any]) -> Reply:
     """Return what the model says in one step: its thoughts, and what to do."""
     thoughts = dict.fromkeys(("thinking", "evaluation_previous_goal", "memory", "next_goal"), "I go on.")
     plan = {"current_plan_item": None, "plan_update": None}
