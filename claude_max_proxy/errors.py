@@ -5,7 +5,6 @@
     ProxyError
     ├── ClientError                 the client's fault                     4xx
     │   ├── InvalidRequest          a field is missing, wrong or refused   400
-    │   │   └── BeyondModel         this model cannot, another might       400
     │   ├── ContextLengthExceeded   more input than the model accepts      400
     │   ├── InvalidKey              no API key, or an unknown one          401
     │   ├── Forbidden               a Host or Origin we do not serve       403
@@ -24,6 +23,7 @@
     │   ├── UsageLimitReached       the plan's usage limit is reached      429
     │   ├── RateLimited             too many requests for now              429
     │   ├── UpstreamFailed          it failed, or the connection did       502
+    │   ├── ToolNotCalled           its model left out a demanded call     502
     │   ├── Overloaded              it has no capacity for now             503
     │   └── UpstreamTimeout         it was silent for too long             504
     └── ProxyFault                  the proxy's fault
@@ -44,7 +44,6 @@ from typing import ClassVar, Literal, Self
 
 __all__ = [
     "BackendUnavailable",
-    "BeyondModel",
     "BodyTooLarge",
     "BudgetSpent",
     "Busy",
@@ -68,6 +67,7 @@ __all__ = [
     "Stopping",
     "TargetTooLong",
     "TooManyRequests",
+    "ToolNotCalled",
     "Unreachable",
     "UnsupportedMediaType",
     "UpstreamError",
@@ -142,13 +142,6 @@ class InvalidRequest(ClientError):
     def missing(cls, path: str) -> Self:
         """Return the error for a field that has to be at ``path`` and is not."""
         return cls(f"{path} is missing", param=path)
-
-
-class BeyondModel(InvalidRequest):
-    """The model cannot do what a field asks, and leaving it out would change the meaning."""
-
-    falls_back = True
-    code = "unsupported_parameter"
 
 
 class ContextLengthExceeded(ClientError):
@@ -290,6 +283,13 @@ class UpstreamFailed(UpstreamError):
     """The provider failed, or the connection to it broke."""
 
     falls_back = True
+
+
+class ToolNotCalled(UpstreamError):
+    """The client insists on a tool call, the model could not be forced to make it, and did not make it."""
+
+    falls_back = True
+    code = "tool_not_called"
 
 
 class Overloaded(UpstreamError):

@@ -117,6 +117,11 @@ class ToolChoice(msgspec.Struct, frozen=True):
     name: str = ""
     parallel: bool = True
 
+    @property
+    def forces(self) -> bool:
+        """Whether the model must call a tool."""
+        return self.mode in {"required", "named"}
+
 
 class ResponseFormat(msgspec.Struct, frozen=True):
     """What a client says about ``Request.response_schema`` in addition to the schema itself.

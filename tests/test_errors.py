@@ -65,11 +65,11 @@ def test_what_another_model_may_do() -> None:
     """A failure that another model may not have falls back to that model; a client's mistake does not."""
     assert {cls.__name__ for cls in LEAVES if cls.falls_back} == {
         "BackendUnavailable",
-        "BeyondModel",
         "Busy",
         "ContextLengthExceeded",
         "Overloaded",
         "RateLimited",
+        "ToolNotCalled",
         "UpstreamFailed",
         "UpstreamTimeout",
         "UsageLimitReached",

@@ -21,7 +21,7 @@ from claude_max_proxy.anthropic_messages.stream import (
     OutputDetails,
     StreamEvent,
 )
-from claude_max_proxy.anthropic_messages.tool_choice import cannot_be_forced, write_tool_choice
+from claude_max_proxy.anthropic_messages.tool_choice import unforced, write_tool_choice
 from claude_max_proxy.anthropic_messages.tool_names import ToolNames
 from claude_max_proxy.anthropic_messages.tools import check_response_schema, check_tools, write_tool
 from claude_max_proxy.anthropic_messages.usage import add_usage, read_usage, write_usage
@@ -42,7 +42,6 @@ __all__ = [
     "abilities_of",
     "add_usage",
     "call_input",
-    "cannot_be_forced",
     "check_response_schema",
     "check_tools",
     "finish_reason",
@@ -50,6 +49,7 @@ __all__ = [
     "read_usage",
     "stop_reason",
     "thinking_block",
+    "unforced",
     "write_block",
     "write_content",
     "write_tool",

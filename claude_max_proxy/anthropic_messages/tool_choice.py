@@ -1,11 +1,9 @@
-"""The choice among tools in the Messages API, and the error for a model that accepts none. Pure."""
+"""The choice among tools in the Messages API, also for a model that cannot be made to call one. Pure."""
 
 from __future__ import annotations
 
 from claude_max_proxy.anthropic_messages.blocks import Block, Rename
-from claude_max_proxy.capabilities.refusals import ADVICE
-from claude_max_proxy.errors import BeyondModel
-from claude_max_proxy.request import ToolChoice
+from claude_max_proxy.request import Request, ToolChoice
 
 
 _TYPES = {"none": "none", "auto": "auto", "required": "any", "named": "tool"}
@@ -21,8 +19,14 @@ def write_tool_choice(choice: ToolChoice, tool_name: Rename = str) -> Block:
     return written
 
 
-def cannot_be_forced(model: str) -> BeyondModel:
-    """Return the error for a request that forces a call of a tool on a model that always thinks."""
-    return BeyondModel.at(
-        "tool_choice", f"{model} always thinks and cannot be made to call a tool; {ADVICE['tool_choice']}"
-    )
+def unforced(request: Request) -> ToolChoice:
+    """Return the choice for a model that always thinks, and so cannot be made to call a tool.
+
+    The model decides for itself, and the request says that its choice was ignored. Whether the answer has the
+    call that the client insists on is checked when it has come.
+    """
+    choice = request.tool_choice
+    if not choice.forces:
+        return choice
+    request.ignore("tool_choice")
+    return ToolChoice("auto", parallel=choice.parallel)

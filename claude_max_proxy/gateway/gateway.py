@@ -26,6 +26,7 @@ from claude_max_proxy.gateway import white_space_stops
 from claude_max_proxy.gateway.embeddings import usage_of
 from claude_max_proxy.gateway.estimates import estimate_tokens
 from claude_max_proxy.gateway.fallback import Breakers, held, whole
+from claude_max_proxy.gateway.forced_calls import called
 from claude_max_proxy.gateway.structured_answers import checked
 from claude_max_proxy.gateway.underway import Underway
 from claude_max_proxy.gateway.watch import Watch
@@ -196,6 +197,8 @@ class Gateway:
             del request.ignored[ignored:]
             name_ignored(request, backend.honours, self._capabilities)
             events = white_space_stops.events_of(backend, request, candidate.model)
+            if request.tool_choice.forces:
+                events = called(events, request)
             return events if request.response_schema is None else checked(events, request.response_schema)
 
         # An agent's request is never sent again, since what the agent has done cannot be undone.

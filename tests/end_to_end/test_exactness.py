@@ -234,13 +234,19 @@ async def test_thinking_that_is_off(client: httpx.AsyncClient, upstream: Scripte
 
 
 async def test_a_model_that_cannot_be_forced(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:
-    """A call that cannot be forced is refused: without the force, the answer would mean something else."""
-    response = await ask(
-        client, "hello", model="sonnet-5-5", tools=[tool("good_tool")], tool_choice="required"
-    )
-    assert response.status_code == 400
-    assert response.json()["error"]["param"] == "tool_choice"
-    assert upstream.requests == []
+    """The model is asked without force, and the client is told; an answer without the call is a failure."""
+    fields = {"model": "sonnet-5-5", "tools": [tool("good_tool")], "tool_choice": "required"}
+    missing = await ask(client, "hello", **fields)
+    assert (missing.status_code, missing.json()["error"]["code"]) == (502, "tool_not_called")
+    streamed = await ask(client, "hello", stream=True, **fields)
+    assert '"tool_not_called"' in streamed.text
+    called = await ask(client, "hello [[tool good_tool {}]]", **fields)
+    assert called.status_code == 200, called.text
+    assert called.headers["x-proxy-ignored"] == "tool_choice"
+    assert called.json()["choices"][0]["finish_reason"] == "tool_calls"
+    assert len(upstream.requests) == 3
+    choices = [request.body.get("tool_choice", {"type": "auto"})["type"] for request in upstream.requests]
+    assert choices == ["auto"] * 3
 
 
 async def test_a_packed_body(client: httpx.AsyncClient, upstream: ScriptedUpstream) -> None:

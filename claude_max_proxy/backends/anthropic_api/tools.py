@@ -14,7 +14,7 @@ from claude_max_proxy.anthropic_messages import (
     Block,
     ToolNames,
     abilities_of,
-    cannot_be_forced,
+    unforced,
     write_tool,
     write_tool_choice,
 )
@@ -34,7 +34,7 @@ def answer_tool(request: Request, model: str = "") -> str:
     if (
         request.response_schema is None
         or not can_be_forced(model)
-        or (_offers_tools(request) and choice.mode in {"required", "named"})
+        or (_offers_tools(request) and choice.forces)
     ):
         return ""
 
@@ -63,10 +63,8 @@ def write_tools(request: Request, model: str, names: ToolNames) -> list[Block]:
 
 
 def write_choice(request: Request, model: str, names: ToolNames) -> Block:
-    """Return the choice among tools. Raises :class:`BeyondModel` if the model cannot be forced to call."""
-    choice = request.tool_choice
-    if choice.mode in {"named", "required"} and not can_be_forced(model):
-        raise cannot_be_forced(model)
+    """Return the choice among tools; it is the model's if it cannot be made to call one."""
+    choice = request.tool_choice if can_be_forced(model) else unforced(request)
     if name := answer_tool(request, model):
         if not _offers_tools(request) or choice.mode == "none":
             return {"type": "tool", "name": name, "disable_parallel_tool_use": True}

@@ -52,8 +52,7 @@ def write(request: Request, model: str, settings: AnthropicApiSettings) -> bytes
 def compose(request: Request, model: str, settings: AnthropicApiSettings) -> dict[str, Any]:
     """Return the whole body, and name in ``request.ignored`` what the model does not accept.
 
-    Raises :class:`InvalidRequest` for a request that this API cannot answer, and :class:`BeyondModel` for one
-    that this model cannot.
+    Raises :class:`InvalidRequest` for a request that this API cannot answer.
     """
     check_tools(request.tools)
     check_response_schema(request)

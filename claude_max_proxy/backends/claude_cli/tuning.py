@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from claude_max_proxy import Request
-from claude_max_proxy.anthropic_messages import Abilities, Block, cannot_be_forced, write_tool_choice
+from claude_max_proxy.anthropic_messages import Abilities, Block, unforced, write_tool_choice
 from claude_max_proxy.backend import ModelInfo
 from claude_max_proxy.backends.claude_cli.exactness import inexact
 from claude_max_proxy.backends.claude_cli.fence import NO_FENCE
@@ -87,12 +87,10 @@ def tune(
 
     What the model does not accept is left out, and noted in the request as ignored. ``refused`` are the
     parameters that the model was seen to refuse. ``has_plan`` says that the CLI has a login with a plan.
-    Raises :class:`BeyondModel` if the request forces a tool call and the model does not allow that.
+    A tool call that the client insists on is left to a model that cannot be made to call.
     """
-    forced = bool(request.tools) and request.tool_choice.mode in {"required", "named"}
-    if forced and not abilities.forced:
-        raise cannot_be_forced(info.name or "this model")
-
+    wanted = request.tool_choice if abilities.forced or not request.tools else unforced(request)
+    forced = bool(request.tools) and wanted.forces
     small = request.max_tokens is not None and request.max_tokens <= SMALLEST_THINKING_LIMIT
     off = forced or small or _asked_off(request)
     thinking = not (off or _unasked(request) or abilities.thinking == "none")
@@ -104,7 +102,7 @@ def tune(
         body["tools"] = definitions(request, names)
         if _drop_marks(body["tools"], has_plan=has_plan):
             request.ignore("tools.cache_control")
-    choice = write_tool_choice(request.tool_choice, names.upstream)
+    choice = write_tool_choice(wanted, names.upstream)
     if request.tools and choice != _USUAL_CHOICE:
         body["tool_choice"] = choice
     if off and abilities.thinking != "none":

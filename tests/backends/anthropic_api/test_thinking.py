@@ -17,7 +17,6 @@ from claude_max_proxy import (
     ToolResult,
 )
 from claude_max_proxy.backends.anthropic_api.tools import answer_tool
-from claude_max_proxy.errors import BeyondModel
 from tests.backends.anthropic_api.writing import HI, PLAIN, SCHEMA, asked, written
 
 
@@ -172,10 +171,11 @@ def test_defaults_of_sampling_are_nothing_to_tell() -> None:
 
 
 def test_models_that_cannot_be_forced() -> None:
-    """Such a model is never forced to call a tool; a schema is sent in the API's newer form."""
-    with pytest.raises(BeyondModel, match="claude-opus-5-5") as caught:
-        written(asked(tools=[Tool("f")], tool_choice=ToolChoice("required")), model="claude-opus-5-5")
-    assert caught.value.param == "tool_choice"
+    """Such a model is asked without force, which is told; a schema is sent in the API's newer form."""
+    request = asked(tools=[Tool("f")], tool_choice=ToolChoice("required", parallel=False))
+    body = written(request, model="claude-opus-5-5")
+    assert body["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
+    assert request.ignored == ["tool_choice"]
 
     request = asked(response_schema=SCHEMA)
     body = written(request, model="claude-opus-5-5")

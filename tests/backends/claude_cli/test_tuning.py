@@ -11,7 +11,6 @@ from claude_max_proxy import Request, Tool, ToolChoice
 from claude_max_proxy.anthropic_messages import Abilities, abilities_of
 from claude_max_proxy.backend import ModelInfo
 from claude_max_proxy.backends.claude_cli.tuning import Tuning, tune
-from claude_max_proxy.errors import BeyondModel
 
 
 ANY = ModelInfo("m")
@@ -194,11 +193,11 @@ def test_effort_without_thinking(model: str, effort: Any, sent: str) -> None:
 )
 @pytest.mark.parametrize("choice", [ToolChoice("required"), ToolChoice("named", "look")])
 def test_a_tool_that_cannot_be_forced(choice: ToolChoice, model: str) -> None:
-    """A forced tool is refused for models that cannot be forced: the answer would mean something else."""
-    with pytest.raises(BeyondModel) as caught:
-        tuned_for(model, tools=TOOLS, tool_choice=choice)
-    assert caught.value.param == "tool_choice"
-    assert model in caught.value.message
+    """Models that cannot be forced are asked without force, with their thinking, and the client is told."""
+    tuning, ignored = tuned_for(model, tools=TOOLS, tool_choice=choice)
+    assert "tool_choice" not in tuning.body
+    assert tuning.thinking
+    assert ignored == ["tool_choice"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel
 from tools import PIXEL
 
 
-MODEL = "claude-sonnet-4-6"
+MODEL = "claude-sonnet-4"
 
 
 def adult(age):
