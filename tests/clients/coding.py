@@ -188,7 +188,7 @@ class Agent:
         process = await stage.start(*self.command(stage), "Hello [[limit]]", **self.environment)
         assert process.stdin is not None
         process.stdin.close()
-        told = await until(lambda: stage.statuses() == [429], _GONE)
+        told = await stage.statuses(within=_GONE) == [429]
         await asyncio.sleep(_WAITS)
         waits = process.returncode is None
         await stage.end(process)
@@ -198,8 +198,7 @@ class Agent:
         """After a short fault of the provider the proxy tries again, and the agent does not notice it."""
         stage.upstream.script(fault(529), Reply((Text("Back again."),)))
         same(self.said(await self.ask(stage, "Hello there")), "Back again.", "the answer")
-        await stage.live(1)
-        same(stage.statuses(), [200], "the statuses")
+        same(await stage.statuses(), [200], "the statuses")
 
     async def _cancel(self, stage: Stage) -> None:
         """When it is stopped in the middle of an answer, the request to the provider stops too."""

@@ -249,8 +249,12 @@ class Stage:
         await until(lambda: len(lines()) >= count)
         return ["  live  " in f"  {rest}  " for rest in lines()]
 
-    def statuses(self) -> list[int]:
-        """Return the status of each of this check's requests that the proxy has finished."""
+    async def statuses(self, count: int = 1, within: float = 5.0) -> list[int]:
+        """Return the status of each of this check's requests, once the proxy has finished so many.
+
+        If it does not do so `within` so many seconds, there are fewer.
+        """
+        await until(lambda: len(self.proxy.access()) >= self._before + count, within)
         return [status for status, _ in self.proxy.access()[self._before :]]
 
 

@@ -197,4 +197,4 @@ def test_a_quadratic_loop_would_be_seen() -> None:
         return lambda: [name for name in names if name in names[::-1][:count]]
 
     with pytest.raises(pytest.fail.Exception, match="times as long"):
-        holds(make, 500)
+        holds(make, 1000)  # fewer are quick enough not to be judged

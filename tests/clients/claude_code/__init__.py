@@ -69,4 +69,4 @@ async def short_fault(stage: Stage) -> None:
     """After a short fault of the provider the proxy tries again, and the client does not notice it."""
     stage.upstream.script(fault(529), Reply((Text("Back again."),)))
     same(fine(await claude(stage, "Hello")).strip(), "Back again.", "the answer")
-    same(stage.statuses(), [200], "the statuses")
+    same(await stage.statuses(), [200], "the statuses")

@@ -113,7 +113,7 @@ async def short_fault(stage: Stage) -> None:
     """After a short fault of the provider the proxy tries again, and Codex does not notice it."""
     stage.upstream.script(fault(529), Reply((Text("Back again."),)))
     same(said(await codex(stage, "Hello")), "Back again.", "the answer")
-    same(stage.statuses(), [200], "the statuses")
+    same(await stage.statuses(), [200], "the statuses")
 
 
 @client.check("responses", requests=1)

@@ -78,7 +78,7 @@ async def short_fault(stage: Stage) -> None:
     stage.upstream.script(fault(529), Reply((Text("Back again."), DONE)))
     within("Back again.", fine(await gptme(stage, "fault", "Hello")), "what it prints")
     await stage.live(1)
-    same(set(stage.statuses()), {200}, "the statuses")
+    same(set(await stage.statuses()), {200}, "the statuses")
 
 
 @client.check(requests=1)

@@ -176,4 +176,4 @@ async def plan_limit(stage: Stage) -> None:
     within("Rate limited", spoken(answer), "what it says")
     logged = await until(lambda: any("usage limit reached" in line for line in stage.said))
     holds(logged, "its log does not say that the plan is used up")
-    same(stage.statuses(), [429], "the statuses")
+    same(await stage.statuses(), [429], "the statuses")

@@ -49,7 +49,7 @@ async def again(stage: Stage) -> None:
 @client.check(requests=1)
 async def partial(stage: Stage) -> None:
     """An object grows while the call that holds it is streamed."""
-    stage.upstream.script(CALL)
+    stage.upstream.script(Reply((ToolUse("PartialPerson", PERSON),)))
     grown = await stage.ask(PROGRAM, "partial", text="Who?")
     same(grown[-1], PERSON, "the object")
     holds(len(grown) > 1, f"it came at once: {grown}")

@@ -128,4 +128,4 @@ async def plan_limit(stage: Stage) -> None:
     page = await editor(stage)
     await page.say("Hello [[limit]]")
     await page.sees("usage limit reached")
-    same(stage.statuses(), [429], "the statuses")
+    same(await stage.statuses(), [429], "the statuses")

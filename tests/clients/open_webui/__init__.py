@@ -216,7 +216,7 @@ async def plan_limit_reached(stage: Stage) -> None:
     page = await window(stage, plan_limit())
     await page.say("Hello")
     await page.sees("usage limit reached")
-    same(sorted(stage.statuses()), [200, 429], "the statuses")
+    same(sorted(await stage.statuses(2)), [200, 429], "the statuses")
 
 
 @client.check(requests=4)

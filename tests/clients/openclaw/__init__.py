@@ -146,7 +146,7 @@ async def plan_limit(stage: Stage) -> None:
     output = await stage.run(*_command("limit", "Hello [[limit]]"), variables=await prepare(stage))
     told = document(output.printed)["error"]["message"]
     within("usage limit reached", told, "what the user sees")
-    same(stage.statuses(), [429], "the statuses")
+    same(await stage.statuses(), [429], "the statuses")
 
 
 @client.check("responses", "chat", requests=None)
@@ -154,7 +154,7 @@ async def short_fault(stage: Stage) -> None:
     """After a short fault of the provider the proxy tries again, and OpenClaw does not notice it."""
     stage.upstream.script(fault(529), Reply((Text("Back again."),)))
     same(said(await say(stage, "fault", "Hello")), "Back again.", "the answer")
-    same(stage.statuses(), [200], "the statuses")
+    same(await stage.statuses(), [200], "the statuses")
 
 
 @client.check("responses", "chat", requests=1)

@@ -132,7 +132,7 @@ async def short_fault(stage: Stage) -> None:
     stage.upstream.script(fault(529), Reply((Text("Back again."),)))
     same(said(await opencode(stage, "Hello")), "Back again.", "the answer")
     await stage.live(1)
-    same(stage.statuses(), [200], "the statuses")
+    same(await stage.statuses(), [200], "the statuses")
 
 
 @client.check(requests=1)

@@ -90,12 +90,16 @@ async def test_at_rest(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the memory that all may use together none is started, and idle ones end."""
     monkeypatch.setattr(housekeeping, "_INTERVAL", 0.01)
-    monkeypatch.setattr(memory_module, "proportional_memory", lambda _: 300 * 1024**2)
+    measured: list[int] = []
+    monkeypatch.setattr(
+        memory_module, "proportional_memory", lambda pid: measured.append(pid) or 300 * 1024**2
+    )
     monkeypatch.setattr(memory_module, "tree", lambda pid: [pid])
     async with pool(max_memory="1GB", warm_models=["opus"]) as (used, launch):
         used.start()
         asked = [await used.obtain(wanted(OPUS, root=bytes([number]))) for number in range(3)]
-        await asyncio.sleep(0.05)
+        measured.clear()
+        assert await until(lambda: len(measured) >= 2 * len(asked))  # all of them, in one round
         waiting = started(used.obtain(wanted(OPUS, root=b"4")))
         await settled()
         assert used.counts == counts(busy=3, queued=1)
