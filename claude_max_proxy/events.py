@@ -182,7 +182,7 @@ class Folding:
         """Begin with an empty reply."""
         self.reply = Reply()
         self._state: Literal["new", "open", "part", "counted", "ended"] = "new"
-        self._part: PartStarted | None = None
+        self._part: PartStarted  # the newest one; the grammar admits an end only after it
         self._texts: list[str] = []
         self._index = 0
 
@@ -214,22 +214,20 @@ class Folding:
             case Finished():
                 self.reply.reason, self.reply.stop_sequence = event.reason, event.stop_sequence
                 self._state = "ended"
-            case Failed():
+            case _:  # Failed
                 self.reply.error, self._state = event.error, "ended"
 
     def _close(self, end: PartEnded) -> None:
-        part, text = self._part, "".join(self._texts)
+        text = "".join(self._texts)
         self._texts.clear()
         self._state, self._index = "open", self._index + 1
-        match part:
+        match self._part:
             case PartStarted(kind="text"):
                 self.reply.parts.append(Text(text))
             case PartStarted(kind="reasoning"):
                 self.reply.parts.append(Reasoning(text, end.signature, end.redacted))
-            case PartStarted():
+            case part:
                 self.reply.parts.append(ToolCall(part.id, part.name, text or "{}"))
-            case None:  # unreachable: the grammar admits PartEnded only inside a part
-                raise InternalError("a part ended that never started")
 
 
 class AlternativesFolding:

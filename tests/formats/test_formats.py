@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -21,6 +21,18 @@ class Outer(msgspec.Struct):
 
     one: Inner
     many: list[Inner] = []
+
+
+class Deep(msgspec.Struct):
+    """A struct that may hold another one of its kind."""
+
+    inner: Deep | None = None
+
+
+class Choice(msgspec.Struct):
+    """A field of a few words."""
+
+    word: Literal["a", "b"]
 
 
 CASES: dict[str, tuple[Any, str, str | None]] = {
@@ -55,3 +67,23 @@ def test_lists_inside() -> None:
     with pytest.raises(InvalidRequest) as caught:
         formats.convert([{"name": "a"}, {}], list[Inner], "tools")
     assert caught.value.param == "tools[1].name"
+
+
+def test_too_deep_to_be_converted() -> None:
+    """What was decoded but is nested too deeply for its type is refused by its path."""
+    value: dict[str, Any] = {}
+    for _ in range(100_000):
+        value = {"inner": value}
+    with pytest.raises(InvalidRequest, match="nested too deeply") as caught:
+        formats.convert(value, Deep, "input[3]")
+    assert (caught.value.param, caught.value.code) == ("input[3]", "invalid_json")
+
+
+def test_long_quotes_are_cut() -> None:
+    """A refusal quotes only the beginning of a long value, and the log gets none of it."""
+    with pytest.raises(InvalidRequest) as caught:
+        formats.convert({"word": "x" * 10_000}, Choice, "")
+    assert caught.value.message.startswith("word: invalid enum value 'xxx")
+    assert caught.value.message.endswith("xxx…")
+    assert len(caught.value.message) < 400
+    assert caught.value.logged == "word: invalid enum value"

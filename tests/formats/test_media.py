@@ -76,6 +76,13 @@ def test_no_base64(data: str) -> None:
         assert refused.value.param == "messages[1].content[0]"
 
 
+def test_too_many_escapes() -> None:
+    """A data URL with more than a million escapes, which are slow to read, is refused by its path."""
+    with pytest.raises(InvalidRequest, match="send base64") as refused:
+        formats.read_document("data:text/plain," + "%41" * 1_000_001, "a", "here")
+    assert refused.value.param == "here"
+
+
 @pytest.mark.parametrize(("what", "body"), [*OTHERS.items(), ("PDF", base64.b64decode(PDF))])
 def test_no_image(what: str, body: bytes) -> None:
     """A file that no model accepts as an image is named, with the types that are accepted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -151,6 +151,28 @@ def test_errors_keep_their_paths() -> None:
     with pytest.raises(InvalidRequest) as caught:
         OpenAIChat().open(msgspec.json.encode(body))
     assert caught.value.param == "temperature"
+
+
+def test_an_unknown_kind() -> None:
+    """What is of a kind that no schema knows is left to the refusal, whatever its fields are."""
+    messages = [{"role": "user", "content": "hi", **X}, {"role": "wizard", **X}]
+    with pytest.raises(InvalidRequest) as caught:
+        OpenAIChat().open(msgspec.json.encode({"model": "m", "messages": messages, **X}))
+    assert caught.value.param == "messages[1].role"
+
+
+class Described(formats.Schema):
+    """A struct with a field that has a description."""
+
+    inner: Annotated[CompletionRequest, msgspec.Meta(description="what is asked")]
+
+
+def test_described_fields() -> None:
+    """A description of a field, which a plugin's dialect may have, does not hide what is inside."""
+    names: list[str] = []
+    body = {"inner": {"model": "m", "prompt": "p", **X}, **X}
+    assert formats.convert(body, Described, "here", names).inner.prompt == "p"
+    assert sorted(names) == ["here.inner.x", "here.x"]
 
 
 def test_names_are_bounded() -> None:

@@ -16,11 +16,9 @@ def mark(body: dict[str, Any]) -> None:
     """
     tools = body.get("tools", [])
     own = sum("cache_control" in tool for tool in tools)
-    ends = []
-    if body["messages"]:
-        content = body["messages"][-1]["content"]
-        # Blocks of thinking cannot be marked.
-        ends += [block for block in content if "thinking" not in block["type"]][-1:]
+    content = body["messages"][-1]["content"]
+    # Blocks of thinking cannot be marked.
+    ends = [block for block in content if "thinking" not in block["type"]][-1:]
     ends += body.get("system", [])[-1:]
     ends += [] if own else tools[-1:]
     for block in ends[: max(0, _MOST - own)]:

@@ -80,9 +80,9 @@ def _on(body: dict[str, Any], request: Request, abilities: Abilities, wanted: di
             _effort(body, request, abilities)
         case "enabled", _ if "budget_tokens" not in wanted:
             _budget(body, request)
-        case kind, _:
+        case _:
             body["thinking"] = wanted
-            if kind == "adaptive":
+            if wanted["type"] == "adaptive":
                 _effort(body, request, abilities)
 
 

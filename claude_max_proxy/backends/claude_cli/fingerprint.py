@@ -107,10 +107,13 @@ def _content(message: Message) -> list[Any]:
 
 
 def _user(message: Message) -> list[Any]:
-    return [_meaning(part) for part in message.parts if not _is_blank(part)]
+    return [_meaning(part) for part in message.parts if not _says_nothing(part)]
 
 
-def _is_blank(part: Part) -> bool:
+def _says_nothing(part: Part) -> bool:
+    """Return whether the part is not written for the model: text of white space, or an unsigned thought."""
+    if isinstance(part, Reasoning):
+        return not part.signature
     return isinstance(part, Text) and is_blank(part.text)
 
 
@@ -133,10 +136,10 @@ def _meaning(part: Part) -> list[Any]:
         case ToolCall():
             return ["call", formats.tool_ids.plain(part.id), part.name, _arguments(part.arguments)]
         case ToolResult():
-            inner = [_meaning(piece) for piece in part.parts if not _is_blank(piece)]
+            inner = [_meaning(piece) for piece in part.parts if not _says_nothing(piece)]
             return ["result", formats.tool_ids.plain(part.id), inner, part.is_error]
-        case Reasoning():
-            return ["reasoning"]
+        case Reasoning():  # pragma: no branch  # the union is closed
+            return ["reasoning", part.text, part.signature]
 
 
 def _arguments(arguments: str) -> Any:

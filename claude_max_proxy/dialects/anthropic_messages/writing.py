@@ -79,7 +79,7 @@ class MessageWriter:
                 delta = {"stop_reason": stop_reason(reason, sequence), "stop_sequence": sequence or None}
                 fields = {"delta": delta, "usage": write_usage(self._usage)}
                 return _event("message_delta", fields) + _event("message_stop", {})
-            case Failed(error=error):
+            case Failed(error=error):  # pragma: no branch  # the union is closed
                 return b"event: error\ndata: " + _encode(envelope(error)) + b"\n\n"
 
     def keep_alive(self) -> bytes:

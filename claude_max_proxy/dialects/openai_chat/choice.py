@@ -46,8 +46,8 @@ class Choice:
                 return self.chunk({"role": "assistant", "content": ""})
             case Finished(reason=reason):
                 return self._head + b'{},"finish_reason":' + _encode(self._reason(reason)) + self._last
-            case Usage() | Failed():  # these belong to all choices
-                return b""
+            case Usage() | Failed():  # pragma: no branch  # the union is closed
+                return b""  # these belong to all choices
 
     def delta(self, text: str) -> bytes:
         """Return a chunk with a piece of the open part."""

@@ -87,7 +87,7 @@ def _message(message: ChatMessage, path: str, request: Request, heard: _Heard) -
             carry_content(request, parts, f"{path}.content")
             result = formats.checked_result(parts, f"{path}.content")
             formats.add_result(ToolResult(message.tool_call_id, result), request.messages)
-        case FunctionMessage():
+        case _:  # a FunctionMessage
             call = _called(heard.calls, message.name, path)
             formats.add_result(ToolResult(call, (Text(message.content or ""),)), request.messages)
 

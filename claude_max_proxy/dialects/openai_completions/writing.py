@@ -89,7 +89,7 @@ class CompletionWriter:
                 return self._chunk(index, self._echo)
             case Finished(reason=reason):
                 return self._chunk(index, "", _reason(reason))
-            case PartEnded() | Usage() | Failed():
+            case PartEnded() | Usage() | Failed():  # pragma: no branch  # the union is closed
                 return b""
 
     def _chunk(self, index: int, text: str, reason: str | None = None) -> bytes:

@@ -76,7 +76,7 @@ class ResponsesWriter:
                 return b""
             case Finished(reason=reason):
                 return self._begin() + self._finish(reason)
-            case Failed(error=error):
+            case Failed(error=error):  # pragma: no branch  # the union is closed
                 return self._begin() + self._fail(error)
 
     def keep_alive(self) -> bytes:
@@ -151,19 +151,11 @@ class ResponsesWriter:
 
     def _end(self, end: PartEnded) -> bytes:
         part = self._part
-        if part is None:  # unreachable: the grammar admits an end only after a start
+        if part is None:  # a plugin has taken the beginning of the part out of the answer
             return b""
 
         text = "".join(self._pieces)
-        whole: Text | Reasoning | ToolCall
-        match part.kind:
-            case "text":
-                whole = Text(text)
-            case "reasoning":
-                whole = Reasoning(text, end.signature, end.redacted)
-            case "tool_call":
-                whole = ToolCall(part.id, part.name, text or "{}")
-        done = self._items.ended(whole, self._item["id"])
+        done = self._items.ended(_whole(part, text, end), self._item["id"])
         last = self._last_words(done, text)
         last += self._placed("response.output_item.done", item=done)
         self._output.append(done)
@@ -214,3 +206,13 @@ class ResponsesWriter:
         )
         self._number += 1
         return head + fields + b"}\n\n"
+
+
+def _whole(part: PartStarted, text: str, end: PartEnded) -> Text | Reasoning | ToolCall:
+    match part.kind:
+        case "text":
+            return Text(text)
+        case "reasoning":
+            return Reasoning(text, end.signature, end.redacted)
+        case "tool_call":  # pragma: no branch  # the union is closed
+            return ToolCall(part.id, part.name, text or "{}")

@@ -222,3 +222,17 @@ def test_what_does_not_bind_a_process() -> None:
     )
     two = Request("claude-opus-4", response_schema={"y": 2, "x": 1})
     assert root(one, KIND) == root(two, KIND)
+
+
+@pytest.mark.parametrize("thought", [Reasoning("hm"), Reasoning("")])
+def test_an_unsigned_thought_in_a_users_message(thought: Reasoning) -> None:
+    """Thoughts that are not signed are not written for the model, so they make no difference anywhere."""
+    assert of([USER, Message("user", [thought])]) == of([USER])
+    assert of([Message("user", [thought, Text("ab")])]) == of([USER])
+
+
+def test_signed_thoughts_in_a_users_message() -> None:
+    """Signed thoughts are written for the model, also in a user's message, where a plugin may put them."""
+    thoughts = [Reasoning("a", "s"), Reasoning("b", "s"), Reasoning("a", "t")]
+    histories = [[Message("user", [thought])] for thought in thoughts]
+    assert len({of([]), *map(of, histories)}) == 1 + len(thoughts)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from claude_max_proxy import Agent
-from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal, rehearsal
+from claude_max_proxy.backends.claude_cli.rehearsal import Rehearsal, lead_nowhere, rehearsal
 
 
 OLD, NEW = (2, 1, 197), (2, 1, 331)
@@ -44,3 +44,10 @@ def test_no_rehearsal() -> None:
     """If an old CLI might reach a provider nevertheless, it does not rehearse."""
     assert rehearsal(OLD, {}, AGENT) == Rehearsal()
     assert rehearsal(OLD, {"CLAUDE_CODE_USE_BEDROCK": "1"}) == Rehearsal()
+
+
+def test_led_nowhere() -> None:
+    """A CLI that must not ask again gets an address of this machine where nobody can listen."""
+    (asked,) = requests(lead_nowhere())
+    assert asked["subtype"] == "apply_flag_settings"
+    assert asked["settings"] == {"env": {"ANTHROPIC_BASE_URL": "https://127.0.0.1:0"}}

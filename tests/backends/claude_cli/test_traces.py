@@ -110,6 +110,14 @@ def test_bounds(steps: list[tuple[int, int, bool]]) -> None:
     assert all(len(one.marks) <= 500 and all(len(mark) == 8 for mark in one.marks) for one in traces._ended)
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_process_without_a_conversation(goes_on: bool) -> None:
+    """A process that nobody has asked before holds nothing that could be remembered as lost."""
+    traces = Traces()
+    traces.take(1, goes_on=goes_on)
+    assert (list(traces._running), list(traces._ended)) == ([], [])
+
+
 # --- through the backend
 
 

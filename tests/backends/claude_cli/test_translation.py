@@ -148,3 +148,12 @@ def test_arguments_that_are_no_object(arguments: str) -> None:
     """The model sees what it wrote, inside the object that the API requires, so that it can do better."""
     (block,) = blocks(Message("assistant", [ToolCall("c", "x", arguments)]), ToolNames())
     assert block["input"] == {"arguments": arguments}
+
+
+@pytest.mark.parametrize("thought", [Reasoning("hm", "sig"), Reasoning("", "sig", redacted=True)])
+def test_thoughts_have_a_model(thought: Reasoning) -> None:
+    """A message with signed thoughts names the model of its process, since the CLI drops those of others."""
+    said = Message("assistant", [Text("yes")])
+    for message, named in ((Message("assistant", [thought, *said.parts]), "claude-x"), (said, None)):
+        written = history_lines(message, ToolNames(), "claude-x")
+        assert msgspec.json.decode(written or b"")["message"].get("model") == named

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from claude_max_proxy import (
+    Agent,
     Event,
     Finished,
     PartDelta,
@@ -255,3 +256,25 @@ def test_a_structured_answer_that_is_given_again() -> None:
     again[1] = delta(1, partial_json='{"b":')
     events = read(used, *ANSWER, start(), *again)
     assert fold([*events, *used.release(), Finished("stop")]).text == '{"b":1}'
+
+
+def test_what_an_agent_does_by_itself() -> None:
+    """An agent's use of its own tools is not shown, and is no fault; the answer goes on after it."""
+    used = turn(agent=Agent(("Grep",), "."))
+    events = read(
+        used,
+        start(),
+        block(0, "text", text="I look."),
+        stop(0),
+        block(1, "tool_use", id="t", name="Grep"),
+        delta(1, partial_json='{"pattern":"a"}'),
+        stop(1),
+        end("tool_use"),
+        start(),
+        block(0, "text", text="Found."),
+        stop(0),
+        end("end_turn"),
+    )
+    reply = fold([*events, Finished("stop")])
+    assert (reply.text, reply.tool_calls) == ("I look.\n\nFound.", [])
+    assert (used.stray, used.goes_on, used.reason) == (False, True, "stop")

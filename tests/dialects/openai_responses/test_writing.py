@@ -12,6 +12,7 @@ from claude_max_proxy import (
     Event,
     Failed,
     PartDelta,
+    PartEnded,
     PartStarted,
     ProxyError,
     Reasoning,
@@ -340,3 +341,10 @@ def test_where_a_backend_says_messages() -> None:
     assert (told["message"], told["param"]) == ("input: there is no user message", "input")
     failed = streamed([Failed(error)])[-1]["response"]["error"]
     assert failed["message"] == told["message"]
+
+
+def test_an_end_alone() -> None:
+    """If a plugin takes a part out of an answer and leaves its end, that adds nothing to the stream."""
+    events = answer(said(0, "Hi"))
+    with_end = [events[0], PartEnded(0), *events[1:]]
+    assert [one["type"] for one in streamed(with_end)] == [one["type"] for one in streamed(events)]
