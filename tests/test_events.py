@@ -167,6 +167,14 @@ def test_alternatives() -> None:
     assert several(*first, Failed(error := InternalError("no"))).error is error
 
 
+def test_one_answer_has_no_alternatives() -> None:
+    """If only one answer is asked for, its events add up to the reply itself."""
+    folding = AlternativesFolding()
+    for event in ONE:
+        folding.add(event)
+    assert folding.reply == fold(ONE)
+
+
 @pytest.mark.parametrize("event", [STARTED, TEXT, DELTA, FINISHED])
 def test_what_belongs_to_no_alternative(event: Event) -> None:
     """Words belong to one of several answers, and the end comes after the end of each."""

@@ -9,6 +9,7 @@ import pytest
 
 from claude_max_proxy import (
     Event,
+    Failed,
     Finished,
     InvalidRequest,
     Message,
@@ -23,6 +24,7 @@ from claude_max_proxy import (
 )
 from claude_max_proxy.dialect import AlternativesWriter, Exchange
 from claude_max_proxy.dialects.openai_completions import OpenAICompletions
+from claude_max_proxy.errors import Overloaded
 from claude_max_proxy.events import Alternative
 
 
@@ -127,3 +129,15 @@ def test_several_answers() -> None:
         mine = [choice for choice in choices if choice["index"] == index]
         assert "".join(choice["text"] for choice in mine) == "Onceon a time"
         assert [choice["finish_reason"] for choice in mine] == [None] * (len(mine) - 1) + ["length"]
+
+
+def test_a_failure_in_the_middle() -> None:
+    """A stream that fails ends with the error and [DONE], and none of its choices gets a reason."""
+    writer = opened(stream=True).writer
+    written = b"".join(writer.write(event) for event in [*EVENTS[:-2], Failed(Overloaded("too much"))])
+    *chunks, error, done, rest = written.split(b"\n\n")
+    assert (done, rest) == (b"data: [DONE]", b"")
+    assert msgspec.json.decode(error.removeprefix(b"data: "))["error"]["message"] == "too much"
+    choices = [msgspec.json.decode(chunk.removeprefix(b"data: "))["choices"][0] for chunk in chunks]
+    assert "".join(choice["text"] for choice in choices) == "on a time"
+    assert {choice["finish_reason"] for choice in choices} == {None}
