@@ -136,10 +136,10 @@ class _BrotliStream:
     unused_data = b""
 
     def __init__(self) -> None:
-        if sys.implementation.name == "cpython":
-            import brotli
-        else:
+        if sys.implementation.name != "cpython":
             import brotlicffi as brotli  # type: ignore[import-not-found]
+        else:
+            import brotli
 
         self._decompressor = brotli.Decompressor()
 

@@ -154,7 +154,7 @@ def _block_events(index: int, block: Block) -> list[bytes]:
             return _thinking_events(index, block)
         case RedactedThinking():
             return [_block_start(index, _whole(block))]
-        case ToolUse():
+        case ToolUse():  # pragma: no branch  # the union is closed
             return _tool_events(index, block)
 
 
@@ -200,7 +200,7 @@ def _whole(block: Block) -> dict[str, Any]:
             return {"type": "thinking", "thinking": block.text, "signature": signature}
         case RedactedThinking():
             return {"type": "redacted_thinking", "data": block.data}
-        case ToolUse():
+        case ToolUse():  # pragma: no branch  # the union is closed
             call_id = block.id or new_id("toolu")
             return {"type": "tool_use", "id": call_id, "name": block.name, "input": block.input}
 

@@ -93,6 +93,27 @@ def test_when_it_may_not_be_spent(how: str) -> None:
     assert one.fits(ONE, now) is (how != "recalled")
 
 
+def test_when_it_is_written_again() -> None:
+    """A row is written once requests come often, again when half a second's demand is left, and if it is old.
+
+    It is not written again at once, however fast it is used up.
+    """
+    one = lease()
+    one.note(ONE)
+    assert not one.is_due(1.0)
+    for _ in range(9):
+        one.note(ONE)
+    assert one.is_due(1.0)
+    one = granted(Spent(10**6, 10**6))
+    for _ in range(5):
+        one.take(ONE)
+    assert not one.is_due(1.0 + AGAIN / 2)
+    one.take(ONE)
+    assert not one.is_due(1.0 + AGAIN / 10)
+    assert one.is_due(1.0 + AGAIN / 2)
+    assert granted(Spent(10**6, 10**6)).is_due(1.0 + AGAIN)
+
+
 def test_lost_while_it_is_written() -> None:
     """What was said while the row was written holds afterwards, too."""
     one = granted(Spent(10**6, 10**6))

@@ -10,6 +10,7 @@ import pytest
 
 from claude_max_proxy.testing import (
     Fault,
+    RedactedThinking,
     Reply,
     Text,
     Thinking,
@@ -161,6 +162,18 @@ def test_a_whole_message_has_all_blocks() -> None:
     assert whole["stop_reason"] == "tool_use"
     streamed = decoded(stream(reply, "m"))[-2]["usage"]["output_tokens"]
     assert whole["usage"]["output_tokens"] == streamed
+    counted = message(Reply((Text("a b"),), output_tokens=99), "m")
+    assert counted["usage"]["output_tokens"] == 99
+
+
+def test_a_thought_that_is_not_shown_is_one_block() -> None:
+    """Redacted thinking has no deltas: its start has all of its data, as the whole message has."""
+    reply = Reply((RedactedThinking("c2VjcmV0"), Text("ok")))
+    block = {"type": "redacted_thinking", "data": "c2VjcmV0"}
+    streamed = decoded(stream(reply, "m"))
+    assert streamed[1]["content_block"] == block
+    assert [event["type"] for event in streamed[1:4]] == ["content_block_start", "ping", "content_block_stop"]
+    assert message(reply, "m")["content"][0] == block
 
 
 def test_a_fault_has_the_type_that_fits_its_status() -> None:

@@ -181,12 +181,12 @@ class Account:
 
     def _until_room(self, limit: int, now: float) -> int:
         """Return after how many seconds less than the limit of a minute is used."""
-        used = sum(self._seconds.values())
-        for at in sorted(self._seconds):
+        used, at = sum(self._seconds.values()), now - _MINUTE
+        newest_first = sorted(self._seconds, reverse=True)
+        while used >= limit:
+            at = newest_first.pop()
             used -= self._seconds[at]
-            if used < limit:
-                return max(math.ceil(at + _MINUTE - now), 1)
-        return _MINUTE
+        return max(math.ceil(at + _MINUTE - now), 1)
 
     def _short(self, used: int, wanted: int, limit: int) -> tuple[str, bool] | None:
         """Return the numbers, and whether the limit itself is reached, if there is no room."""

@@ -110,10 +110,10 @@ class Shares:
 
     def load(self, backend: str, window: str, total: float, owners: Mapping[str, float]) -> None:
         """Count what was used before, of a window that :meth:`begin` has returned."""
-        if known := self._windows.get((backend, window)):
-            known.before += total
-            for owner, amount in owners.items():
-                known.of[owner] += amount
+        known = self._windows[backend, window]
+        known.before += total
+        for owner, amount in owners.items():
+            known.of[owner] += amount
 
     def of(self, owner: str, backend: str, window: PlanWindow) -> float | None:
         """Return the share of a window that ``owner`` has used; ``None`` if it is not known."""
@@ -139,14 +139,17 @@ class Shares:
         }
 
     def add_to(self, backend: str, window: str, owners: Sequence[str], amount: float) -> None:
-        """Count what was used of one window, for each of the owners."""
-        if known := self._windows.get((backend, window)):
-            known.live += amount
-            for owner in owners:
-                known.of[owner] += amount
+        """Count what was used of a window that :meth:`begin` has returned, for each of the owners."""
+        known = self._windows[backend, window]
+        known.live += amount
+        for owner in owners:
+            known.of[owner] += amount
 
     def hear(self, backend: str, window: str, start: float, others: WindowUse) -> None:
-        """Use what others have counted of a window that began at ``start``, and their ``base``."""
-        known = self._windows.get((backend, window))
-        if known is not None and known.start == start:
+        """Use what others have counted of a window that began at ``start``, and their ``base``.
+
+        If the window has been reset meanwhile, they have counted another one.
+        """
+        known = self._windows[backend, window]
+        if known.start == start:
             known.others, known.base = others, others.base

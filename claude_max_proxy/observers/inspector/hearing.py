@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from claude_max_proxy import Event, Failed, Finished, PartDelta, PartEnded, PartStarted, Started, Usage
+from claude_max_proxy import Event, Finished, PartDelta, PartEnded, PartStarted, Started, Usage
 from claude_max_proxy.facts.inspection import Piece
 from claude_max_proxy.observers.inspector.pieces import MOST_OF_A_PIECE, name
 
@@ -47,7 +47,7 @@ class Hearing:
                 self.usage = event
             case Finished():
                 self.finish = event.reason
-            case Failed():
+            case _:  # Failed
                 self.error = event.error.message[:MOST_OF_A_PIECE]
         return 0
 

@@ -142,15 +142,15 @@ def _parameters(request: Request) -> dict[str, Any]:
 
 
 def _json(value: Any, most: int) -> tuple[str, int | None]:
-    """Return a value as JSON, and 0; of a large value only the beginning, and ``None``: nobody counts it."""
+    """Return a value as JSON, and 0; of a large value only the beginning, and ``None``: nobody counts it.
+
+    A value that is nested deeply is large by its indentation, long before the encoder's recursion ends.
+    """
     texts: list[str] = []
     room = most
-    try:
-        for text in json.JSONEncoder(ensure_ascii=False, indent=2, default=str).iterencode(value):
-            texts.append(text[:room])
-            room -= len(text)
-            if room < 0:
-                return "".join(texts), None
-    except RecursionError:
-        return "".join(texts), None
+    for text in json.JSONEncoder(ensure_ascii=False, indent=2, default=str).iterencode(value):
+        texts.append(text[:room])
+        room -= len(text)
+        if room < 0:
+            return "".join(texts), None
     return "".join(texts), 0

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_max_proxy import Message, Record, Request, Text, Usage
+from claude_max_proxy.facts.spending import BOUNDLESS, Spent, Standing
 from claude_max_proxy.observers.budgets.account import Account, Cost
 from claude_max_proxy.observers.budgets.estimates import Estimates
 from claude_max_proxy.observers.budgets.periods import PERIODS, begin, end
@@ -59,6 +60,17 @@ def test_what_is_reserved() -> None:
     assert one.refusal(Cost(40), NOON) is None
 
 
+def test_what_is_reserved_in_dollars() -> None:
+    """What running requests may cost is held back as well, and there may be room again soon."""
+    one = account(dollars_per_day=1.0)
+    one.reserve(Cost(50, 0.8))
+    assert one.refusal(Cost(50, 0.2), NOON) is None
+    refusal = one.refusal(Cost(50, 0.21), NOON)
+    assert refusal is not None
+    assert (refusal.retry_after, refusal.spent) == (2, False)
+    assert refusal.words == "$0.00 used and $0.80 held for one running request, of $1.00 a day"
+
+
 def test_a_large_request_runs_alone() -> None:
     """A request that looks larger than what is left runs if nothing else does."""
     one = account(tokens_per_day=100, dollars_per_day=1.0)
@@ -76,6 +88,65 @@ def test_the_minute_slides() -> None:
     assert refusal is not None
     assert refusal.retry_after == 50
     assert one.refusal(Cost(), NOON + 60) is None
+
+
+def test_far_beyond_the_limit_of_a_minute() -> None:
+    """There is room when less than the limit is left of the minute, not when the oldest second leaves."""
+    one = account(tokens_per_minute=50)
+    for second in range(10):
+        one.charge(Cost(10), NOON + second)
+    refusal = one.refusal(Cost(), NOON + 10)
+    assert refusal is not None
+    assert refusal.words == "100 of 50 tokens a minute"
+    assert refusal.retry_after == 55
+    assert one.refusal(Cost(), NOON + 10 + 54) is not None
+    assert one.refusal(Cost(), NOON + 10 + 55) is None
+
+
+def test_with_all_replicas() -> None:
+    """What all replicas have used and hold decides in an account of its own; this one stays as it is."""
+    one = account(tokens_per_minute=1000, tokens_per_day=100)
+    standing = Standing({"day": Spent(70, 0.5)}, {0: 5, 59: 6, 60: 700}, Spent(20, 0.1), running=1)
+    of_all = one.as_of(standing, NOON)
+    assert of_all.used("day", NOON) == Cost(70, 0.5)
+    assert of_all.used("month", NOON) == Cost()
+    assert of_all.used_in_a_minute(NOON) == 11
+    refusal = of_all.refusal(Cost(20), NOON)
+    assert refusal is not None
+    assert refusal.words == "70 used and 20 held for one running request, of 100 tokens a day"
+    assert one.refusal(Cost(20), NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "room"),
+    [
+        ({}, BOUNDLESS),
+        ({"tokens_per_minute": 20}, Spent(2, BOUNDLESS.dollars)),
+        ({"tokens_per_hour": 100, "tokens_per_day": 320}, Spent(10, BOUNDLESS.dollars)),
+        ({"dollars_per_hour": 1.0, "dollars_per_day": 5.0}, Spent(BOUNDLESS.tokens, 0.25)),
+        ({"tokens_per_hour": 35, "dollars_per_day": 2.0}, Spent(-5, -0.25)),
+    ],
+)
+def test_the_room_of_all_replicas(limits: dict[str, Any], room: Spent) -> None:
+    """The narrowest limit counts, for tokens and for dollars, less what is used and what is held."""
+    used = {"hour": Spent(30, 0.5), "day": Spent(300, 2.0)}
+    standing = Standing(used, {3: 8}, Spent(10, 0.25), running=1)
+    assert account(**limits).room(standing, NOON) == room
+
+
+def test_the_part_of_one_replica() -> None:
+    """One of three replicas alone may use a third of a limit, less what it has counted, before and after."""
+    one = account(tokens_per_day=90)
+    one.charge(Cost(20), NOON)
+    one.reserve(Cost(8))
+    part = one.part(3)
+    assert part.refusal(Cost(2), NOON) is None
+    refusal = part.refusal(Cost(3), NOON)
+    assert refusal is not None
+    assert refusal.words == "20 used and 8 held for one running request, of 30 tokens a day"
+    one.charge(Cost(10), NOON)
+    assert part.used("day", NOON) == Cost(30)
+    assert one.refusal(Cost(3), NOON) is None
 
 
 def test_what_was_used_before() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from claude_max_proxy import PlanWindow, Usage
+from claude_max_proxy.facts.spending import EVERYBODY, WindowUse
 from claude_max_proxy.observers.budgets.shares import Shares, weight
 
 
@@ -47,6 +48,42 @@ def test_a_reset() -> None:
     later = PlanWindow("five_hour", 0.1, "", NOW + 3600 + FIVE, NOW, FIVE)
     assert shares.begin("claude", [later]) == [("five_hour", NOW + 3600)]
     assert shares.of("cron", "claude", later) is None
+
+
+def test_what_was_used_elsewhere() -> None:
+    """A window that fills while nothing is counted here is filled by somebody else: nobody has a share."""
+    shares = Shares()
+    shares.begin("claude", [EARLY])
+    shares.load("claude", "five_hour", 100, {"cron": 100})
+    assert shares.of("cron", "claude", WINDOW) is None
+
+
+def test_too_many_windows() -> None:
+    """However many windows a provider names, only so many are counted, and those still after a reset."""
+    shares = Shares()
+    named = [PlanWindow(f"window {number}", 0.2, "", NOW + 60, NOW, FIVE) for number in range(1000)]
+    found = shares.begin("claude", named)
+    assert found == [(window.name, NOW + 60 - FIVE) for window in named[: len(found)]]
+    assert len(found) < 100
+    later = [PlanWindow(window.name, 0.1, "", NOW + 60 + FIVE, NOW, FIVE) for window in named]
+    assert shares.begin("claude", later) == [(name, NOW + 60) for name, _ in found]
+
+
+def test_with_other_replicas() -> None:
+    """What others have counted fills the window too, from the moment at which the first began to count."""
+    shares = Shares()
+    shares.begin("claude", [EARLY])
+    shares.add("claude", ["cron"], 100)
+    (one,) = shares.counted().values()
+    assert one.name == "claude/five_hour"
+    assert (one.start, one.base) == (NOW + 3600 - FIVE, 0.2)
+    assert one.of == {EVERYBODY: 100, "cron": 100}
+    others = WindowUse(0.1, 60.0, live=300, before=50, of={"cron": 60, "me": 290})
+    shares.hear("claude", "five_hour", one.start - FIVE, others)
+    assert shares.of("cron", "claude", WINDOW) == pytest.approx(0.3)
+    shares.hear("claude", "five_hour", one.start, others)
+    assert shares.of("cron", "claude", WINDOW) == pytest.approx(0.4 / 400 * 160)
+    assert shares.of("me", "claude", WINDOW) == pytest.approx(0.4 / 400 * 290)
 
 
 def test_weights() -> None:

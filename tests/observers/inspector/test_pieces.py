@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from claude_max_proxy import (
+    Audio,
     Failed,
     File,
     Finished,
     Image,
     Message,
     PartDelta,
+    PartEnded,
     PartStarted,
     Reasoning,
     Request,
@@ -77,6 +79,12 @@ def test_everything_is_there() -> None:
     assert texts[4:6] == ["image/png, 3 bytes", "application/pdf, a.pdf"]
     assert texts[9] == "one\n[http://x/y]"
     assert all(one.missing == 0 for one in found.pieces)
+
+
+def test_speech() -> None:
+    """Of speech, the format and the size are shown; it has neither a name nor an address."""
+    found = said(Message("user", [Audio("QUJDREVG", "wav")])).pieces[-1]
+    assert (found.title, found.text) == ("user · audio", "wav, 6 bytes")
 
 
 def test_a_long_text_is_cut() -> None:
@@ -144,6 +152,15 @@ def test_an_answer() -> None:
     assert (hearing.answered_by, hearing.usage, hearing.finish) == ("claude-x", Usage(1, 2), "stop")
     hearing.add(Failed(UpstreamFailed("gone")))
     assert hearing.error == "gone"
+
+
+def test_an_answer_in_disorder() -> None:
+    """A part that a backend ends twice is there once, and the next one has nothing of it."""
+    hearing = Hearing()
+    first = complete_part(PartStarted(0, "text"), "one")
+    for event in (*first, PartDelta(0, "lost"), PartEnded(0), *complete_part(PartStarted(1, "text"), "two")):
+        hearing.add(event)
+    assert [one.text for one in hearing.pieces()] == ["one", "two"]
 
 
 def test_an_answer_without_an_end() -> None:

@@ -23,7 +23,6 @@ from claude_max_proxy.observers.page import (
     formatting,
     now,
     plan,
-    setup,
     snippets,
 )
 from claude_max_proxy.observers.page.doctor import read
@@ -262,17 +261,3 @@ def test_a_doctor_that_says_nothing(said: bytes) -> None:
 def test_names_of_windows(name: str, words: str) -> None:
     """A window is named as people say it, also one of a model, and one that nobody has heard of."""
     assert plan.title(name) == words
-
-
-@pytest.mark.parametrize(
-    ("asked_for", "names", "first"),
-    [
-        ("mine", ["claude-opus-4", "claude-sonnet-4"], "mine"),
-        ("", ["claude-opus-4", "claude-sonnet-4"], "claude-sonnet-4"),
-        ("", ["local", "other"], "local"),
-        ("", [], ""),
-    ],
-)
-def test_the_model_of_a_chat(asked_for: str, names: list[str], first: str) -> None:
-    """A chat begins with the model in the link, or with Sonnet, or with whatever there is."""
-    assert setup.chosen(asked_for, names) == first
