@@ -76,6 +76,7 @@ async def test_it_goes_on(
         Reply((Text("It sings."),)),
         Reply((Text("As I said."),)),
     )
+    await proxy.settled()
     before = len([one for one in proxy.access() if one[1].startswith("reader")])
     first = (await ask(client, "look", model="reader")).json()["choices"][0]["message"]["content"]
 
