@@ -36,6 +36,14 @@ def test_ids_of_their_own_stay() -> None:
     assert tool_ids.distinct(given, str) == given
 
 
+def test_messages_without_calls_are_not_copied() -> None:
+    """However long a history is, only messages that call or answer a call are built again."""
+    given = [Message("user", [Text("hi")]), Message("assistant", [call("a-1")])]
+    first, second = tool_ids.distinct(given, tool_ids.plain)
+    assert first is given[0]
+    assert second == Message("assistant", [call("a1")])
+
+
 def test_counted_anew_in_every_answer() -> None:
     """One id in many turns becomes many ids, and each result belongs to the latest call before it."""
     given = turns([call("call_0")], [result("call_0", "1")], [call("call_0")], [result("call_0", "2")])

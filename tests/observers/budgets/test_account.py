@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_max_proxy import Message, Record, Request, Text, Usage
+from claude_max_proxy.facts.budgets import BudgetFacts
 from claude_max_proxy.facts.spending import BOUNDLESS, Spent, Standing
 from claude_max_proxy.observers.budgets.account import Account, Cost
 from claude_max_proxy.observers.budgets.estimates import Estimates
@@ -147,6 +148,20 @@ def test_the_part_of_one_replica() -> None:
     one.charge(Cost(10), NOON)
     assert part.used("day", NOON) == Cost(30)
     assert one.refusal(Cost(3), NOON) is None
+
+
+def test_what_is_told_of_it() -> None:
+    """Each limit is told on its own, with what is used of it, what is held, and when it begins again."""
+    one = account(tokens_per_minute=50, tokens_per_hour=100, dollars_per_hour=2.0, dollars_per_day=5.0)
+    one.charge(Cost(20, 1.0), NOON)
+    one.reserve(Cost(8, 0.5))
+    hour, day = NOON + 1800, NOON + 41400
+    assert list(one.facts("key", "cron", NOON)) == [
+        BudgetFacts("key", "cron", "tokens", "minute", 50, 20, 8),
+        BudgetFacts("key", "cron", "tokens", "hour", 100, 20, 8, hour),
+        BudgetFacts("key", "cron", "dollars", "hour", 2.0, 1.0, 0.5, hour),
+        BudgetFacts("key", "cron", "dollars", "day", 5.0, 1.0, 0.5, day),
+    ]
 
 
 def test_what_was_used_before() -> None:
