@@ -21,6 +21,7 @@ NAMES = (
     "continue-cli",
     "pi",
     "gptme",
+    "open-interpreter",
     "openai-agents",
     "langchain",
     "pydantic-ai",
