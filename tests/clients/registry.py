@@ -22,6 +22,7 @@ NAMES = (
     "pi",
     "gptme",
     "open-interpreter",
+    "letta-code",
     "openai-agents",
     "langchain",
     "pydantic-ai",
@@ -61,6 +62,11 @@ APART = (
     ),
     Client("cline-extension", "Cline in VS Code", apart="VS Code needs a desktop"),
     Client("continue-extension", "Continue in VS Code", apart="VS Code needs a desktop"),
+    Client(
+        "letta-server",
+        "Letta's server",
+        apart="its package on PyPI (0.16.8) needs PostgreSQL and lacks the migrations that create its tables",
+    ),
     Client("gptel", "gptel in Emacs", apart="none of npm, PyPI and Debian 12 has it"),
 )
 
