@@ -9,6 +9,9 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet install
 ARGS =
 QUICK = not browser and not cli and not postgres and not slow
 PARALLEL = --numprocesses auto --dist worksteal
+# What only the real CLI reaches: the demo, trying the CLI out, asking for the plan, processes that end.
+REAL = tests/cli/test_demonstration.py tests/end_to_end/test_probe.py tests/end_to_end/test_plan.py \
+	tests/end_to_end/test_recycling.py tests/end_to_end/test_refused_parameters.py
 CLI = 2.1.197
 SAMPLES = 9
 ONLY =
@@ -40,9 +43,11 @@ test: .venv/developing ## run the tests, with two versions of the real CLI (ARGS
 	@$(BIN)/python -m tests.installed_cli
 	@$(BIN)/python -m pytest $(ARGS)
 
-coverage: .venv/developing ## run the tests without the real CLI, and say which lines and branches they leave out
+coverage: .venv/developing ## run the quick tests and a few with the real CLI, and say which lines and branches they leave out
+	@$(BIN)/python -m tests.installed_cli
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m coverage run -m pytest -q -m "not browser and not cli and not slow" $(PARALLEL) $(ARGS)
+	@$(BIN)/python -m coverage run -m pytest -q -k newest $(REAL)
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 	@$(BIN)/python -m scripts.pure_modules

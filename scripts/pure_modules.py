@@ -1,10 +1,10 @@
-"""Says which lines and branches of the pure modules no test runs that does without the real CLI.
+"""Says which lines and branches of the pure modules are run by none of the tests that ``make coverage`` runs.
 
     python -m scripts.pure_modules
 
 reads what ``make coverage`` measured. A module is pure if its docstring says so, or if it is in one of ROOMS:
 values in, values out, without clock, environment, files or waiting. Such code can be tested with data alone,
-so the aim is all of it; below FLOOR, in percent, the exit status is 1.
+so all of it is; below FLOOR, in percent, the exit status is 1.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import coverage
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "claude_max_proxy"
 ROOMS = ("anthropic_messages", "capabilities", "formats", "errors.py", "events.py", "record.py", "request.py")
-FLOOR = 98.8
+FLOOR = 100
 _SAYS_SO = re.compile(r"\bPure\.|\bis pure\b")
 
 

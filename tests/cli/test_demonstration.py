@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.installed_cli import version
+from tests.measured import MEASURED
 
 
 DEMO = [sys.executable, "-m", "claude_max_proxy", "demo"]
@@ -24,7 +25,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "home").mkdir()
     (tmp_path / "tmp").mkdir()
     home, temporary = str(tmp_path / "home"), str(tmp_path / "tmp")
-    return {
+    return MEASURED | {
         "PATH": os.environ["PATH"],
         "HOME": home,
         "TMPDIR": temporary,

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from tests.end_to_end import asking
+from tests.measured import MEASURED
 
 
 START_TIMEOUT = 20.0
@@ -52,7 +53,7 @@ class RunningProxy:
         self.told = False
         self.printed: list[str] = []
         self.log: list[str] = []
-        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        inherited = MEASURED | {name: os.environ[name] for name in _INHERITED if name in os.environ}
         own = {"HOME": str(home), "TMPDIR": str(self.temporary)}
         self.environment = {**inherited, **own, **environment}
         self._process: asyncio.subprocess.Process | None = None
