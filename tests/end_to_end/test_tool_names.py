@@ -125,7 +125,7 @@ async def test_ids_counted_anew(sdk: AsyncOpenAI, upstream: ScriptedUpstream) ->
     assert results == [(number, [("text", f"result {number}")]) for number in range(3)]
 
 
-# Names of the CLI's own tools; it must not take a client's tool for one of them.
+# Names of the CLI's own tools; it must not take a client's tool for one of them. `ExitPlanMode` is mapped.
 BUILT_IN = [
     "Agent",
     "AskUserQuestion",
@@ -133,7 +133,6 @@ BUILT_IN = [
     "BashOutput",
     "Edit",
     "EnterPlanMode",
-    "ExitPlanMode",
     "Glob",
     "Grep",
     "KillShell",

@@ -31,8 +31,11 @@ _EVERY_OBJECT_HAS = frozenset(
         *("toLocaleString", "toString", "valueOf"),
     }
 )
-# The CLI has its own tools with these names, and leaves out a client's.
-TAKEN = frozenset({STRUCTURED_OUTPUT, "ToolSearch"}) | _EVERY_OBJECT_HAS
+# The CLI has its own tools with these names, and leaves out a client's, or the input of its calls.
+TAKEN = frozenset({STRUCTURED_OUTPUT, "ToolSearch", "ExitPlanMode"}) | _EVERY_OBJECT_HAS
+# It takes white space from the ends of lines that its own tool `Write` would write.
+_ENDS_OF_LINES = re.compile(r"[^\S\r\n]+(?=[\r\n\u2028\u2029]|\Z)")
+_EDIT = frozenset({"file_path", "old_string", "new_string"})
 _ANSWER = (
     "Give the answer to the user by calling this tool once, when everything is known that it needs. Its "
     "input is the whole answer; text outside the call is not seen."
@@ -119,16 +122,37 @@ def _units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
-def is_sound(arguments: str) -> bool:
+def is_sound(name: str, arguments: str) -> bool:
     """Return whether the CLI passes on a call with these arguments, and keeps the arguments unchanged.
 
-    It answers a call by itself if the arguments are no object, and it loses a member called ``__proto__``.
+    It answers a call by itself if the arguments are no object, and it loses a member called ``__proto__``. It
+    rewrites some inputs of tools that are called as its own.
     """
     try:
         value = msgspec.json.decode(arguments or "{}")
-        return isinstance(value, dict) and not _names_the_prototype(value)
+        return isinstance(value, dict) and not (_names_the_prototype(value) or _is_rewritten(name, value))
     except (msgspec.DecodeError, RecursionError):
         return False
+
+
+def _is_rewritten(name: str, value: dict[str, Any]) -> bool:
+    """Return whether the CLI takes a call for one of its own tools', and changes its input in the history.
+
+    It changes only the history that it keeps, and not one that it is given.
+    """
+    match name:
+        case "Bash":
+            return "\\\\;" in str(value.get("command"))
+        case "Edit":
+            return value.keys() == _EDIT
+        case "Read":
+            return isinstance(value.get("offset"), str) or isinstance(value.get("limit"), str)
+        case "TaskOutput":
+            return "task_id" in value and not value.keys() >= {"block", "timeout"}
+        case "Write":
+            return _ENDS_OF_LINES.search(str(value.get("content"))) is not None
+        case _:
+            return False
 
 
 def _names_the_prototype(value: Any) -> bool:

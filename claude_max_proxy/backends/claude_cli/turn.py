@@ -54,7 +54,7 @@ class Turn(MessageReader):
         """Return the event that ends the open part, if there is one."""
         self._holding = False
         if self._open is not None and self._open.kind == "tool_call":
-            self.stray = self.stray or not is_sound("".join(self._arguments))
+            self.stray = self.stray or not is_sound(self._open.name, "".join(self._arguments))
         return super().close()
 
     def release(self) -> list[Event]:

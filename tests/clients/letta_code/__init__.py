@@ -46,8 +46,7 @@ def look(path: str) -> list[Call]:
 
 def change(path: str) -> Call:
     """Return the call that changes a file."""
-    # Without `replace_all`, the CLI adds it to a call of a tool of this name in the history that it keeps.
-    edit = {"file_path": path, "old_string": LINE, "new_string": NEW_LINE, "replace_all": False}
+    edit = {"file_path": path, "old_string": LINE, "new_string": NEW_LINE}
     return "Edit", edit
 
 

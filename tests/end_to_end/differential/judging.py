@@ -17,7 +17,11 @@ from tests.end_to_end.differential.writing import Body, called, chat_messages
 
 _NAMES = {"cli": r"[a-zA-Z0-9_-]{1,128}", "messages": r"[a-zA-Z0-9_-]{1,128}", "chat": r"[a-zA-Z0-9_-]{1,64}"}
 # Names of the CLI's own tools, and of members that every JavaScript object has.
-_TAKEN = {"cli": {"ToolSearch", "StructuredOutput", "toString"}, "messages": set(), "chat": set()}
+_TAKEN = {
+    "cli": {"ToolSearch", "StructuredOutput", "ExitPlanMode", "toString"},
+    "messages": set(),
+    "chat": set(),
+}
 _MOST_REFUSALS = 3
 _NOTHING = {"type": "object", "properties": {}}
 _BARE = {"type": "object"}
