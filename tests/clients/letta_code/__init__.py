@@ -46,7 +46,8 @@ def look(path: str) -> list[Call]:
 
 def change(path: str) -> Call:
     """Return the call that changes a file."""
-    edit = {"file_path": path, "old_string": LINE, "new_string": NEW_LINE}
+    # Without `replace_all`, the conversation is replayed, since the CLI would add it.
+    edit = {"file_path": path, "old_string": LINE, "new_string": NEW_LINE, "replace_all": False}
     return "Edit", edit
 
 
