@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 
@@ -142,11 +143,8 @@ class Reserving:
         except Exception as error:  # whoever asked gets it
             refused[one.id] = error
             if any(each.leased != Spent() for each in found) and time.monotonic() < one.until:
-                try:
+                with contextlib.suppress(Exception):  # if it is refused even then, waiting does not help
                     one.check([each.without_leases for each in found])
-                except Exception:  # noqa: S110  # so it would not help
-                    pass
-                else:
                     self.wait_for_others.add(one.id)
             return []
         budgets = set(one.budgets)

@@ -209,7 +209,7 @@ class SharedSpending(Spending):
         return self.replicas if self._channel.joined.is_set() else 0
 
     async def _recall(self, budgets: list[str]) -> None:
-        """Give back what is leased here, ask the others to do so, too, and give them a moment."""
+        """Return what is leased here, ask the other replicas to do the same, and wait a moment for them."""
         self._leases.recall(budgets)
         for place in range(0, len(budgets), _MOST_RECALLED):
             try:

@@ -214,7 +214,7 @@ async def test_a_share_of_a_window(tmp_path: Path, upstream: ScriptedUpstream) -
         assert "and may use 20% of it; it resets at" in answers[-1].text
         assert (await house.ask(key="secret-2")).status_code == 200
     budgets._Holder.book = Book()
-    # What a token uses is estimated anew: of two answers, one or both may count.
+    # The proxy estimates again what a token uses, and counts one or both of the two answers for that.
     async with serving(tmp_path, upstream, more.replace("0.2", "0.08")) as house:
         for _ in range(2):
             assert (await house.ask(key="secret-2")).status_code == 200
